@@ -1,0 +1,54 @@
+"""ML-Net saliency prediction: models, image processor, pipeline, metrics and data for transformers."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._registration import register
+
+# Imported on first use: torch alone takes seconds, which `mlnet --help` should not.
+_EXPORTS = {
+    "MLNetConfig": "configuration_mlnet",
+    "MLNetImageProcessor": "image_processing_mlnet",
+    "MLNetModel": "modeling_mlnet",
+    "MLNetOutput": "modeling_mlnet",
+    "SaliencyPredictionPipeline": "pipeline_mlnet",
+    "SaliencyPredictor": "prediction",
+    "MLNetTrainer": "training",
+    "MLNetTrainingArguments": "training",
+}
+
+MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
+
+if TYPE_CHECKING:
+    from .configuration_mlnet import MLNetConfig
+    from .image_processing_mlnet import MLNetImageProcessor
+    from .modeling_mlnet import MLNetModel, MLNetOutput
+    from .pipeline_mlnet import SaliencyPredictionPipeline
+    from .prediction import SaliencyPredictor
+    from .training import MLNetTrainer, MLNetTrainingArguments
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_EXPORTS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])
+
+
+register()
+
+__all__ = [
+    "MINI",
+    "MLNetConfig",
+    "MLNetImageProcessor",
+    "MLNetModel",
+    "MLNetOutput",
+    "MLNetTrainer",
+    "MLNetTrainingArguments",
+    "SaliencyPredictionPipeline",
+    "SaliencyPredictor",
+]

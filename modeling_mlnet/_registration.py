@@ -1,0 +1,92 @@
+"""Makes transformers' Auto classes and pipelines know ML-Net, without importing them before the user does.
+
+`import modeling_mlnet; AutoModel.from_pretrained(...)` must work, but importing AutoModel here would import torch and
+cost seconds in every light command. So each registration waits for the transformers module it belongs to.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+
+def _register_config() -> None:
+    from transformers import AutoConfig
+
+    from .configuration_mlnet import MLNetConfig
+
+    AutoConfig.register("mlnet", MLNetConfig, exist_ok=True)
+
+
+def _register_model() -> None:
+    from transformers import AutoModel
+
+    from .configuration_mlnet import MLNetConfig
+    from .modeling_mlnet import MLNetModel
+
+    AutoModel.register(MLNetConfig, MLNetModel, exist_ok=True)
+
+
+def _register_image_processor() -> None:
+    from transformers import AutoImageProcessor
+
+    from .configuration_mlnet import MLNetConfig
+    from .image_processing_mlnet import MLNetImageProcessor
+
+    AutoImageProcessor.register(
+        MLNetConfig, image_processor_classes={"torchvision": MLNetImageProcessor}, exist_ok=True
+    )
+
+
+def _register_pipeline() -> None:
+    from transformers import AutoModel
+    from transformers.pipelines import PIPELINE_REGISTRY
+
+    from . import MINI
+    from .pipeline_mlnet import SaliencyPredictionPipeline
+
+    PIPELINE_REGISTRY.register_pipeline(
+        "saliency-prediction",
+        pipeline_class=SaliencyPredictionPipeline,
+        pt_model=AutoModel,
+        default={"model": (str(MINI), "main")},
+        type="image",
+    )
+
+
+REGISTRATIONS: dict[str, Callable[[], None]] = {
+    "transformers.models.auto.configuration_auto": _register_config,
+    "transformers.models.auto.modeling_auto": _register_model,
+    "transformers.models.auto.image_processing_auto": _register_image_processor,
+    "transformers.pipelines": _register_pipeline,
+}
+
+
+class _AfterImport(MetaPathFinder):
+    """Runs a registration right after the module it waits for was executed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in REGISTRATIONS:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module: ModuleType) -> None:
+            execute(module)
+            REGISTRATIONS[fullname]()
+
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+def register() -> None:
+    """Registers now what transformers has already imported, and the rest when it does."""
+    sys.meta_path.insert(0, _AfterImport())
+    for name, registration in REGISTRATIONS.items():
+        if name in sys.modules:
+            registration()

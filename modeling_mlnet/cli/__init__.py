@@ -1,0 +1,36 @@
+"""The command `mlnet`. Heavy modules are imported by the commands that need them, not for `--help`."""
+
+import sys
+
+import typer
+
+from .evaluate import evaluate
+from .predict import predict
+from .train import train
+
+app = typer.Typer(
+    name="mlnet",
+    help="Predict where people look in pictures, with ML-Net.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command()(predict)
+app.command()(evaluate)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+
+
+def main() -> None:
+    """Runs the command line; what a user can set right ends in one line and exit status 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        sys.exit(_fail(str(error)))
+    except ModuleNotFoundError as error:
+        sys.exit(_fail(f"{error}; install the extras with: pip install 'mlnet-saliency[train]'"))
+
+
+def _fail(message: str) -> int:
+    print(f"mlnet: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,69 @@
+"""`mlnet predict`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FORMATS = ("map", "overlay", "npy")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def parse_formats(value: str) -> list[str]:
+    """`map,overlay` as a list without repeats."""
+    formats = list(dict.fromkeys(one.strip() for one in value.split(",")))
+    for one in formats:
+        if one not in FORMATS:
+            raise typer.BadParameter(f"{one!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
+    return formats
+
+
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", metavar="PATH...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
+    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    formats: Annotated[str, typer.Option("--format", help="map, overlay, npy: one or several, with commas.")] = "map",
+    prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help=", ".join(DTYPES))] = "auto",
+    resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are there.")] = False,
+) -> None:
+    """Predict saliency maps: photo.jpg becomes photo.map.png, photo.overlay.png or photo.npy.
+
+    Example: mlnet predict photo.jpg holiday/ -o maps --format map,overlay
+
+    Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
+    """
+    chosen = parse_formats(formats)
+    if dtype not in DTYPES:
+        raise typer.BadParameter(f"{dtype!r} is not one of {', '.join(DTYPES)}", param_hint="--dtype")
+
+    from ..outputs import find_pictures, predict_files
+    from ..prediction import SaliencyPredictor
+    from .progress import progress_bar, quiet_libraries
+
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; --output must be a folder")
+    jobs, problems = find_pictures(paths, output)
+    for problem in problems:
+        print(f"mlnet: {problem}", file=sys.stderr)
+    if not jobs:
+        raise typer.Exit(2)
+    quiet_libraries()
+    predictor = SaliencyPredictor(model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size)
+    with progress_bar("predicting") as progress:
+        task = progress.add_task("", total=len(jobs))
+
+        def on_done(error: str | None) -> None:
+            if error is not None:
+                progress.console.print(f"mlnet: {' '.join(error.split())}")
+            progress.advance(task)
+
+        report = predict_files(predictor, jobs, output, chosen, resume, on_done)
+    skipped = f", {report.skipped} already there" if report.skipped else ""
+    failed = report.failed + len(problems)
+    print(f"{report.written} of {len(jobs)} pictures predicted into {output}{skipped}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1 if report.written or report.skipped else 2)

@@ -1,0 +1,23 @@
+"""The progress bar of all commands: on stderr, silent when that is not a terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Progress]:
+    """A bar with count and time left; its console prints lines above the bar."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def quiet_libraries() -> None:
+    """Turns off transformers' and datasets' own bars, which would interleave with ours."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()

@@ -1,0 +1,114 @@
+"""Configuration of ML-Net."""
+
+import difflib
+from dataclasses import field, fields
+from typing import ClassVar
+
+from huggingface_hub.dataclasses import strict
+from transformers.configuration_utils import PreTrainedConfig
+
+POOLINGS = ("same", "valid")
+LOSSES = ("release", "paper", "kl_cc")
+STRIDE = 8  # input pixels per cell of the saliency map, whatever the backbone
+MIN_SIZE = 32  # smallest input side, in pixels
+
+# Keys of config.json that transformers itself reads or writes and that are not dataclass fields.
+_TRANSFORMERS_KEYS = frozenset(
+    {
+        "_attn_implementation_internal",
+        "_commit_hash",
+        "_experts_implementation_internal",
+        "_name_or_path",
+        "attn_implementation",
+        "auto_map",
+        "custom_pipelines",
+        "experts_implementation",
+        "model_type",
+        "name_or_path",
+        "num_labels",
+        "output_attentions",
+        "per_layer_config",
+        "quantization_config",
+        "torch_dtype",
+    }
+)
+
+
+@strict
+class MLNetConfig(PreTrainedConfig):
+    """Architecture and loss of an ML-Net; the defaults are the network of the original release.
+
+    Args:
+        backbone: timm architecture name: any VGG, or any network that supports `features_only`.
+        backbone_kwargs: Passed on to `timm.create_model`.
+        drop_modules: Dotted names of backbone modules that are left out (replaced by the identity), for backbones
+            of which only a part is pretrained.
+        feature_levels: Levels that are concatenated. For a VGG, 1 to 5 name pool1, pool2, pool3, pool4 (stride 1)
+            and the last convolution block; for other networks they are timm's `out_indices`. `None` means pool3,
+            pool4 and conv5 for a VGG (paper, Sec. III) and the levels at strides 8, 16 and 32 otherwise.
+        pooling: Where the 2x2 max pooling windows of a VGG start: `"same"` at row and column -1, as in the release;
+            `"valid"` at 0, as in torchvision and timm, which is the right grid for timm's ImageNet weights.
+        encoder_channels: Channels between the two encoding convolutions.
+        dropout: Probability of dropping a feature before the encoding convolutions, in `[0, 1)`.
+        prior_shape: Rows and columns of the learned prior.
+        image_size: Height and width in pixels of the canvas used for training. The network takes any size from 32 px.
+        loss: `"release"` (the released code), `"paper"` (Eq. 2) or `"kl_cc"` (Kullback-Leibler divergence minus half
+            the correlation).
+        loss_alpha: The alpha of the release's and the paper's loss, above 1.
+        prior_penalty: Weight of the sum of the squared prior in the loss; `None` means 1 / (rows * columns).
+
+    Raises:
+        ValueError: For an unknown key (with the nearest valid name) and for values out of range.
+    """
+
+    model_type = "mlnet"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["prior", "hidden_states"]
+
+    backbone: str = "vgg16"
+    backbone_kwargs: dict = field(default_factory=dict)
+    drop_modules: list[str] | tuple[str, ...] = ()
+    feature_levels: list[int] | tuple[int, ...] | None = None
+    pooling: str = "same"
+    encoder_channels: int = 64
+    dropout: float | int = 0.5
+    prior_shape: list[int] | tuple[int, ...] = (6, 8)
+    image_size: list[int] | tuple[int, ...] = (480, 640)
+    loss: str = "release"
+    loss_alpha: float | int = 1.1
+    prior_penalty: float | int | None = None
+
+    def __post_init__(self, **kwargs):
+        valid = {f.name for f in fields(self)} | _TRANSFORMERS_KEYS
+        for key in kwargs:
+            if key not in valid:
+                nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
+                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self):
+        """Checks that hold between and within the fields; transformers runs it after init and before saving."""
+        choices = {"pooling": POOLINGS, "loss": LOSSES}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {list(allowed)}, got {getattr(self, name)!r}")
+        for name, least in {"prior_shape": 1, "image_size": MIN_SIZE}.items():
+            value = tuple(getattr(self, name))
+            if len(value) != 2 or min(value) < least:
+                raise ValueError(f"{name} must be two integers of at least {least} (rows, columns), got {value}")
+        if any(side % STRIDE for side in self.image_size):
+            raise ValueError(f"image_size must be two multiples of {STRIDE}, got {tuple(self.image_size)}")
+        if self.feature_levels is not None:
+            levels = tuple(self.feature_levels)
+            if not levels or min(levels) < 0 or list(levels) != sorted(set(levels)):
+                raise ValueError(f"feature_levels must be ascending, distinct and not negative, got {levels}")
+        if self.encoder_channels < 1:
+            raise ValueError(f"encoder_channels must be at least 1, got {self.encoder_channels}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.loss_alpha <= 1:
+            raise ValueError(f"loss_alpha must be above 1 (labels reach 1), got {self.loss_alpha}")
+        if self.prior_penalty is not None and self.prior_penalty < 0:
+            raise ValueError(f"prior_penalty must be None or not negative, got {self.prior_penalty}")
+
+
+__all__ = ["MLNetConfig"]

@@ -1,0 +1,134 @@
+"""The one row schema of every data set, and the way rows are made from what a data set's folder holds."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset, Features, Image, List, Value
+from PIL import Image as PILImage
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+FEATURES = Features(
+    {
+        "image": Image(),
+        "saliency_map": Image(mode="L"),
+        "fixations": List(List(Value("float32"))),
+        "image_id": Value("string"),
+    }
+)
+
+
+@dataclass
+class Record:
+    """One picture of a data set as its loader found it on disk.
+
+    Args:
+        image: The picture file.
+        image_id: Unique within the data set.
+        fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
+        saliency_map: The density's file; `None` if it has to be made from the fixations.
+        sigma: Standard deviation in pixels of the Gaussian that makes it.
+    """
+
+    image: Path
+    image_id: str
+    fixations: np.ndarray
+    saliency_map: Path | None = None
+    sigma: float = 0.0
+
+
+@dataclass
+class Scan:
+    """What a loader found: usable records, and one line for every file that is missing or damaged."""
+
+    records: list[Record] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:
+    """Sum of one Gaussian per fixation, the field's density of fixations.
+
+    Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the picture is
+    lost, as in a convolution with zero padding.
+
+    Args:
+        fixations: `(n, 2)` x and y in pixels, 0-based.
+        sigma: Standard deviation in pixels.
+
+    Returns:
+        Float64 `(height, width)`, at least 0, of maximum 1 unless there is no fixation.
+    """
+    points = np.asarray(fixations, dtype=np.float64).reshape(-1, 2)
+    columns = np.exp(-((np.arange(width) - points[:, :1]) ** 2) / (2 * sigma**2))  # (n, width)
+    rows = np.exp(-((np.arange(height) - points[:, 1:]) ** 2) / (2 * sigma**2))  # (n, height)
+    density = rows.T @ columns
+    return density / density.max() if len(points) else density
+
+
+def damaged(path: Path, kind: str) -> str | None:
+    """Why a picture file cannot be used, in one line that names it; `None` if it can."""
+    try:
+        with PILImage.open(path) as image:
+            image.draft("L", (image.width // 8, image.height // 8))  # a JPEG is then checked at an eighth of its size
+            image.load()
+        return None
+    except FileNotFoundError:
+        return f"{path}: {kind} is missing"
+    except Exception as error:  # every decoder raises its own
+        return f"{path}: {kind} is damaged: {error}"
+
+
+def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The fixations that lie on the picture; trackers also report gazes beside it."""
+    points = np.asarray(fixations, dtype=np.float32).reshape(-1, 2)
+    on_picture = (points > -0.5) & (points < np.array([width, height]) - 0.5)
+    return points[on_picture.all(axis=1)]
+
+
+def _rows(records: list[Record]) -> Iterator[dict]:
+    for record in records:
+        with PILImage.open(record.image) as image:
+            width, height = image.size
+        fixations = inside(record.fixations, height, width)
+        saliency_map: dict | str
+        if record.saliency_map is not None:
+            saliency_map = str(record.saliency_map)
+        else:
+            density = fixation_density(fixations, height, width, record.sigma)
+            buffer = io.BytesIO()
+            PILImage.fromarray(np.rint(density * 255).astype(np.uint8)).save(buffer, "PNG")
+            saliency_map = {"path": None, "bytes": buffer.getvalue()}
+        yield {
+            "image": str(record.image),
+            "saliency_map": saliency_map,
+            "fixations": fixations.tolist(),
+            "image_id": record.image_id,
+        }
+
+
+def to_dataset(scan: Scan, source: str) -> Dataset:
+    """Rows of the schema from a scan; made densities are kept in the cache of `datasets`.
+
+    Raises:
+        ValueError: If the scan found nothing that can be used.
+    """
+    for problem in scan.problems:
+        logger.warning(problem)
+    if not scan.records:
+        first = f"; first problem: {scan.problems[0]}" if scan.problems else ""
+        raise ValueError(f"{source}: no usable picture found{first}")
+    return Dataset.from_generator(_rows, features=FEATURES, gen_kwargs={"records": scan.records})
+
+
+def is_held_out(image_id: str, fraction: float) -> bool:
+    """Whether a picture belongs to the part kept for validation: decided by a hash of its id, so no seed is needed.
+
+    The same picture falls on the same side whatever else the data set holds.
+    """
+    digest = hashlib.sha256(image_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64

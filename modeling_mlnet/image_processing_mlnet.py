@@ -1,0 +1,360 @@
+"""Image processor of ML-Net: a letterbox, its inverse, and pictures of every kind."""
+
+from collections.abc import Iterable
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tvF
+from transformers.image_processing_backends import TorchvisionBackend
+from transformers.image_processing_base import BatchFeature
+from transformers.image_utils import ChannelDimension, ImageInput, SizeDict, load_image
+from transformers.processing_utils import ImagesKwargs, Unpack
+from transformers.utils import TensorType
+
+STRIDE = 8  # input pixels per cell of the saliency map
+SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
+
+
+class MLNetImageProcessorKwargs(ImagesKwargs, total=False):
+    r"""
+    antialias (`bool`, *optional*, defaults to `False`):
+        Whether shrinking averages over the pixels it skips. The release does not.
+    """
+
+    antialias: bool
+
+
+def letterbox_size(height: int, width: int, canvas: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a picture that is fitted into `canvas`, in the integers of the release; at least 1."""
+    rows, columns = canvas
+    if height * columns > width * rows:
+        return rows, max(1, width * rows // height)
+    return max(1, height * columns // width), columns
+
+
+def read_image(source: str | PathLike, grey: bool = False) -> Image.Image:
+    """Opens and decodes a picture file (or http(s) address) upright, its EXIF rotation applied.
+
+    Args:
+        grey: Whether only the luma of a JPEG is wanted; it is then read as stored, without a detour over RGB.
+
+    Raises:
+        ValueError: If it cannot be read, with the name and the reason.
+    """
+    name = fspath(source)
+    try:
+        if name.startswith(("http://", "https://")):
+            return load_image(name)
+        with Image.open(name) as image:
+            if grey and image.format == "JPEG":
+                image.draft("L", image.size)
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise ValueError(f"{name}: no such file") from None
+    except Exception as error:  # every decoder raises its own
+        reason = "not a picture file" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        raise ValueError(f"{name}: cannot be read as a picture: {reason}") from error
+
+
+def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None = None) -> Tensor:
+    """A picture of any kind as `(channels, height, width)` in 0..255, with 1, 3 or 4 channels; uint8 where it can be.
+
+    Floats are taken as 0..1 if none is above 1 and as 0..255 otherwise; integers wider than a byte as 16-bit if they
+    are uint16 or one is above 255. EXIF rotation is applied; PIL modes other than grey, RGB and RGBA are converted.
+
+    Raises:
+        ValueError: If it is not a picture, with the reason.
+    """
+    if isinstance(image, Image.Image):
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info:
+            image = image.convert("RGBA")
+        elif image.mode not in ("1", "L", "I", "F", "RGB", "RGBA") and not image.mode.startswith("I;16"):
+            image = image.convert("RGB")
+        image, input_data_format = np.array(image), ChannelDimension.LAST
+    if isinstance(image, np.ndarray):
+        if image.dtype.kind not in "buif":
+            raise ValueError(f"an array of {image.dtype} is not a picture")
+        prefer_last = True
+        values = torch.from_numpy(np.ascontiguousarray(image.astype(image.dtype.newbyteorder("="))))
+    elif isinstance(image, Tensor):
+        prefer_last, values = False, image
+    else:
+        raise ValueError(f"expected a path, a PIL image, an array or a tensor, got {type(image).__name__}")
+    if values.ndim == 2:
+        values = values[None]
+    elif values.ndim == 3:
+        values = _channels_first(values, input_data_format, prefer_last)
+    else:
+        raise ValueError(f"expected 2 or 3 dimensions, got shape {tuple(values.shape)}")
+    if values.numel() == 0:
+        raise ValueError(f"it is empty, shape {tuple(values.shape)}")
+    return _to_byte_range(values)
+
+
+def _channels_first(values: Tensor, data_format: str | ChannelDimension | None, prefer_last: bool) -> Tensor:
+    possible = [axis for axis in ((2, 0) if prefer_last else (0, 2)) if values.shape[axis] in (1, 3, 4)]
+    if data_format is not None:
+        possible = [
+            axis for axis in possible if axis == (2 if ChannelDimension(data_format).value == "channels_last" else 0)
+        ]
+    if not possible:
+        raise ValueError(f"expected 1, 3 or 4 channels, got shape {tuple(values.shape)}")
+    return values.movedim(possible[0], 0)
+
+
+def _to_byte_range(values: Tensor) -> Tensor:
+    if values.dtype == torch.uint8:
+        return values
+    if values.dtype == torch.bool:
+        return values.to(torch.uint8) * 255
+    is_float, is_16_bit = values.is_floating_point(), values.dtype == torch.uint16
+    values = values.to(torch.float64)
+    low, high = values.min().item(), values.max().item()
+    if not (low >= 0 and high <= (255 if is_float else 65535)):  # not (...): NaN ends here too
+        raise ValueError(f"expected values in 0..1 or 0..255 (integers also in 0..65535), got {low:g} to {high:g}")
+    if is_float and high <= 1:
+        values = values * 255
+    elif is_16_bit or high > 255:
+        values = values / 257
+    return values.to(torch.float32)
+
+
+def to_rgb(values: Tensor) -> Tensor:
+    """Grey becomes three equal channels; transparency is laid over white, as a page would show it."""
+    if values.shape[0] == 1:
+        return values.expand(3, -1, -1)
+    if values.shape[0] == 3:
+        return values
+    alpha = values[3:].to(torch.float32) / 255
+    blended = values[:3] * alpha + 255 * (1 - alpha)
+    return blended.round().to(torch.uint8) if values.dtype == torch.uint8 else blended
+
+
+def to_grey(values: Tensor) -> Tensor:
+    """One channel: colour is weighted as in PIL (ITU-R 601-2 luma)."""
+    return values if values.shape[0] == 1 else tvF.rgb_to_grayscale(to_rgb(values))
+
+
+def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
+    """Linear interpolation along one axis at fractional positions, edges replicated."""
+    positions = positions.clamp(0, maps.shape[axis] - 1)
+    lower = positions.floor().long()
+    upper = (lower + 1).clamp_max(maps.shape[axis] - 1)
+    weight = (positions - lower).to(maps.dtype)
+    weight = weight[:, None] if axis == 0 else weight
+    return maps.index_select(axis, lower) * (1 - weight) + maps.index_select(axis, upper) * weight
+
+
+class MLNetImageProcessor(TorchvisionBackend):
+    """Turns pictures into network input and saliency maps back into the pictures' own sizes.
+
+    A picture is fitted into the canvas `size` and centred on black, as in the release; with `do_resize=False` it keeps
+    its size and is centred on the next multiples of 32. The statistics belong to the checkpoint: the defaults are the
+    release's (RGB, 0..255, minus the ImageNet means).
+
+    Args:
+        antialias: Whether shrinking averages over the pixels it skips. The release does not.
+    """
+
+    valid_kwargs = MLNetImageProcessorKwargs
+    model_input_names = ["pixel_values", "labels"]
+    do_convert_rgb = True
+    do_resize = True
+    size = {"height": 480, "width": 640}
+    default_to_square = False
+    resample = Image.Resampling.BILINEAR
+    antialias = False
+    do_rescale = False
+    rescale_factor = 1 / 255
+    do_normalize = True
+    image_mean = [123.68, 116.779, 103.939]
+    image_std = [1.0, 1.0, 1.0]
+
+    def __init__(self, **kwargs: Unpack[MLNetImageProcessorKwargs]):
+        super().__init__(**kwargs)
+        self._check_size(self.size)
+
+    @staticmethod
+    def _check_size(size: SizeDict) -> None:
+        sides = (size.height, size.width)
+        if any(not side or side < SIZE_DIVISOR or side % STRIDE for side in sides):
+            raise ValueError(
+                f"size must hold a height and a width, multiples of {STRIDE} of at least {SIZE_DIVISOR}, got {size}"
+            )
+
+    def preprocess(
+        self,
+        images: ImageInput | str | PathLike | list,
+        saliency_maps: ImageInput | str | PathLike | list | None = None,
+        **kwargs: Unpack[MLNetImageProcessorKwargs],
+    ) -> BatchFeature:
+        """Prepares pictures, and saliency maps for training, for the model.
+
+        Args:
+            images: One picture or a list, mixed at will: paths, http(s) addresses, PIL images, arrays
+                `(height, width[, 1 | 3 | 4])` and tensors `([1 | 3 | 4, ]height, width)`; values in 0..255 (uint8,
+                float), 0..1 (float) or 0..65535 (16-bit). EXIF rotation is applied.
+            saliency_maps: One grey map per picture, of the same kinds; any size with the picture's aspect ratio.
+
+        Returns:
+            `pixel_values` `(batch, 3, height, width)`, and `labels` `(batch, height/8, width/8)` in 0..1 if
+            `saliency_maps` are given; lists of tensors without `return_tensors`.
+
+        Raises:
+            ValueError: If an item cannot be read, naming the item and the reason, or if the numbers of pictures and
+                maps differ.
+            TypeError: For an unknown keyword.
+        """
+        return super().preprocess(images, saliency_maps, **kwargs)
+
+    def _preprocess_image_like_inputs(
+        self,
+        images: Any,
+        saliency_maps: Any,
+        size: SizeDict,
+        do_resize: bool,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: Any,
+        image_std: Any,
+        resample: Any,
+        antialias: bool,
+        input_data_format: str | ChannelDimension | None = None,
+        return_tensors: str | TensorType | None = None,
+        device: Any = None,
+        **kwargs,
+    ) -> BatchFeature:
+        self._check_size(size)
+        pictures = self._load_items(images, "image", input_data_format, device)
+        canvases = [self._canvas(picture, size, do_resize) for picture in pictures]
+        letterbox = {"do_resize": do_resize, "resample": resample, "antialias": antialias}
+        data = {"pixel_values": []}
+        for picture, canvas in zip(pictures, canvases, strict=True):
+            pixels = self._letterbox(to_rgb(picture), canvas, **letterbox)
+            normalized = self.rescale_and_normalize(
+                pixels, do_rescale, rescale_factor, do_normalize, image_mean, image_std
+            )
+            data["pixel_values"].append(normalized.to(torch.float32))
+        if saliency_maps is not None:
+            maps = self._load_items(saliency_maps, "saliency map", None, device)
+            if len(maps) != len(pictures):
+                raise ValueError(f"got {len(pictures)} images but {len(maps)} saliency maps")
+            letterbox["do_resize"] = True
+            data["labels"] = [
+                self._letterbox(to_grey(one), (rows // STRIDE, columns // STRIDE), **letterbox)[0] / 255
+                for one, (rows, columns) in zip(maps, canvases, strict=True)
+            ]
+        if return_tensors is not None and len(set(canvases)) > 1:
+            raise ValueError(f"pictures of different canvases cannot be stacked, got {sorted(set(canvases))}")
+        return BatchFeature(data=data, tensor_type=return_tensors)
+
+    @staticmethod
+    def _load_items(items: Any, kind: str, input_data_format: Any, device: Any) -> list[Tensor]:
+        if isinstance(items, (np.ndarray, Tensor)) and items.ndim == 4:
+            items = list(items)
+        elif not isinstance(items, (list, tuple)):
+            items = [items]
+        tensors = []
+        for index, item in enumerate(items):
+            try:
+                if isinstance(item, (str, PathLike)):
+                    item = read_image(item, grey=kind == "saliency map")
+                tensors.append(image_to_tensor(item, input_data_format).to(device))
+            except ValueError as error:
+                raise ValueError(f"{kind} {index}: {error}") from error
+        return tensors
+
+    @staticmethod
+    def _canvas(picture: Tensor, size: SizeDict, do_resize: bool) -> tuple[int, int]:
+        if do_resize:
+            return size.height, size.width
+        height, width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in picture.shape[-2:])
+        return height, width
+
+    def _letterbox(
+        self, picture: Tensor, canvas: tuple[int, int], do_resize: bool, resample: Any, antialias: bool
+    ) -> Tensor:
+        """Fits a picture `(channels, height, width)` into the canvas and centres it on zeros (paper's release)."""
+        height, width = picture.shape[-2:]
+        if do_resize:
+            height, width = letterbox_size(height, width, canvas)
+            # In float32: torchvision's own uint8 path is off by a grey level in every fifth pixel.
+            resized = self.resize(
+                picture.to(torch.float32), SizeDict(height=height, width=width), resample=resample, antialias=antialias
+            )
+            picture = resized.clamp(0, 255).round() if picture.dtype == torch.uint8 else resized
+        top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
+        return tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
+
+    def post_process_saliency(
+        self,
+        outputs: Any,
+        target_sizes: Iterable[tuple[int, int]] | Tensor | None = None,
+        do_resize: bool | None = None,
+    ) -> list[Tensor]:
+        """Brings predicted maps back to the pictures' own sizes: the inverse of the letterbox.
+
+        The map is bilinearly enlarged until it covers the picture, cut to it around the centre and divided by its
+        maximum, with the release's integer rounding. That rounding would shift pictures smaller than the map by
+        whole cells: for these the letterbox is inverted at its exact positions.
+
+        Args:
+            outputs: `MLNetOutput`, or its `saliency_map` `(batch, height/8, width/8)`.
+            target_sizes: `(height, width)` in pixels of each upright picture; `None` keeps the maps' own size.
+            do_resize: As it was when the pictures were prepared; `None` takes the processor's own.
+
+        Returns:
+            For every picture a float32 map `(height, width)` in 0..1 whose maximum is 1 (all 0 where nothing was
+            predicted).
+
+        Raises:
+            ValueError: If there is not one size per map.
+        """
+        maps = outputs if isinstance(outputs, Tensor) else outputs.saliency_map
+        maps = maps.detach().to(torch.float32)
+        if target_sizes is None:
+            sizes = [tuple(one.shape) for one in maps]
+        else:
+            sizes = [(int(height), int(width)) for height, width in target_sizes]
+        if len(sizes) != len(maps):
+            raise ValueError(f"target_sizes must have one (height, width) per map: got {len(sizes)} for {len(maps)}")
+        do_resize = self.do_resize if do_resize is None else do_resize
+        results = []
+        for one, size in zip(maps, sizes, strict=True):
+            if target_sizes is not None:
+                for axis, positions in enumerate(_inverse_positions(size, tuple(one.shape), do_resize)):
+                    one = _sample_axis(one, axis, positions.to(one.device))
+            peak = one.max()
+            results.append(one / peak if peak > 0 else one)
+        return results
+
+
+def _inverse_positions(size: tuple[int, int], cells: tuple[int, int], do_resize: bool) -> list[Tensor]:
+    """For every row and every column of the picture, the position on the map's grid it lies on."""
+    canvas = (cells[0] * STRIDE, cells[1] * STRIDE)
+    (height, width), (rows, columns) = size, cells
+    if not do_resize or (height < rows and width < columns):
+        inner = letterbox_size(height, width, canvas) if do_resize else size
+        offset = [(side - one) // 2 for side, one in zip(canvas, inner, strict=True)]
+        step = [one / side for one, side in zip(inner, size, strict=True)]
+        unit: list[float] = [STRIDE, STRIDE]
+    else:
+        tall = height * columns > width * rows
+        cover = (height, columns * height // rows) if tall else (rows * width // columns, width)
+        offset = [(one - side) // 2 for one, side in zip(cover, size, strict=True)]
+        step = [1.0, 1.0]
+        unit = [one / cell for one, cell in zip(cover, cells, strict=True)]
+    return [
+        (offset[axis] + (torch.arange(size[axis], dtype=torch.float64) + 0.5) * step[axis]) / unit[axis] - 0.5
+        for axis in (0, 1)
+    ]
+
+
+__all__ = ["MLNetImageProcessor"]

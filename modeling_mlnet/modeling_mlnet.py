@@ -1,0 +1,401 @@
+"""ML-Net: a deep multi-level network for saliency prediction (Cornia et al., ICPR 2016)."""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from os import PathLike
+
+import timm
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import PreTrainedModel
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_mlnet import MIN_SIZE, STRIDE, MLNetConfig
+
+
+@dataclass
+class MLNetOutput(ModelOutput):
+    """Output of `MLNetModel`.
+
+    Args:
+        loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
+            Data loss plus the penalty on the prior.
+        saliency_map (`torch.FloatTensor` of shape `(batch, height/8, width/8)`):
+            Predicted saliency, at least 0, not normalised.
+        prior (`torch.FloatTensor` of shape `(height/8, width/8)`, *optional*, absent with `apply_prior=False`):
+            The factor that multiplied the map: 1 + the enlarged learned prior.
+        hidden_states (`tuple(torch.FloatTensor)`, *optional*, returned when `output_hidden_states=True`):
+            The levels, each of shape `(batch, channels, height/8, width/8)`, in the order of their concatenation.
+    """
+
+    loss: torch.FloatTensor | None = None
+    saliency_map: torch.FloatTensor | None = None
+    prior: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+
+
+class MLNetMaxPool2d(nn.Module):
+    """2x2 max pooling on the release's grid (`"same"`: windows start at -1) or torchvision's (`"valid"`: at 0)."""
+
+    def __init__(self, stride: int, pooling: str):
+        super().__init__()
+        self.stride, self.pooling = stride, pooling
+
+    def forward(self, hidden_state: Tensor) -> Tensor:
+        if self.pooling == "valid" and self.stride == 2:
+            return F.max_pool2d(hidden_state, 2, 2)
+        height, width = (-(-side // self.stride) for side in hidden_state.shape[-2:])
+        pooled = F.max_pool2d(hidden_state, 2, self.stride, padding=1)
+        start = 0 if self.pooling == "same" else 1
+        return pooled[..., start : start + height, start : start + width]
+
+
+class MLNetStage(GradientCheckpointingLayer):
+    """Consecutive backbone layers that end in one level; the unit of activation checkpointing."""
+
+    def __init__(self, layers: OrderedDict[str, nn.Module]):
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, hidden_state: Tensor) -> Tensor:
+        for layer in self.children():
+            hidden_state = layer(hidden_state)
+        return hidden_state
+
+
+class MLNetVGGBackbone(nn.Module):
+    """The convolutions of a timm VGG, cut behind the levels that are read.
+
+    Pools 1 to 3 have stride 2, pool4 has stride 1 and pool5 is left out, so that the levels 3, 4 and 5 share a grid.
+    Parameter names keep timm's layer numbers: `stages.1.17.weight` is timm's `features.17.weight`.
+    """
+
+    def __init__(self, config: MLNetConfig):
+        super().__init__()
+        levels = tuple(config.feature_levels or (3, 4, 5))
+        if min(levels) < 1 or max(levels) > 5:
+            raise ValueError(f"feature_levels of a VGG must be between 1 and 5, got {levels}")
+        with torch.device("meta"):  # timm also builds the 120 million parameters of the classifier
+            features = timm.create_model(config.backbone, **config.backbone_kwargs).features
+        self.stages = nn.ModuleList()
+        self.channels, channels, level, layers = [], 3, 1, OrderedDict()
+        for name, layer in features.named_children():
+            if isinstance(layer, nn.MaxPool2d):
+                if level < 5:  # level 5 ends before its pool
+                    layers[name] = MLNetMaxPool2d(2 if level < 4 else 1, config.pooling)
+                if level in levels:
+                    self.stages.append(MLNetStage(layers))
+                    self.channels.append(channels)
+                    layers = OrderedDict()
+                level += 1
+                continue
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = False
+            channels = getattr(layer, "out_channels", channels)
+            layers[name] = layer
+        self.to_empty(device=torch.get_default_device())
+
+    def forward(self, pixel_values: Tensor) -> list[Tensor]:
+        levels, hidden_state = [], pixel_values
+        for stage in self.stages:
+            hidden_state = stage(hidden_state)
+            levels.append(hidden_state)
+        return levels
+
+    def timm_name(self, name: str) -> str:
+        """The name in timm's own checkpoints of the parameter `name`."""
+        return "features." + name.split(".", 2)[2]
+
+
+class MLNetTimmBackbone(nn.Module):
+    """Any timm network with `features_only`."""
+
+    def __init__(self, config: MLNetConfig):
+        super().__init__()
+        self.arguments = {"features_only": True, **config.backbone_kwargs}
+        self.name, self.drop_modules = config.backbone, tuple(config.drop_modules)
+        with torch.device("meta"):
+            strides = timm.create_model(self.name, **self.arguments).feature_info.reduction()
+        levels = config.feature_levels
+        if levels is None:
+            levels = [strides.index(stride) for stride in (8, 16, 32) if stride in strides]
+            if len(levels) < 3:
+                raise ValueError(f"{self.name} has levels at strides {strides}; name those to use in feature_levels")
+        if max(levels) >= len(strides):
+            raise ValueError(f"feature_levels of {self.name} must be below {len(strides)}, got {tuple(levels)}")
+        self.arguments["out_indices"] = tuple(levels)
+        self.features = self._create()
+        self.channels = self.features.feature_info.channels()
+        self.channels_last = str(getattr(self.features, "output_fmt", "NCHW")).endswith("NHWC")
+
+    def _create(self) -> nn.Module:
+        features = timm.create_model(self.name, **self.arguments)
+        for name in self.drop_modules:
+            try:
+                features.set_submodule(name, nn.Identity(), strict=True)
+            except (AttributeError, ValueError) as error:
+                raise ValueError(f"drop_modules names {name!r}, which {self.name} does not have") from error
+        return features
+
+    def forward(self, pixel_values: Tensor) -> list[Tensor]:
+        levels = self.features(pixel_values)
+        return [level.permute(0, 3, 1, 2) for level in levels] if self.channels_last else levels
+
+    def timm_name(self, name: str) -> str:
+        """The name in timm's own checkpoints of the parameter `name`."""
+        return name.removeprefix("features.")
+
+    @torch.no_grad()
+    def initialize(self) -> None:
+        """Fills what no checkpoint has filled with timm's own initial values, non-persistent buffers included."""
+        tensors = dict(self.features.named_parameters()) | dict(self.features.named_buffers())
+        if all(getattr(tensor, "_is_hf_initialized", False) for tensor in tensors.values()):
+            return
+        with torch.device("cpu"):
+            fresh = self._create()
+        fresh_tensors = dict(fresh.named_parameters()) | dict(fresh.named_buffers())
+        for name, tensor in tensors.items():
+            init.copy_(tensor, fresh_tensors[name])
+        for module in self.features.modules():
+            module._is_hf_initialized = True
+
+
+class MLNetEncoder(nn.Module):
+    """Dropout, a 3x3 and a 1x1 convolution that turn the concatenated levels into one map (paper, Sec. III)."""
+
+    def __init__(self, in_channels: int, config: MLNetConfig):
+        super().__init__()
+        self.dropout = nn.Dropout(config.dropout)
+        self.conv = nn.Conv2d(in_channels, config.encoder_channels, kernel_size=3, padding=1)
+        self.out = nn.Conv2d(config.encoder_channels, 1, kernel_size=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden_state = F.relu(self.conv(self.dropout(features)))
+        return F.relu(self.out(hidden_state)).squeeze(1)  # (batch, height/8, width/8)
+
+
+class MLNetPrior(nn.Module):
+    """Learned spatial prior: the factor 1 + a coarse grid, bilinearly enlarged (paper, Sec. III, Eq. 1)."""
+
+    def __init__(self, shape: tuple[int, int]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(*shape))
+
+    @staticmethod
+    def triangle(cells: int, size: int, device: torch.device) -> Tensor:
+        """The interpolation of Eq. 1 along one axis as a matrix `(size, cells)`; every row sums to 1."""
+        # -0.45 and not -0.5: at its native enlargement of 10 the release reads (o - 4) / 10, not (o - 4.5) / 10.
+        position = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * cells / size - 0.45
+        position = position.clamp(0, cells - 1)
+        return (1 - (position[:, None] - torch.arange(cells, device=device)).abs()).clamp_min(0)
+
+    def forward(self, height: int, width: int) -> Tensor:
+        rows, columns = self.weight.shape
+        vertical = self.triangle(rows, height, self.weight.device)
+        horizontal = self.triangle(columns, width, self.weight.device)
+        # float32 whatever the model's precision: the positions need it, and the product is tiny
+        return (1 + vertical @ self.weight.float() @ horizontal.T).to(self.weight.dtype)
+
+
+def _max_normalize(saliency_map: Tensor) -> Tensor:
+    # A dead map has maximum 0; without the bound its gradient would be NaN and end the training.
+    return saliency_map / saliency_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+
+
+def release_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """Mean of (p / max(p) - y)^2 / (alpha - y) over all pixels, as in the released code."""
+    return ((_max_normalize(saliency_map) - labels).square() / (alpha - labels)).mean()
+
+
+def paper_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """Mean of ((p / max(p) - y) / (alpha - y))^2 over all pixels (paper, Eq. 2)."""
+    return ((_max_normalize(saliency_map) - labels) / (alpha - labels)).square().mean()
+
+
+def kl_cc_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """Kullback-Leibler divergence of the map from the labels minus half their correlation, averaged over images.
+
+    Both are taken as distributions, so the scale of the map is free. A map or a label without any variation adds
+    nothing to the correlation, and a label without mass nothing at all. `alpha` is not used.
+    """
+    eps = 1e-8
+    predicted, target = saliency_map.flatten(1), labels.flatten(1)
+    density = target / target.sum(1, keepdim=True).clamp_min(eps)
+    ratio = density / (predicted / predicted.sum(1, keepdim=True).clamp_min(eps) + eps)
+    divergence = (density * (ratio + eps).log()).sum(1)
+    predicted = predicted / predicted.mean(1, keepdim=True).clamp_min(eps)
+    predicted, target = predicted - predicted.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
+    norm = (predicted.square().sum(1) * target.square().sum(1) + eps).sqrt()
+    correlation = (predicted * target).sum(1) / norm
+    return (divergence - 0.5 * correlation).mean()
+
+
+LOSS_FUNCTIONS = {"release": release_loss, "paper": paper_loss, "kl_cc": kl_cc_loss}
+
+
+class MLNetPreTrainedModel(PreTrainedModel):
+    """Weight initialisation and what transformers needs to know about the model."""
+
+    config_class = MLNetConfig
+    base_model_prefix = "mlnet"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # the loss is a mean over the batch, not over `num_items_in_batch`
+    _no_split_modules = ["MLNetStage"]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, MLNetTimmBackbone):
+            module.initialize()
+        elif isinstance(module, MLNetEncoder):
+            for conv in (module.conv, module.out):
+                init.xavier_normal_(conv.weight)
+                init.zeros_(conv.bias)
+                conv._is_hf_initialized = True
+            # Glorot-normal like the release, but not negative: otherwise about every second start is a map that is
+            # 0 everywhere behind its ReLU and can never be trained.
+            init.copy_(module.out.weight, module.out.weight.abs())
+        elif isinstance(module, MLNetPrior):
+            init.zeros_(module.weight)
+        elif isinstance(module, MLNetVGGBackbone):
+            for layer in module.modules():
+                if isinstance(layer, nn.Conv2d):
+                    init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                    init.zeros_(layer.bias)
+                elif isinstance(layer, nn.BatchNorm2d):
+                    super()._init_weights(layer)
+
+    def _initialize_weights(self, module: nn.Module, *args, **kwargs) -> None:
+        # The blocks above fill their children; transformers walks children first and would overwrite timm's values.
+        blocks = (MLNetTimmBackbone, MLNetEncoder, MLNetPrior, MLNetVGGBackbone)
+        if isinstance(module, blocks):
+            super()._initialize_weights(module, *args, **kwargs)
+
+
+class MLNetModel(MLNetPreTrainedModel):
+    """ML-Net: backbone levels at stride 8, an encoding network and a learned prior.
+
+    Source: Cornia, Baraldi, Serra and Cucchiara, "A Deep Multi-Level Network for Saliency Prediction", ICPR 2016.
+    With weights converted from the release it reproduces the release's maps.
+    """
+
+    def __init__(self, config: MLNetConfig):
+        super().__init__(config)
+        is_vgg = config.backbone.split(".")[0].startswith("vgg")
+        if config.drop_modules and is_vgg:
+            raise ValueError("drop_modules does not apply to a VGG, which is cut by feature_levels")
+        self.backbone = (MLNetVGGBackbone if is_vgg else MLNetTimmBackbone)(config)
+        self.encoder = MLNetEncoder(sum(self.backbone.channels), config)
+        self.prior = MLNetPrior(tuple(config.prior_shape))
+        self.post_init()
+
+    @classmethod
+    def from_imagenet(cls, config: MLNetConfig, weights: str | PathLike | None = None) -> "MLNetModel":
+        """Builds a model for training: ImageNet weights in the backbone, a fresh encoder and prior.
+
+        Args:
+            config: For timm's own VGG weights `pooling` should be `"valid"`.
+            weights: A safetensors file in timm's key names; `None` downloads timm's default weights.
+
+        Raises:
+            ValueError: If the file lacks a parameter of the backbone or holds it in another shape.
+        """
+        if weights is None:
+            state_dict = timm.create_model(config.backbone, pretrained=True, **config.backbone_kwargs).state_dict()
+        else:
+            try:
+                state_dict = load_file(weights)
+            except Exception as error:  # safetensors raises its own, undocumented types
+                raise ValueError(f"{weights} cannot be read as a safetensors file: {error}") from error
+        model = cls(config)
+        model._load_backbone(state_dict, source=str(weights or config.backbone))
+        return model
+
+    @torch.no_grad()
+    def _load_backbone(self, state_dict: dict[str, Tensor], source: str) -> None:
+        # timm's features_only wrappers write stages_0 for stages.0
+        given = {name.replace(".", "_"): tensor for name, tensor in state_dict.items()}
+        for name, tensor in self.backbone.state_dict().items():
+            timm_name = self.backbone.timm_name(name)
+            value = given.get(timm_name.replace(".", "_"))
+            if value is None and name.endswith("num_batches_tracked"):
+                continue
+            if value is None:
+                raise ValueError(f"{source} has no tensor {timm_name!r}, which {self.config.backbone} needs")
+            if value.shape != tensor.shape:
+                raise ValueError(
+                    f"{source} has {timm_name!r} in shape {tuple(value.shape)}, "
+                    f"{self.config.backbone} needs {tuple(tensor.shape)}"
+                )
+            tensor.copy_(value)
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        apply_prior: bool = True,
+        output_hidden_states: bool | None = None,
+    ) -> MLNetOutput:
+        """Predicts saliency maps.
+
+        Args:
+            pixel_values: Pictures `(batch, 3, height, width)` from `MLNetImageProcessor`, each side at least 32 px.
+            labels: Saliency maps `(batch, height/8, width/8)` in 0..1; with them a loss is returned.
+            apply_prior: `False` gives the map before the learned prior.
+            output_hidden_states: Whether to return the levels.
+
+        Raises:
+            ValueError: If a tensor has the wrong shape.
+        """
+        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3 or min(pixel_values.shape[-2:]) < MIN_SIZE:
+            raise ValueError(
+                f"pixel_values must be (batch, 3, height, width) with sides of at least {MIN_SIZE}, "
+                f"got {tuple(pixel_values.shape)}"
+            )
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
+        levels = [_to_grid(level, height, width) for level in self.backbone(pixel_values)]
+        saliency_map = self.encoder(torch.cat(levels, dim=1))  # (batch, height/8, width/8)
+        prior = None
+        if apply_prior:
+            prior = self.prior(height, width)
+            saliency_map = F.relu(saliency_map * prior)
+        return MLNetOutput(
+            loss=None if labels is None else self._loss(saliency_map, labels),
+            saliency_map=saliency_map,
+            prior=prior,
+            hidden_states=tuple(levels) if output_hidden_states else None,
+        )
+
+    def _loss(self, saliency_map: Tensor, labels: Tensor) -> Tensor:
+        if labels.shape != saliency_map.shape:
+            raise ValueError(
+                f"labels must have the map's shape {tuple(saliency_map.shape)}, got {tuple(labels.shape)}"
+            )
+        penalty = self.config.prior_penalty
+        if penalty is None:
+            penalty = 1 / math.prod(self.config.prior_shape)
+        function = LOSS_FUNCTIONS[self.config.loss]
+        data_loss = function(saliency_map.float(), labels.float(), self.config.loss_alpha)
+        return data_loss + penalty * self.prior.weight.float().square().sum()
+
+
+def _to_grid(level: Tensor, height: int, width: int) -> Tensor:
+    """Brings a level to the grid of stride 8: finer ones are averaged, coarser ones bilinearly enlarged."""
+    if level.shape[-2:] == (height, width):
+        return level
+    if level.shape[-2] > height:
+        return F.interpolate(level, size=(height, width), mode="area")
+    return F.interpolate(level, size=(height, width), mode="bilinear", align_corners=False)
+
+
+__all__ = ["MLNetModel", "MLNetOutput", "MLNetPreTrainedModel"]

@@ -1,0 +1,152 @@
+"""Files of a prediction: which pictures to read, what to call the results, and how to write them whole."""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from .prediction import Prediction, SaliencyPredictor
+
+SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
+PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture and the stem, with its folders, of its results' names."""
+
+    picture: Path
+    stem: Path
+
+    def outputs(self, output_dir: Path, formats: Iterable[str]) -> dict[str, Path]:
+        """Path of every result by format."""
+        return {name: output_dir / f"{self.stem}{SUFFIXES[name]}" for name in formats}
+
+
+@dataclass
+class Report:
+    """What became of the pictures."""
+
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+def find_pictures(paths: Iterable[str], output_dir: Path) -> tuple[list[Job], list[str]]:
+    """Pictures named by files, folders (searched with their subfolders) and glob patterns.
+
+    Results of earlier runs are not taken for pictures: names that end like results and the folder `output_dir`.
+
+    Returns:
+        The jobs in order, each picture once, and one line for every path that leads nowhere.
+    """
+    found: dict[Path, Path] = {}  # picture -> its place below the path that was given
+    problems = []
+    for pattern in paths:
+        path = Path(pattern).expanduser()
+        matches = [path] if path.exists() else [Path(one) for one in sorted(glob.glob(str(path), recursive=True))]
+        if not matches:
+            problems.append(f"{pattern}: no such file, folder or pattern")
+        for match in matches:
+            if not match.is_dir():
+                found.setdefault(match, Path(match.name))
+                continue
+            pictures = [one for one in sorted(match.rglob("*")) if _is_picture(one, output_dir)]
+            if not pictures:
+                problems.append(f"{match}: no pictures in this folder")
+            found.update({one: one.relative_to(match) for one in pictures if one not in found})
+    return _name(found), problems
+
+
+def _is_picture(path: Path, output_dir: Path) -> bool:
+    return (
+        path.suffix.lower() in PICTURES
+        and not path.name.startswith(".")
+        and not path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"]))
+        and (output_dir not in path.parents or output_dir == Path())
+        and path.is_file()
+    )
+
+
+def _name(found: dict[Path, Path]) -> list[Job]:
+    """Stems without extension; where two would collide with it, and then with the folders they came from."""
+    root = Path(os.path.commonpath([one.absolute().parent for one in found])) if found else Path()
+    jobs = {picture: place.with_suffix("") for picture, place in found.items()}
+    for longer in (lambda picture: found[picture], lambda picture: picture.absolute().relative_to(root)):
+        count = Counter(str(stem).casefold() for stem in jobs.values())
+        jobs = {
+            picture: stem if count[str(stem).casefold()] == 1 else longer(picture) for picture, stem in jobs.items()
+        }
+    return [Job(picture, stem) for picture, stem in jobs.items()]
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file under a temporary name and renames it, so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(prediction: Prediction, outputs: dict[str, Path]) -> None:
+    from .visualization import grey, overlay
+
+    saliency_map = prediction.saliency_map
+    for name, path in outputs.items():
+        if name == "npy":
+            write_whole(path, lambda file: np.save(file, saliency_map))
+            continue
+        picture = grey(saliency_map) if name == "map" else overlay(prediction.image, saliency_map)
+        write_whole(path, lambda file, picture=picture: picture.save(file, "PNG"))
+
+
+def predict_files(
+    predictor: SaliencyPredictor,
+    jobs: Iterable[Job],
+    output_dir: Path,
+    formats: Iterable[str] = ("map",),
+    resume: bool = False,
+    on_done: Callable[[str | None], None] = lambda error: None,
+) -> Report:
+    """Predicts pictures and writes the results; a picture that fails stops nothing.
+
+    Args:
+        formats: Of `map` (8-bit grey PNG), `overlay` (PNG) and `npy` (float32 `(height, width)` in 0..1).
+        resume: Whether pictures whose results are all there already are left out.
+        on_done: Called after every picture with its error, `None` if there was none.
+    """
+    report, todo, formats = Report(), [], tuple(formats)
+    jobs = list(jobs)
+    pictures = {job.picture.resolve() for job in jobs}
+    for job in jobs:
+        outputs = job.outputs(output_dir, formats)
+        clash = next((path for path in outputs.values() if path.resolve() in pictures), None)
+        if clash is not None:
+            report.failed += 1
+            on_done(f"{job.picture}: its result {clash} would overwrite an input; choose another output folder")
+        elif resume and all(path.exists() for path in outputs.values()):
+            report.skipped += 1
+            on_done(None)
+        else:
+            todo.append((job.picture, outputs))
+    predictions = predictor.stream((picture for picture, _ in todo), keep_images="overlay" in formats)
+    for (picture, outputs), prediction in zip(todo, predictions, strict=True):
+        error = prediction.error
+        if error is None:
+            try:
+                _write(prediction, outputs)
+            except OSError as failure:
+                error = f"{picture}: its result cannot be written: {failure}"
+        report.failed += error is not None
+        report.written += error is None
+        on_done(error)
+    return report

@@ -1,0 +1,192 @@
+"""The one prediction engine: pictures in, saliency maps at their own sizes out."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .image_processing_mlnet import MLNetImageProcessor, image_to_tensor, read_image, to_rgb
+from .manifest import resolve_model
+from .modeling_mlnet import MLNetModel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+READERS = 2  # threads that decode and letterbox ahead of the network
+
+
+@dataclass
+class Prediction:
+    """One picture's result.
+
+    Args:
+        source: What was given.
+        saliency_map: Float32 `(height, width)` in 0..1 at the picture's own size; `None` if it could not be read.
+        image: The upright picture, uint8 `(height, width, 3)`; `None` unless asked for.
+        error: Why there is no map, in one line.
+    """
+
+    source: Any
+    saliency_map: np.ndarray | None = None
+    image: np.ndarray | None = None
+    error: str | None = None
+
+
+@dataclass
+class _Prepared:
+    source: Any
+    size: tuple[int, int] = (0, 0)
+    pixel_values: Tensor | None = None
+    image: np.ndarray | None = None
+    error: str | None = None
+
+
+class SaliencyPredictor:
+    """Predicts saliency maps for any number of pictures, in their order, reading ahead while the network runs.
+
+    Args:
+        model: `"mini"` (the checkpoint inside the package), another name of the manifest, a checkpoint's folder, a
+            Hub id, or a loaded `MLNetModel`.
+        image_processor: Needed with a loaded model; otherwise the checkpoint's own.
+        device: `"auto"` takes a GPU if there is one.
+        dtype: `"auto"` (float32), `"float32"`, `"bfloat16"` or `"float16"`.
+        apply_prior: `False` predicts without the learned prior.
+        batch_size: Pictures per pass through the network.
+
+    Raises:
+        ValueError: If an argument is wrong or the checkpoint cannot be loaded, naming it.
+    """
+
+    def __init__(
+        self,
+        model: str | MLNetModel = "mini",
+        image_processor: MLNetImageProcessor | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        apply_prior: bool = True,
+        batch_size: int = 8,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if dtype != "auto" and dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {['auto', *DTYPES]}, got {dtype!r}")
+        if device == "auto":
+            device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+        if isinstance(model, str):
+            model, image_processor = load_checkpoint(model)
+        elif image_processor is None:
+            raise ValueError("a loaded model needs its image_processor")
+        try:
+            self.model = model.to(device=device, dtype=DTYPES.get(dtype, torch.float32)).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+        self.image_processor = image_processor
+        self.apply_prior, self.batch_size = apply_prior, batch_size
+
+    def __call__(self, images: Any) -> np.ndarray | list[np.ndarray]:
+        """The map of one picture, or a list of maps for a list of pictures.
+
+        Args:
+            images: Paths, PIL images, arrays or tensors, as `MLNetImageProcessor` takes them.
+
+        Returns:
+            Float32 `(height, width)` in 0..1 at the picture's own size, or a list of them.
+
+        Raises:
+            ValueError: If a picture cannot be read.
+        """
+        if isinstance(images, (list, tuple)):
+            return list(self.maps(images))
+        return next(self.maps([images]))
+
+    def maps(self, images: Iterable[Any]) -> Iterator[np.ndarray]:
+        """Like `stream`, but gives bare maps and raises a ValueError for a picture that cannot be read."""
+        for prediction in self.stream(images):
+            if prediction.saliency_map is None:
+                raise ValueError(prediction.error)
+            yield prediction.saliency_map
+
+    def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
+        """Predicts lazily and in order; at most a few batches are in memory at a time.
+
+        Args:
+            images: Any iterable of pictures.
+            keep_images: Whether the results carry the pictures, for overlays.
+
+        Yields:
+            One `Prediction` per picture; one that cannot be read has its `error` set and stops nothing.
+        """
+        batch: list[_Prepared] = []
+        for prepared in self._read_ahead(images, keep_images):
+            # One pass takes one canvas. A bad picture waits for its turn like the others.
+            shapes = {one.pixel_values.shape for one in [*batch, prepared] if one.pixel_values is not None}
+            if len(shapes) > 1 or len(batch) == self.batch_size:
+                yield from self._predict(batch)
+                batch = []
+            batch.append(prepared)
+        yield from self._predict(batch)
+
+    def _read_ahead(self, images: Iterable[Any], keep_images: bool) -> Iterator[_Prepared]:
+        waiting: deque[Future[_Prepared]] = deque()
+        with ThreadPoolExecutor(READERS) as readers:
+            try:
+                for image in images:
+                    waiting.append(readers.submit(self._prepare, image, keep_images))
+                    if len(waiting) > self.batch_size + READERS:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                readers.shutdown(wait=False, cancel_futures=True)
+
+    def _prepare(self, source: Any, keep_image: bool) -> _Prepared:
+        is_path = isinstance(source, (str, PathLike))
+        try:
+            picture = image_to_tensor(read_image(source) if is_path else source)
+        except ValueError as error:
+            message = str(error)
+            if is_path and not message.startswith(fspath(source)):
+                message = f"{fspath(source)}: {message}"
+            return _Prepared(source, error=message)
+        image = None
+        if keep_image:
+            image = to_rgb(picture).round().byte().permute(1, 2, 0).numpy()
+        pixel_values = self.image_processor(picture, return_tensors="pt")["pixel_values"]
+        return _Prepared(source, tuple(picture.shape[-2:]), pixel_values, image)
+
+    @torch.inference_mode()
+    def _predict(self, batch: list[_Prepared]) -> Iterator[Prediction]:
+        tensors = [one.pixel_values for one in batch if one.pixel_values is not None]
+        maps: Iterator[Tensor] = iter(())
+        if tensors:
+            pixel_values = torch.cat(tensors).to(self.model.device, self.model.dtype)
+            outputs = self.model(pixel_values, apply_prior=self.apply_prior)
+            sizes = [one.size for one in batch if one.pixel_values is not None]
+            maps = iter(self.image_processor.post_process_saliency(outputs, sizes))
+        for one in batch:
+            if one.error is not None:
+                yield Prediction(one.source, error=one.error)
+            else:
+                yield Prediction(one.source, next(maps).cpu().numpy(), one.image)
+
+
+def load_checkpoint(name: str) -> tuple[MLNetModel, MLNetImageProcessor]:
+    """Loads a model, in float32, and its image processor.
+
+    Args:
+        name: As `model` of `SaliencyPredictor`.
+
+    Raises:
+        ValueError: If it cannot be found or is not an ML-Net checkpoint.
+    """
+    path, revision = resolve_model(name)
+    try:
+        model = MLNetModel.from_pretrained(path, revision=revision, dtype=torch.float32)
+        return model, MLNetImageProcessor.from_pretrained(path, revision=revision)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error

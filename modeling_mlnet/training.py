@@ -1,0 +1,312 @@
+"""Training with the Hugging Face Trainer: recipe in, best checkpoint out."""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import timm
+import torch
+import yaml
+from datasets import Dataset, concatenate_datasets
+from PIL import ImageOps
+from torch import nn
+from transformers import EvalPrediction, HfArgumentParser, Trainer, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging
+
+from .configuration_mlnet import MLNetConfig
+from .data import is_held_out, load
+from .evaluation import Evaluator
+from .image_processing_mlnet import MLNetImageProcessor
+from .modeling_mlnet import MLNetModel
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass
+class ModelArguments:
+    """What is trained, and on which canvas."""
+
+    model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
+    config: dict[str, Any] | str | None = field(
+        default=None, metadata={"help": "keys of MLNetConfig for a new model, as a mapping or JSON"}
+    )
+    backbone_weights: str | None = field(
+        default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
+    )
+    image_processor: dict[str, Any] | str | None = field(
+        default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
+    )
+
+    def __post_init__(self):
+        for name in ("config", "image_processor"):
+            value = getattr(self, name)
+            try:
+                value = json.loads(value) if isinstance(value, str) else dict(value or {})
+            except ValueError as error:
+                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}: {error}") from error
+            setattr(self, name, value)
+
+
+@dataclass
+class DataArguments:
+    """What it is trained on; every data set is `NAME:DIR` or a folder with metadata.jsonl."""
+
+    datasets: list[str] = field(default_factory=list, metadata={"help": "data sets to train on"})
+    validation_datasets: list[str] = field(
+        default_factory=list, metadata={"help": "data sets to validate on; default: the held-out part of `datasets`"}
+    )
+    held_out: float = field(
+        default=0.1, metadata={"help": "fraction of `datasets`, chosen by a hash of the image id, kept for validation"}
+    )
+    horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training picture at random"})
+
+
+@dataclass
+class MLNetTrainingArguments(TrainingArguments):
+    """transformers' arguments, with the defaults a dense prediction needs and four of our own."""
+
+    backbone_learning_rate: float | None = field(
+        default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
+    )
+    learning_rate_decay: float | None = field(
+        default=None, metadata={"help": "Keras' decay: the learning rate is divided by 1 + decay * step"}
+    )
+    freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
+    channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
+    remove_unused_columns: bool = False
+    batch_eval_metrics: bool = True
+    label_names: list[str] | None = field(default_factory=lambda: ["labels", "row"])
+    include_for_metrics: list[str] = field(default_factory=list)
+
+
+class Collator:
+    """Turns rows of the schema into the model's input; rows of a validation set keep their `row` number."""
+
+    def __init__(self, image_processor: MLNetImageProcessor):
+        self.image_processor = image_processor
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """`pixel_values`, `labels` and, where rows are numbered, `row`."""
+        images, saliency_maps = ([row[name] for row in rows] for name in ("image", "saliency_map"))
+        batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt"))
+        if "row" in rows[0]:
+            batch["row"] = torch.tensor([row["row"] for row in rows])
+        return batch
+
+
+def mirror_at_random(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Mirrors every second picture, with its map, for `Dataset.set_transform`; draws from torch's generator."""
+    flip = (torch.rand(len(rows["image"])) < 0.5).tolist()
+    for name in ("image", "saliency_map"):
+        rows[name] = [ImageOps.mirror(one) if yes else one for one, yes in zip(rows[name], flip, strict=True)]
+    return rows
+
+
+class BatchMetrics:
+    """`compute_metrics` for `batch_eval_metrics`: every map is scored at its picture's own size, as in evaluation."""
+
+    def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
+        self.dataset, self.image_processor = dataset, image_processor
+        self.evaluator = Evaluator()
+        self.seen: set[int] = set()
+
+    def __call__(self, prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
+        """Scores one batch; the means come with the last one."""
+        maps = prediction.predictions
+        maps = maps[0] if isinstance(maps, (tuple, list)) else maps
+        for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
+            if row_number in self.seen:  # several processes fill up their last batch with repeats
+                continue
+            self.seen.add(row_number)
+            row = self.dataset[row_number]
+            size = row["image"].size[::-1]
+            predicted = self.image_processor.post_process_saliency(saliency_map[None], [size])[0].cpu().numpy()
+            density = np.asarray(row["saliency_map"], dtype=np.float64)
+            self.evaluator.update(predicted, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
+        if not compute_result:
+            return {}
+        means = {name: one["mean"] for name, one in self.evaluator.compute().items()}
+        self.evaluator, self.seen = Evaluator(), set()
+        return means
+
+
+class MLNetTrainer(Trainer):
+    """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics."""
+
+    args: MLNetTrainingArguments
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> Any:
+        """As the Trainer's, with batch-norm statistics frozen if asked for."""
+        if self.args.freeze_batch_norm:
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "row"}, *args, **kwargs)
+
+    def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
+        """As the Trainer's, with the backbone in a group of its own if it has its own learning rate."""
+        if self.optimizer is None and self.args.backbone_learning_rate is not None:
+            backbone = [one for name, one in self.model.named_parameters() if name.startswith("backbone.")]
+            rest = [one for name, one in self.model.named_parameters() if not name.startswith("backbone.")]
+            optimizer_class, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            groups = [{"params": backbone, "lr": self.args.backbone_learning_rate}, {"params": rest}]
+            self.optimizer = optimizer_class(groups, **{**arguments, "weight_decay": self.args.weight_decay})
+        return super().create_optimizer(*args, **kwargs)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """As the Trainer's, or Keras' 1 / (1 + decay * step)."""
+        decay = self.args.learning_rate_decay
+        if self.lr_scheduler is None and decay is not None:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer, lambda step: 1 / (1 + decay * step)
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
+
+
+class RecipeParser(HfArgumentParser):
+    """HfArgumentParser that raises instead of ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a ValueError with argparse's message."""
+        raise ValueError(message)
+
+
+ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
+
+
+def parse_recipe(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Any, ...]:
+    """Reads a YAML recipe; environment variables in it are filled in.
+
+    Args:
+        overrides: `--key value` words that take precedence over the recipe.
+
+    Returns:
+        `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
+
+    Raises:
+        ValueError: If the file cannot be read or a key or value is wrong, naming it.
+    """
+    try:
+        text = os.path.expandvars(Path(path).read_text(encoding="utf-8"))
+        recipe = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such recipe") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
+    unset = re.search(r"^[^#\n]*\$\{?(\w+)", text, re.MULTILINE)
+    if unset:
+        raise ValueError(f"{path}: the environment variable {unset[1]} is not set")
+    words = [word for key, value in recipe.items() for word in _as_words(str(key), value)] + list(overrides)
+    valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
+    for word in words:
+        key = word.removeprefix("--").partition("=")[0].replace("-", "_")
+        if word.startswith("--") and key not in valid:
+            nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
+            raise ValueError(f"{path}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+    try:
+        return RecipeParser(ARGUMENTS).parse_args_into_dataclasses(words)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _as_words(key: str, value: Any) -> list[str]:
+    """A recipe's entry as command-line words, so that recipe and overrides are typed by one parser."""
+    if value is None or value == []:
+        return []
+    if isinstance(value, dict):
+        return [f"--{key}", json.dumps(value)]
+    return [f"--{key}", *(str(one) for one in (value if isinstance(value, list) else [value]))]
+
+
+def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProcessor]:
+    """The model to train and its image processor: from a checkpoint, or new on an ImageNet backbone.
+
+    Raises:
+        ValueError: If both a checkpoint and a config are given.
+    """
+    if arguments.model is not None:
+        if arguments.config or arguments.backbone_weights:
+            raise ValueError("give either model (a checkpoint to start from) or config and backbone_weights, not both")
+        image_processor = MLNetImageProcessor.from_pretrained(arguments.model, **arguments.image_processor)
+        return MLNetModel.from_pretrained(arguments.model), image_processor
+    config = MLNetConfig(**arguments.config)
+    model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
+    statistics = {}
+    if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
+        weights = timm.get_pretrained_cfg(config.backbone)
+        statistics = {f"image_{name}": [255 * one for one in getattr(weights, name)] for name in ("mean", "std")}
+    height, width = config.image_size
+    size = {"height": height, "width": width}
+    return model, MLNetImageProcessor(**{"size": size, **statistics, **arguments.image_processor})
+
+
+def build_datasets(arguments: DataArguments) -> tuple[Dataset, Dataset]:
+    """Training and validation rows.
+
+    Raises:
+        ValueError: If one of them is empty.
+    """
+    if not arguments.datasets:
+        raise ValueError("datasets is empty: name at least one data set, as NAME:DIR")
+    train = concatenate_datasets([load(spec) for spec in arguments.datasets])
+    if arguments.validation_datasets:
+        validation = concatenate_datasets([load(spec) for spec in arguments.validation_datasets])
+    else:
+        held_out = [is_held_out(image_id, arguments.held_out) for image_id in train["image_id"]]
+        validation = train.select([i for i, held in enumerate(held_out) if held])
+        train = train.select([i for i, held in enumerate(held_out) if not held])
+    if not len(train) or not len(validation):
+        raise ValueError(f"held_out={arguments.held_out} leaves {len(train)} pictures to train, {len(validation)} not")
+    if arguments.horizontal_flip:
+        train.set_transform(mirror_at_random)
+    return train, validation
+
+
+def train(recipe: str | Path, overrides: Iterable[str] = ()) -> dict[str, float]:
+    """Trains as a recipe says; a run that was interrupted goes on from its last checkpoint.
+
+    The best checkpoint by `metric_for_best_model` ends up in `output_dir` itself.
+
+    Args:
+        recipe: YAML file with keys of `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
+        overrides: `--key value` words.
+
+    Returns:
+        The validation scores of the best checkpoint.
+
+    Raises:
+        ValueError: For a wrong recipe, model or data set.
+    """
+    model_arguments, data_arguments, training_arguments = parse_recipe(recipe, overrides)
+    set_seed(training_arguments.seed)
+    model, image_processor = build_model(model_arguments)
+    if training_arguments.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    train_dataset, validation_dataset = build_datasets(data_arguments)
+    logger.info("%d pictures to train, %d to validate", len(train_dataset), len(validation_dataset))
+    trainer = MLNetTrainer(
+        model=model,
+        args=training_arguments,
+        data_collator=Collator(image_processor),
+        train_dataset=train_dataset,
+        eval_dataset=validation_dataset.add_column("row", np.arange(len(validation_dataset))),
+        processing_class=image_processor,
+        compute_metrics=BatchMetrics(validation_dataset, image_processor),
+    )
+    output_dir = training_arguments.output_dir
+    resume = get_last_checkpoint(output_dir) if os.path.isdir(output_dir) else None
+    trainer.train(resume_from_checkpoint=training_arguments.resume_from_checkpoint or resume)
+    scores = trainer.evaluate()
+    trainer.save_model()
+    trainer.save_metrics("eval", scores)
+    trainer.save_state()
+    return scores

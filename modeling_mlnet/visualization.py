@@ -1,0 +1,26 @@
+"""Pictures of saliency maps."""
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+OPACITY = 0.7  # of the heat map where the saliency map is 1
+
+
+def grey(saliency_map: np.ndarray) -> Image.Image:
+    """A map `(height, width)` in 0..1 as an 8-bit grey picture."""
+    return Image.fromarray(np.rint(saliency_map * 255).astype(np.uint8))
+
+
+def overlay(image: np.ndarray, saliency_map: np.ndarray, colormap: str = "inferno") -> Image.Image:
+    """The picture under its saliency map: the more salient, the more of the heat map's colour.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        saliency_map: `(height, width)` in 0..1.
+        colormap: Name of a matplotlib colour map.
+    """
+    colors = matplotlib.colormaps[colormap](np.rint(saliency_map * 255).astype(np.uint8))[..., :3]
+    weight = OPACITY * saliency_map[..., None]
+    blended = image * (1 - weight) + 255 * colors * weight
+    return Image.fromarray(np.rint(blended).astype(np.uint8))
