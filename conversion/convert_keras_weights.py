@@ -25,10 +25,10 @@ from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VGG_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-VGG_SHAPES = [
+VGG_SHAPES: list[tuple[int, ...]] = [
     shape for inputs, outputs in itertools.pairwise(VGG_CHANNELS) for shape in ((outputs, inputs, 3, 3), (outputs,))
 ]
-HEAD_SHAPES = [(64, 1280, 3, 3), (64,), (1, 64, 1, 1), (1,)]
+HEAD_SHAPES: list[tuple[int, ...]] = [(64, 1280, 3, 3), (64,), (1, 64, 1, 1), (1,)]
 IMAGENET_LAYERS = (1, 3, 6, 8, 11, 13, 15, 18, 20, 22, 25, 27, 29)
 PIXELS_PER_PRIOR_CELL = 80  # 10 map cells of 8 pixels, fixed in the release
 WHAT_IT_CAN_BE = {
@@ -135,7 +135,7 @@ def to_torch(array: np.ndarray, reverse_inputs: bool = False) -> torch.Tensor:
         array = array[:, :, ::-1, ::-1]
     if reverse_inputs:
         array = array[:, ::-1]
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
 
 
 def build_model(weights: list[tuple[str, np.ndarray]], imagenet: bool) -> MLNetModel:
@@ -145,7 +145,7 @@ def build_model(weights: list[tuple[str, np.ndarray]], imagenet: bool) -> MLNetM
         ConversionError: If the weights are not those of the network.
     """
     arrays = [array for _, array in weights]
-    prior_shape = (6, 8)
+    prior_shape: tuple[int, ...] = (6, 8)
     expected = list(VGG_SHAPES)
     if not imagenet:
         if len(arrays) > len(VGG_SHAPES) + len(HEAD_SHAPES) and arrays[-1].ndim == 2:

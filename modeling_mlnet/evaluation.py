@@ -108,6 +108,7 @@ def evaluate(
         `{"protocol", "package_version", "images", "images_without_fixations", "metrics"}`.
     """
     evaluator = Evaluator(relative_fixations(dataset))
+    maps: Iterator[np.ndarray]
     if predict is None:
         maps = (centre_map(row["image"].height, row["image"].width) for row in dataset)
     else:

@@ -19,7 +19,7 @@ STRIDE = 8  # input pixels per cell of the saliency map
 SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
 
 
-class MLNetImageProcessorKwargs(ImagesKwargs, total=False):
+class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     r"""
     antialias (`bool`, *optional*, defaults to `False`):
         Whether shrinking averages over the pixels it skips. The release does not.
@@ -141,6 +141,41 @@ def to_grey(values: Tensor) -> Tensor:
     return values if values.shape[0] == 1 else tvF.rgb_to_grayscale(to_rgb(values))
 
 
+def _opencv_weights(size: int, source: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Along one axis: the two source indices of every output and their weights in units of 1/2048."""
+    position = ((torch.arange(size, dtype=torch.float64) + 0.5) * (source / size) - 0.5).to(torch.float32)
+    position = position.clamp(0, source - 1)
+    lower = position.floor()
+    weight = position - lower
+    index = lower.to(torch.int64)
+    return (
+        index,
+        (index + 1).clamp_max(source - 1),
+        ((1 - weight) * 2048).round().to(torch.int32),
+        (weight * 2048).round().to(torch.int32),
+    )
+
+
+def resize_like_opencv(picture: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear resizing of a uint8 picture `(channels, height, width)` in OpenCV's integer arithmetic.
+
+    Gives the very bytes of the release's `cv2.resize`; floating point would differ by one in every tenth pixel.
+    """
+    top, bottom, top_weight, bottom_weight = (
+        one.to(picture.device) for one in _opencv_weights(height, picture.shape[1])
+    )
+    left, right, left_weight, right_weight = (
+        one.to(picture.device) for one in _opencv_weights(width, picture.shape[2])
+    )
+
+    def along_rows(rows: Tensor) -> Tensor:
+        return (rows[..., left] * left_weight + rows[..., right] * right_weight) >> 4
+
+    above, below = (along_rows(picture[:, rows].to(torch.int32)) for rows in (top, bottom))
+    blended = (above * top_weight[:, None] >> 16) + (below * bottom_weight[:, None] >> 16)
+    return (blended + 2 >> 2).to(torch.uint8)
+
+
 def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
     """Linear interpolation along one axis at fractional positions, edges replicated."""
     positions = positions.clamp(0, maps.shape[axis] - 1)
@@ -235,7 +270,7 @@ class MLNetImageProcessor(TorchvisionBackend):
         pictures = self._load_items(images, "image", input_data_format, device)
         canvases = [self._canvas(picture, size, do_resize) for picture in pictures]
         letterbox = {"do_resize": do_resize, "resample": resample, "antialias": antialias}
-        data = {"pixel_values": []}
+        data: dict[str, list[Tensor]] = {"pixel_values": []}
         for picture, canvas in zip(pictures, canvases, strict=True):
             pixels = self._letterbox(to_rgb(picture), canvas, **letterbox)
             normalized = self.rescale_and_normalize(
@@ -285,11 +320,13 @@ class MLNetImageProcessor(TorchvisionBackend):
         height, width = picture.shape[-2:]
         if do_resize:
             height, width = letterbox_size(height, width, canvas)
-            # In float32: torchvision's own uint8 path is off by a grey level in every fifth pixel.
-            resized = self.resize(
-                picture.to(torch.float32), SizeDict(height=height, width=width), resample=resample, antialias=antialias
-            )
-            picture = resized.clamp(0, 255).round() if picture.dtype == torch.uint8 else resized
+            is_byte = picture.dtype == torch.uint8
+            if is_byte and not antialias and resample in (None, Image.Resampling.BILINEAR):
+                picture = resize_like_opencv(picture, height, width)
+            else:
+                target = SizeDict(height=height, width=width)
+                picture = self.resize(picture.to(torch.float32), target, resample=resample, antialias=antialias)
+                picture = picture.clamp(0, 255).round() if is_byte else picture
         top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
         return tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
 

@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import timm
 import torch
@@ -33,10 +34,10 @@ class MLNetOutput(ModelOutput):
             The levels, each of shape `(batch, channels, height/8, width/8)`, in the order of their concatenation.
     """
 
-    loss: torch.FloatTensor | None = None
-    saliency_map: torch.FloatTensor | None = None
-    prior: torch.FloatTensor | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    loss: Tensor | None = None
+    saliency_map: Tensor | None = None
+    prior: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
 
 
 class MLNetMaxPool2d(nn.Module):
@@ -84,7 +85,9 @@ class MLNetVGGBackbone(nn.Module):
         with torch.device("meta"):  # timm also builds the 120 million parameters of the classifier
             features = timm.create_model(config.backbone, **config.backbone_kwargs).features
         self.stages = nn.ModuleList()
-        self.channels, channels, level, layers = [], 3, 1, OrderedDict()
+        self.channels: list[int] = []
+        channels, level = 3, 1
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         for name, layer in features.named_children():
             if isinstance(layer, nn.MaxPool2d):
                 if level < 5:  # level 5 ends before its pool
@@ -130,9 +133,10 @@ class MLNetTimmBackbone(nn.Module):
         if max(levels) >= len(strides):
             raise ValueError(f"feature_levels of {self.name} must be below {len(strides)}, got {tuple(levels)}")
         self.arguments["out_indices"] = tuple(levels)
-        self.features = self._create()
-        self.channels = self.features.feature_info.channels()
-        self.channels_last = str(getattr(self.features, "output_fmt", "NCHW")).endswith("NHWC")
+        features: Any = self._create()
+        self.channels: list[int] = features.feature_info.channels()
+        self.channels_last = str(getattr(features, "output_fmt", "NCHW")).endswith("NHWC")
+        self.features = features
 
     def _create(self) -> nn.Module:
         features = timm.create_model(self.name, **self.arguments)
@@ -183,7 +187,7 @@ class MLNetEncoder(nn.Module):
 class MLNetPrior(nn.Module):
     """Learned spatial prior: the factor 1 + a coarse grid, bilinearly enlarged (paper, Sec. III, Eq. 1)."""
 
-    def __init__(self, shape: tuple[int, int]):
+    def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(*shape))
 
@@ -258,7 +262,7 @@ class MLNetPreTrainedModel(PreTrainedModel):
             for conv in (module.conv, module.out):
                 init.xavier_normal_(conv.weight)
                 init.zeros_(conv.bias)
-                conv._is_hf_initialized = True
+                conv._is_hf_initialized = True  # type: ignore[assignment]
             # Glorot-normal like the release, but not negative: otherwise about every second start is a map that is
             # 0 everywhere behind its ReLU and can never be trained.
             init.copy_(module.out.weight, module.out.weight.abs())

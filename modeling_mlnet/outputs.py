@@ -5,12 +5,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from .prediction import Prediction, SaliencyPredictor
+from .visualization import grey, overlay
 
 SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
 PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
@@ -98,15 +100,16 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _write(prediction: Prediction, outputs: dict[str, Path]) -> None:
-    from .visualization import grey, overlay
-
-    saliency_map = prediction.saliency_map
+    saliency_map, image = prediction.saliency_map, prediction.image
+    assert saliency_map is not None
     for name, path in outputs.items():
         if name == "npy":
-            write_whole(path, lambda file: np.save(file, saliency_map))
-            continue
-        picture = grey(saliency_map) if name == "map" else overlay(prediction.image, saliency_map)
-        write_whole(path, lambda file, picture=picture: picture.save(file, "PNG"))
+            write_whole(path, partial(np.save, arr=saliency_map))
+        elif name == "map":
+            write_whole(path, partial(grey(saliency_map).save, format="PNG"))
+        else:
+            assert image is not None
+            write_whole(path, partial(overlay(image, saliency_map).save, format="PNG"))
 
 
 def predict_files(

@@ -75,7 +75,8 @@ class SaliencyPredictor:
         if dtype != "auto" and dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {['auto', *DTYPES]}, got {dtype!r}")
         if device == "auto":
-            device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+            accelerator = torch.accelerator.current_accelerator(check_available=True)
+            device = "cpu" if accelerator is None else accelerator.type
         if isinstance(model, str):
             model, image_processor = load_checkpoint(model)
         elif image_processor is None:
@@ -156,7 +157,8 @@ class SaliencyPredictor:
         if keep_image:
             image = to_rgb(picture).round().byte().permute(1, 2, 0).numpy()
         pixel_values = self.image_processor(picture, return_tensors="pt")["pixel_values"]
-        return _Prepared(source, tuple(picture.shape[-2:]), pixel_values, image)
+        height, width = picture.shape[-2:]
+        return _Prepared(source, (height, width), pixel_values, image)
 
     @torch.inference_mode()
     def _predict(self, batch: list[_Prepared]) -> Iterator[Prediction]:

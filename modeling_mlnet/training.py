@@ -16,12 +16,19 @@ import yaml
 from datasets import Dataset, concatenate_datasets
 from PIL import ImageOps
 from torch import nn
-from transformers import EvalPrediction, HfArgumentParser, Trainer, TrainingArguments, set_seed
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    HfArgumentParser,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
 
 from .configuration_mlnet import MLNetConfig
-from .data import is_held_out, load
+from .data import has_splits, is_held_out, load
 from .evaluation import Evaluator
 from .image_processing_mlnet import MLNetImageProcessor
 from .modeling_mlnet import MLNetModel
@@ -70,13 +77,16 @@ class DataArguments:
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """transformers' arguments, with the defaults a dense prediction needs and four of our own."""
+    """transformers' arguments, with the defaults a dense prediction needs and five of our own."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
     )
     learning_rate_decay: float | None = field(
         default=None, metadata={"help": "Keras' decay: the learning rate is divided by 1 + decay * step"}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "evaluations without a better score after which training ends"}
     )
     freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
     channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
@@ -141,6 +151,8 @@ class MLNetTrainer(Trainer):
     """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics."""
 
     args: MLNetTrainingArguments
+    optimizer: Any
+    lr_scheduler: Any
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> Any:
         """As the Trainer's, with batch-norm statistics frozen if asked for."""
@@ -233,12 +245,14 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If both a checkpoint and a config are given.
     """
+    overrides: Any = arguments.image_processor
     if arguments.model is not None:
         if arguments.config or arguments.backbone_weights:
             raise ValueError("give either model (a checkpoint to start from) or config and backbone_weights, not both")
-        image_processor = MLNetImageProcessor.from_pretrained(arguments.model, **arguments.image_processor)
+        image_processor = MLNetImageProcessor.from_pretrained(arguments.model, **overrides)
         return MLNetModel.from_pretrained(arguments.model), image_processor
-    config = MLNetConfig(**arguments.config)
+    keys: Any = arguments.config
+    config = MLNetConfig(**keys)
     model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
     statistics = {}
     if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
@@ -246,7 +260,7 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
         statistics = {f"image_{name}": [255 * one for one in getattr(weights, name)] for name in ("mean", "std")}
     height, width = config.image_size
     size = {"height": height, "width": width}
-    return model, MLNetImageProcessor(**{"size": size, **statistics, **arguments.image_processor})
+    return model, MLNetImageProcessor(**{"size": size, **statistics, **overrides})
 
 
 def build_datasets(arguments: DataArguments) -> tuple[Dataset, Dataset]:
@@ -257,9 +271,11 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset, Dataset]:
     """
     if not arguments.datasets:
         raise ValueError("datasets is empty: name at least one data set, as NAME:DIR")
-    train = concatenate_datasets([load(spec) for spec in arguments.datasets])
+    train = concatenate_datasets([load(spec, "train" if has_splits(spec) else None) for spec in arguments.datasets])
     if arguments.validation_datasets:
-        validation = concatenate_datasets([load(spec) for spec in arguments.validation_datasets])
+        validation = concatenate_datasets(
+            [load(spec, "validation" if has_splits(spec) else None) for spec in arguments.validation_datasets]
+        )
     else:
         held_out = [is_held_out(image_id, arguments.held_out) for image_id in train["image_id"]]
         validation = train.select([i for i, held in enumerate(held_out) if held])
@@ -302,6 +318,8 @@ def train(recipe: str | Path, overrides: Iterable[str] = ()) -> dict[str, float]
         processing_class=image_processor,
         compute_metrics=BatchMetrics(validation_dataset, image_processor),
     )
+    if training_arguments.early_stopping_patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(training_arguments.early_stopping_patience))
     output_dir = training_arguments.output_dir
     resume = get_last_checkpoint(output_dir) if os.path.isdir(output_dir) else None
     trainer.train(resume_from_checkpoint=training_arguments.resume_from_checkpoint or resume)

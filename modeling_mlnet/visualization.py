@@ -1,6 +1,5 @@
 """Pictures of saliency maps."""
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -20,6 +19,8 @@ def overlay(image: np.ndarray, saliency_map: np.ndarray, colormap: str = "infern
         saliency_map: `(height, width)` in 0..1.
         colormap: Name of a matplotlib colour map.
     """
+    import matplotlib  # half a second that only overlays need
+
     colors = matplotlib.colormaps[colormap](np.rint(saliency_map * 255).astype(np.uint8))[..., :3]
     weight = OPACITY * saliency_map[..., None]
     blended = image * (1 - weight) + 255 * colors * weight

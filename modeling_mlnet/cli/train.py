@@ -14,7 +14,9 @@ def train(
 
     Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
     image_processor, datasets, validation_datasets, held_out, horizontal_flip, backbone_learning_rate,
-    learning_rate_decay, freeze_batch_norm, channels_last. A run that was interrupted goes on from its last checkpoint.
+    learning_rate_decay, early_stopping_patience, freeze_batch_norm, channels_last.
+
+    A run that was interrupted goes on from its last checkpoint.
 
     Example: mlnet train recipes/mini.yaml --num_train_epochs 2 --output_dir runs/short
     """

@@ -12,6 +12,11 @@ from .schema import FEATURES, Record, Scan, fixation_density, is_held_out, to_da
 SCANNERS = {"folder": scan_folder, "osie": scan_osie, "salicon": scan_salicon}
 
 
+def has_splits(spec: str) -> bool:
+    """Whether the data set comes with official splits."""
+    return spec.startswith("salicon:")
+
+
 def scan(spec: str, split: str | None = None) -> Scan:
     """Looks through a data set without loading it.
 
@@ -32,7 +37,7 @@ def scan(spec: str, split: str | None = None) -> Scan:
         raise ValueError(f"{path}: no such folder")
     if split is None:
         return SCANNERS[name](path)
-    if name != "salicon":
+    if not has_splits(spec):
         raise ValueError(f"{name} has no official splits, got split {split!r}")
     return scan_salicon(path, split)
 
@@ -58,6 +63,7 @@ __all__ = [
     "Record",
     "Scan",
     "fixation_density",
+    "has_splits",
     "is_held_out",
     "load",
     "scan",

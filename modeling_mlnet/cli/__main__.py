@@ -1,0 +1,5 @@
+"""`python -m modeling_mlnet.cli`, the command `mlnet`."""
+
+from . import main
+
+main()

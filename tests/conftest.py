@@ -1,0 +1,89 @@
+"""Shared fixtures. Nothing here needs the network or a file outside the repository."""
+
+from pathlib import Path
+
+import convert_keras_weights
+import numpy as np
+import pytest
+import release
+import torch
+from PIL import Image
+
+from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _private_cache(tmp_path_factory):
+    import datasets.config
+
+    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("datasets")
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, np.ndarray]:
+    """Numbers of the original release; see tests/fixtures/README.md."""
+    return release.golden()
+
+
+@pytest.fixture(scope="session")
+def release_arrays() -> tuple[list[np.ndarray], np.ndarray]:
+    return release.theano_arrays()
+
+
+@pytest.fixture(scope="session")
+def release_checkpoint(tmp_path_factory, release_arrays) -> Path:
+    """The golden weights in the release's own file, converted by the script."""
+    folder = tmp_path_factory.mktemp("release")
+    weights = release.write_keras_file(folder / "weights.pkl", release.keras_layers(release_arrays[0]))
+    convert_keras_weights.convert(weights, folder / "converted")
+    weights.unlink()
+    return folder / "converted"
+
+
+@pytest.fixture
+def release_model(release_checkpoint) -> MLNetModel:
+    return MLNetModel.from_pretrained(release_checkpoint, dropout=0.0).eval()
+
+
+SMALL = {
+    "backbone": "mobilenetv1_100",
+    "backbone_kwargs": {"pad_type": "same", "act_layer": "relu6"},
+    "encoder_channels": 8,
+    "prior_shape": (3, 4),
+    "image_size": (64, 96),
+    "loss": "kl_cc",
+}
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory) -> Path:
+    """An untrained network on a small backbone with its image processor, on a canvas of 64x96."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("small")
+    model = MLNetModel(MLNetConfig(**SMALL))
+    with torch.no_grad():
+        model.prior.weight.uniform_(-0.5, 0.5)
+        # without trained statistics the features are large; keep the map in a range float16 can hold
+        model.encoder.conv.weight.mul_(0.1)
+    model.save_pretrained(folder)
+    MLNetImageProcessor(
+        size={"height": 64, "width": 96}, image_mean=[127.5] * 3, image_std=[127.5] * 3, antialias=True
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def small_model(small_checkpoint) -> MLNetModel:
+    return MLNetModel.from_pretrained(small_checkpoint).eval()
+
+
+@pytest.fixture
+def pictures(tmp_path) -> list[Path]:
+    """Four pictures of different sizes and formats."""
+    random = np.random.default_rng(0)
+    paths = []
+    for name, (width, height) in {"a.jpg": (60, 40), "b.png": (40, 60), "c.webp": (96, 64), "d.bmp": (33, 35)}.items():
+        noise = random.integers(0, 256, size=(4, 6, 3), dtype=np.uint8)
+        paths.append(tmp_path / name)
+        Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC).save(paths[-1])
+    return paths

@@ -1,0 +1,188 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from layouts import write_folder, write_picture
+from PIL import Image
+from typer.testing import CliRunner
+
+from modeling_mlnet.cli import app
+from modeling_mlnet.outputs import find_pictures, write_whole
+
+
+def mlnet(*words, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "modeling_mlnet.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **kwargs,
+    )
+
+
+@pytest.fixture
+def predict(small_checkpoint):
+    def run(*words):
+        return CliRunner().invoke(app, ["predict", *map(str, words), "--model", str(small_checkpoint)])
+
+    return run
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_format_is_written_under_the_picture_s_name(predict, pictures, tmp_path):
+    result = predict(*pictures[:2], "-o", tmp_path / "out", "--format", "map,overlay,npy")
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path / "out") == [f"{one}{end}" for one in "ab" for end in (".map.png", ".npy", ".overlay.png")]
+    saliency_map = np.load(tmp_path / "out" / "a.npy")
+    assert saliency_map.shape == (40, 60) and saliency_map.dtype == np.float32 and saliency_map.max() == 1
+    grey = Image.open(tmp_path / "out" / "a.map.png")
+    assert grey.mode == "L" and np.abs(np.asarray(grey) / 255 - saliency_map).max() <= 0.5 / 255 + 1e-6
+    assert Image.open(tmp_path / "out" / "a.overlay.png").size == (60, 40)
+
+
+def test_folders_are_searched_and_their_subfolders_kept(predict, tmp_path):
+    write_picture(tmp_path / "in" / "x.jpg")
+    write_picture(tmp_path / "in" / "deep" / "er" / "y.JPG")
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    write_picture(tmp_path / "in" / ".hidden.png")
+    assert predict(tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    assert names(tmp_path / "out") == ["deep/er/y.map.png", "x.map.png"]
+
+
+def test_patterns_are_expanded(predict, tmp_path):
+    for name in ("one.png", "two.png", "three.jpg"):
+        write_picture(tmp_path / "in" / name)
+    assert predict(tmp_path / "in" / "*.png", "-o", tmp_path / "out").exit_code == 0
+    assert names(tmp_path / "out") == ["one.map.png", "two.map.png"]
+
+
+def test_names_that_would_collide_keep_what_tells_them_apart(predict, tmp_path):
+    for name in ("in/a.jpg", "in/a.png", "in/b.png", "other/b.png"):
+        write_picture(tmp_path / name)
+    assert predict(tmp_path / "in", tmp_path / "other", "-o", tmp_path / "out").exit_code == 0
+    assert names(tmp_path / "out") == ["a.jpg.map.png", "a.png.map.png", "in/b.png.map.png", "other/b.png.map.png"]
+
+
+def test_one_bad_file_is_named_and_does_not_stop_the_rest(predict, pictures, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(pictures[0].read_bytes()[:300])
+    result = predict(pictures[0], tmp_path / "bad.jpg", tmp_path / "gone.jpg", pictures[1], "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.jpg: cannot be read as a picture" in result.stderr and "gone.jpg: no such file" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert names(tmp_path / "out") == ["a.map.png", "b.map.png"]
+
+
+def test_nothing_that_could_be_done_is_status_2(predict, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no")
+    (tmp_path / "empty").mkdir()
+    assert predict(tmp_path / "bad.jpg", "-o", tmp_path / "out").exit_code == 2
+    assert predict(tmp_path / "gone.jpg", "-o", tmp_path / "out").exit_code == 2
+    assert predict(tmp_path / "empty", "-o", tmp_path / "out").exit_code == 2
+
+
+def test_resume_leaves_whole_results_alone_and_does_the_rest(predict, pictures, tmp_path):
+    out = tmp_path / "out"
+    assert predict(pictures[0], "-o", out, "--format", "map,npy").exit_code == 0
+    (out / "a.map.png").write_bytes(b"kept")
+    result = predict(*pictures[:2], "-o", out, "--format", "map,npy", "--resume")
+    assert result.exit_code == 0 and "1 already there" in result.stderr
+    assert (out / "a.map.png").read_bytes() == b"kept"
+    assert names(out) == ["a.map.png", "a.npy", "b.map.png", "b.npy"]
+    (out / "a.npy").unlink()
+    predict(pictures[0], "-o", out, "--format", "map,npy", "--resume")
+    assert (out / "a.map.png").read_bytes() != b"kept"
+
+
+def test_an_input_is_never_overwritten(predict, tmp_path):
+    write_picture(tmp_path / "a.jpg")
+    other = write_picture(tmp_path / "a.map.png", seed=1)
+    before = other.read_bytes()
+    result = predict(tmp_path / "a.jpg", other, "-o", tmp_path)
+    assert result.exit_code == 1 and "would overwrite an input" in result.stderr
+    assert other.read_bytes() == before
+
+
+def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
+    write_picture(tmp_path / "in" / "a.jpg")
+    for _ in range(2):
+        assert predict(tmp_path / "in", "-o", tmp_path / "in", "--format", "map,overlay").exit_code == 0
+    assert names(tmp_path / "in") == ["a.jpg", "a.map.png", "a.overlay.png"]
+    jobs, _ = find_pictures([str(tmp_path / "in")], tmp_path / "in" / "maps")
+    assert len(jobs) == 1
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "map.png").write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "map.png", fail)
+    assert names(tmp_path) == ["map.png"] and (tmp_path / "map.png").read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_written_is_reported_per_picture(predict, pictures, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.map.png").mkdir()
+    result = predict(*pictures[:2], "-o", tmp_path / "out")
+    assert result.exit_code == 1 and "a.jpg: its result cannot be written" in result.stderr
+    assert (tmp_path / "out" / "b.map.png").is_file()
+
+
+def test_no_prior_changes_the_map(predict, pictures, tmp_path):
+    predict(pictures[0], "-o", tmp_path / "with", "--format", "npy")
+    predict(pictures[0], "-o", tmp_path / "without", "--format", "npy", "--no-prior")
+    maps = [np.load(tmp_path / name / "a.npy") for name in ("with", "without")]
+    assert np.abs(maps[0] - maps[1]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--format", "jpeg"], "'jpeg' is not one of map, overlay, npy"),
+        (["--dtype", "float8"], "'float8' is not one of"),
+        (["--batch-size", "0"], "batch-size"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_wrong_options_are_status_2(predict, pictures, tmp_path, words, message):
+    result = predict(pictures[0], "-o", tmp_path / "out", *words)
+    assert result.exit_code == 2 and message in result.output + result.stderr
+
+
+def test_wrong_model_is_one_line_and_status_2(pictures, tmp_path):
+    result = mlnet("predict", pictures[0], "-o", tmp_path / "out", "--model", "minni")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("mlnet: error: minni: no such checkpoint")
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_command_has_help_with_an_example():
+    for command in ("predict", "evaluate", "train"):
+        result = CliRunner().invoke(app, [command, "--help"])
+        assert result.exit_code == 0 and f"Example: mlnet {command}" in result.output
+
+
+def test_evaluate_prints_a_table_and_writes_json(small_checkpoint, tmp_path):
+    words = ["--dataset", f"folder:{write_folder(tmp_path / 'data')}", "--output", str(tmp_path / "scores.json")]
+    result = CliRunner().invoke(app, ["evaluate", *words, "--model", str(small_checkpoint), "--held-out", "0.5"])
+    assert result.exit_code == 0, result.output
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["protocol"] == "tuebingen" and 0 < scores["images"] < 12 and scores["held_out"] == 0.5
+    assert set(scores["metrics"]) == {"CC", "SIM", "KL", "NSS", "AUC", "sAUC"}
+    assert f"{scores['metrics']['CC']['mean']:.4f}" in result.output
+    centre = CliRunner().invoke(app, ["evaluate", *words, "--baseline", "centre"])
+    assert centre.exit_code == 0 and "centre on folder:" in centre.output
+
+
+def test_train_takes_overrides_and_reports_errors_in_one_line(tmp_path):
+    result = mlnet("train", tmp_path / "gone.yaml", "--seed", "3")
+    assert result.returncode == 2 and "gone.yaml: no such recipe" in result.stderr
+    assert result.stderr.count("\n") == 1

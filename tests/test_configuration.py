@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from modeling_mlnet import MLNetConfig
+
+
+def test_defaults_are_the_release():
+    config = MLNetConfig()
+    assert (config.backbone, config.pooling, config.loss) == ("vgg16", "same", "release")
+    assert (config.encoder_channels, config.dropout, config.loss_alpha) == (64, 0.5, 1.1)
+    assert tuple(config.prior_shape) == (6, 8) and tuple(config.image_size) == (480, 640)
+    assert config.model_type == "mlnet"
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"), [("droput", "dropout"), ("prior_size", "prior_shape"), ("back_bone", "backbone")]
+)
+def test_misspelt_key_is_refused_with_the_nearest_name(key, nearest):
+    with pytest.raises(ValueError, match=rf"{key}.*'{nearest}'"):
+        MLNetConfig(**{key: 1})
+
+
+def test_misspelt_key_in_a_file_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mlnet", "poling": "valid"}))
+    with pytest.raises(ValueError, match=r"poling.*'pooling'"):
+        MLNetConfig.from_pretrained(tmp_path)
+
+
+def test_round_trip_through_a_folder_keeps_every_field(tmp_path):
+    config = MLNetConfig(backbone="resnet18", feature_levels=(1, 2), prior_shape=(3, 4), dropout=0, prior_penalty=0)
+    config.save_pretrained(tmp_path)
+    loaded = MLNetConfig.from_pretrained(tmp_path)
+    assert list(loaded.feature_levels) == [1, 2] and list(loaded.prior_shape) == [3, 4]
+    assert (loaded.dropout, loaded.prior_penalty) == (0, 0)
+    assert loaded.to_dict() == MLNetConfig.from_pretrained(tmp_path).to_dict()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pooling": "full"},
+        {"loss": "mse"},
+        {"prior_shape": (6,)},
+        {"prior_shape": (0, 8)},
+        {"image_size": (480, 20)},
+        {"image_size": (481, 640)},
+        {"feature_levels": (4, 3)},
+        {"feature_levels": ()},
+        {"encoder_channels": 0},
+        {"dropout": 1.0},
+        {"loss_alpha": 1.0},
+        {"prior_penalty": -1.0},
+    ],
+)
+def test_value_out_of_range_is_refused_by_name(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        MLNetConfig(**values)

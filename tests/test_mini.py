@@ -1,0 +1,64 @@
+"""The embedded checkpoint on pictures that were not in its training."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import release
+import torch
+from PIL import Image
+
+from modeling_mlnet import MINI, MLNetModel, SaliencyPredictor
+from modeling_mlnet.evaluation import centre_map
+from modeling_mlnet.manifest import read_manifest
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return SaliencyPredictor("mini")
+
+
+def share(saliency_map: np.ndarray, box: tuple[int, int, int, int]) -> float:
+    """How much denser attention is in the box (left, top, right, bottom) than in the whole picture."""
+    left, top, right, bottom = box
+    return float(saliency_map[top:bottom, left:right].mean() / saliency_map.mean())
+
+
+def test_it_is_small_half_precision_safetensors_and_matches_the_manifest():
+    weights = MINI / "model.safetensors"
+    assert weights.stat().st_size < 8_000_000
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == read_manifest()["mlnet-mini"].sha256
+    assert {path.name for path in MINI.iterdir()} >= {"config.json", "preprocessor_config.json", "README.md"}
+    assert MLNetModel.from_pretrained(MINI).dtype == torch.float32  # stored in half, used in full precision
+
+
+@pytest.mark.parametrize(
+    ("name", "box"),
+    [
+        ("astronaut.jpg", (170, 50, 290, 200)),  # the face
+        ("chelsea.jpg", (110, 60, 330, 210)),  # the cat's face
+        ("coffee.jpg", (130, 60, 430, 300)),  # the cup
+    ],
+)
+def test_faces_animals_and_objects_attract_more_than_the_centre_explains(predictor, name, box):
+    path = release.FIXTURES / "images" / name
+    saliency_map = predictor(path)
+    assert share(saliency_map, box) > 1.4
+    if name == "astronaut.jpg":  # the face is off the centre
+        assert share(saliency_map, box) > share(centre_map(*saliency_map.shape), box)
+
+
+def test_a_moved_object_moves_the_map(predictor):
+    face = Image.open(release.FIXTURES / "images" / "astronaut.jpg").crop((150, 20, 310, 220))
+    centres = []
+    for left in (40, 440):
+        scene = Image.new("RGB", (640, 480), (120, 130, 120))
+        scene.paste(face, (left, 140))
+        saliency_map = predictor(scene)
+        centres.append((saliency_map.sum(0) * np.arange(640)).sum() / saliency_map.sum())
+    assert centres[0] + 150 < centres[1]
+
+
+def test_config_names_the_dtype_it_is_used_in():
+    assert json.loads((MINI / "config.json").read_text())["dtype"] == "float32"

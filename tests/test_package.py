@@ -1,0 +1,67 @@
+"""What importing the package costs and registers, and the torch.hub entry points."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert "already registered" not in result.stderr
+    return result.stdout
+
+
+def test_importing_the_package_and_help_import_nothing_heavy():
+    code = "import sys; import {module}; print([m for m in {heavy} if m in sys.modules])"
+    heavy = ["torch", "transformers", "timm", "torchvision", "datasets", "matplotlib", "scipy", "gradio"]
+    for module in ("modeling_mlnet", "modeling_mlnet.cli"):
+        assert run(code.format(module=module, heavy=heavy)).strip() == "[]", module
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import modeling_mlnet; from transformers import AutoConfig, AutoModel, AutoImageProcessor, pipeline",
+        "from transformers import AutoConfig, AutoModel, AutoImageProcessor, pipeline; import modeling_mlnet",
+        "from modeling_mlnet import MLNetModel; from transformers import AutoConfig, AutoModel, AutoImageProcessor",
+        "from modeling_mlnet import SaliencyPredictionPipeline; from transformers import AutoConfig, AutoModel",
+        "from modeling_mlnet.image_processing_mlnet import MLNetImageProcessor; from transformers import AutoModel",
+    ],
+)
+def test_auto_classes_are_registered_in_whatever_order_things_are_imported(imports):
+    code = f"""{imports}
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers.pipelines import PIPELINE_REGISTRY
+from modeling_mlnet import MINI
+print(type(AutoModel.from_pretrained(MINI)).__name__, type(AutoImageProcessor.from_pretrained(MINI)).__name__)
+print(PIPELINE_REGISTRY.check_task("saliency-prediction")[1]["impl"].__name__)"""
+    assert run(code).split() == ["MLNetModel", "MLNetImageProcessor", "SaliencyPredictionPipeline"]
+
+
+def test_torch_hub_entry_points(pictures):
+    saliency = torch.hub.load(str(ROOT), "saliency", source="local")
+    assert saliency(pictures[0]).shape == (40, 60)
+    model = torch.hub.load(str(ROOT), "mlnet_mini", source="local")
+    image_processor = torch.hub.load(str(ROOT), "mlnet_image_processor", source="local")
+    with torch.no_grad():
+        outputs = model(**image_processor(pictures[0], return_tensors="pt"))
+    [saliency_map] = image_processor.post_process_saliency(outputs, [(40, 60)])
+    np.testing.assert_allclose(saliency_map.numpy(), saliency(pictures[0]), atol=1e-5)
+    untrained = torch.hub.load(str(ROOT), "mlnet", source="local", pretrained=False, backbone="resnet18")
+    assert untrained.config.backbone == "resnet18" and not untrained.training
+    with pytest.raises(ValueError, match="not published yet"):
+        torch.hub.load(str(ROOT), "mlnet", source="local")
+
+
+def test_unknown_names_are_attribute_errors():
+    import modeling_mlnet
+
+    with pytest.raises(AttributeError, match="MLNetMoodel"):
+        modeling_mlnet.MLNetMoodel  # noqa: B018

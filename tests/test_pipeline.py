@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import pipeline
+
+import modeling_mlnet  # noqa: F401 - registers the pipeline
+from modeling_mlnet import SaliencyPredictor
+
+
+@pytest.fixture(scope="module")
+def saliency(small_checkpoint):
+    return pipeline("saliency-prediction", model=str(small_checkpoint), device="cpu")
+
+
+def test_a_picture_gives_map_and_heatmap_at_its_size(saliency, small_checkpoint, pictures):
+    result = saliency(str(pictures[0]))
+    assert result["saliency_map"].shape == (40, 60) and result["saliency_map"].dtype == torch.float32
+    assert result["heatmap"].size == (60, 40) and result["heatmap"].mode == "L"
+    expected = SaliencyPredictor(str(small_checkpoint))(pictures[0])
+    np.testing.assert_allclose(result["saliency_map"].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_lists_of_every_kind_in_order(saliency, pictures, batch_size):
+    items = [str(pictures[0]), Image.open(pictures[1]), np.asarray(Image.open(pictures[2]))]
+    results = saliency(items, batch_size=batch_size)
+    assert [tuple(one["saliency_map"].shape) for one in results] == [(40, 60), (60, 40), (64, 96)]
+
+
+def test_prior_can_be_left_out(saliency, pictures):
+    full, plain = (saliency(str(pictures[0]), apply_prior=one)["saliency_map"] for one in (True, False))
+    assert (full - plain).abs().max() > 0.01
+
+
+def test_unknown_parameter_is_refused(saliency, pictures):
+    with pytest.raises(TypeError, match="colour"):
+        saliency(str(pictures[0]), colour="red")
+
+
+def test_without_a_model_it_is_the_embedded_one(pictures):
+    result = pipeline("saliency-prediction", device="cpu")(str(pictures[0]))
+    np.testing.assert_allclose(result["saliency_map"].numpy(), SaliencyPredictor("mini")(pictures[0]), atol=1e-5)

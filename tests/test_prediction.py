@@ -1,0 +1,114 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modeling_mlnet import MLNetImageProcessor, SaliencyPredictor
+from modeling_mlnet.manifest import read_manifest, resolve_model
+from modeling_mlnet.prediction import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def predictor(small_checkpoint):
+    return SaliencyPredictor(str(small_checkpoint), batch_size=3)
+
+
+def test_a_picture_gives_one_map_and_a_list_gives_a_list(predictor, pictures):
+    saliency_map = predictor(pictures[0])
+    assert saliency_map.shape == (40, 60) and saliency_map.dtype == np.float32
+    assert saliency_map.min() >= 0 and saliency_map.max() == 1
+    assert [one.shape for one in predictor(pictures)] == [(40, 60), (60, 40), (64, 96), (35, 33)]
+
+
+def test_it_is_the_one_way_through_processor_and_model(predictor, small_model, small_checkpoint, pictures):
+    image_processor = MLNetImageProcessor.from_pretrained(small_checkpoint)
+    with torch.no_grad():
+        outputs = small_model(**image_processor(pictures[0], return_tensors="pt"))
+    [expected] = image_processor.post_process_saliency(outputs, [(40, 60)])
+    np.testing.assert_allclose(predictor(pictures[0]), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_order_in_is_order_out_whatever_the_batch(small_checkpoint, predictor, pictures, batch_size):
+    sources = pictures * 3
+    other = SaliencyPredictor(str(small_checkpoint), batch_size=batch_size)
+    predictions = list(other.stream(sources))
+    assert [one.source for one in predictions] == sources
+    for one, picture in zip(predictions, sources, strict=True):
+        np.testing.assert_allclose(one.saliency_map, predictor(picture), atol=1e-5)
+
+
+def test_a_bad_picture_is_reported_in_its_place_and_stops_nothing(predictor, pictures, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no")
+    sources = [pictures[0], tmp_path / "broken.jpg", tmp_path / "gone.jpg", np.zeros((2, 2, 7)), pictures[1]]
+    predictions = list(predictor.stream(sources))
+    assert [one.error is None for one in predictions] == [True, False, False, False, True]
+    assert "broken.jpg: cannot be read as a picture" in predictions[1].error
+    assert "gone.jpg: no such file" in predictions[2].error
+    with pytest.raises(ValueError, match=r"gone\.jpg"):
+        predictor(tmp_path / "gone.jpg")
+
+
+def test_it_reads_lazily(predictor, pictures):
+    drawn = itertools.count()
+    stream = predictor.stream(pictures[0] for _ in iter(lambda: next(drawn), 1000))
+    next(stream)
+    assert next(drawn) < 20
+    stream.close()
+
+
+def test_nothing_in_nothing_out(predictor):
+    assert list(predictor.stream([])) == [] and predictor([]) == []
+
+
+def test_pictures_that_keep_their_size_are_batched_by_canvas(small_checkpoint, pictures):
+    model, image_processor = load_checkpoint(str(small_checkpoint))
+    image_processor.do_resize = False
+    maps = SaliencyPredictor(model, image_processor)([*pictures, pictures[0]])
+    assert [one.shape for one in maps] == [(40, 60), (60, 40), (64, 96), (35, 33), (40, 60)]
+    np.testing.assert_allclose(maps[0], maps[-1], atol=1e-5)
+
+
+def test_without_prior_the_map_differs(small_checkpoint, predictor, pictures):
+    plain = SaliencyPredictor(str(small_checkpoint), apply_prior=False)(pictures[0])
+    assert np.abs(plain - predictor(pictures[0])).max() > 0.01
+
+
+def test_exif_rotation_gives_the_upright_size(predictor, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "turned.jpg", exif=exif)
+    assert predictor(tmp_path / "turned.jpg").shape == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"dtype": "float8"}, "dtype must be one of"),
+        ({"device": "warp"}, "device 'warp'"),
+        ({"model": "/nowhere/checkpoint"}, "/nowhere/checkpoint: no such checkpoint folder"),
+        ({"model": "minni"}, "minni: no such checkpoint folder"),
+        ({"model": "vgg16-salicon"}, "convert the authors' file"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(small_checkpoint, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SaliencyPredictor(**{"model": str(small_checkpoint), **arguments})
+
+
+def test_a_folder_without_checkpoint_or_of_another_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
+        SaliencyPredictor(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
+        SaliencyPredictor(str(tmp_path))
+
+
+def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint():
+    manifest = read_manifest()
+    assert set(manifest) == {"mlnet-mini", "vgg16-salicon"}
+    assert resolve_model("mini") == resolve_model("mlnet-mini")
+    assert resolve_model("someone/their-model") == ("someone/their-model", None)

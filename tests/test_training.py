@@ -1,0 +1,197 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from layouts import write_folder
+from PIL import Image
+
+from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
+from modeling_mlnet.data import load
+from modeling_mlnet.training import Collator, mirror_at_random, parse_recipe, train
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@pytest.fixture
+def recipe(tmp_path, small_checkpoint):
+    """A run of seconds: 12 pictures, a small network."""
+    lines = {
+        "model": str(small_checkpoint),
+        "datasets": [f"folder:{write_folder(tmp_path / 'data')}"],
+        "held_out": 0.4,
+        "horizontal_flip": True,
+        "output_dir": str(tmp_path / "run"),
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 0.001,
+        "backbone_learning_rate": 0.0001,
+        "freeze_batch_norm": True,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "CC",
+        "greater_is_better": True,
+        "optim": "adamw_torch",
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "seed": 7,
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(lines))  # JSON is YAML
+    return path
+
+
+def test_a_run_writes_a_loadable_best_checkpoint_with_its_processor(recipe, tmp_path):
+    scores = train(recipe)
+    for name in ("CC", "SIM", "KL", "NSS"):
+        assert np.isfinite(scores[f"eval_{name}"])
+    state = json.loads((tmp_path / "run" / "trainer_state.json").read_text())
+    assert scores["eval_CC"] == pytest.approx(state["best_metric"])
+    checkpoints = sorted((tmp_path / "run").glob("checkpoint-*"))
+    assert len(checkpoints) == 2
+    for folder in (tmp_path / "run", *checkpoints):
+        assert MLNetModel.from_pretrained(folder).config.backbone == "mobilenetv1_100"
+        assert dict(MLNetImageProcessor.from_pretrained(folder).size) == {"height": 64, "width": 96}
+
+
+def test_the_same_seed_gives_the_same_weights(recipe, tmp_path):
+    weights = []
+    for name in ("one", "two"):
+        train(recipe, ["--output_dir", str(tmp_path / name)])
+        weights.append(MLNetModel.from_pretrained(tmp_path / name).state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(recipe, tmp_path):
+    train(recipe, ["--output_dir", str(tmp_path / "whole"), "--load_best_model_at_end", "false"])
+    words = ["--output_dir", str(tmp_path / "cut"), "--load_best_model_at_end", "false"]
+    train(recipe, words)
+    for path in (tmp_path / "cut" / "checkpoint-4").iterdir():  # as if it had ended after the first epoch
+        path.unlink()
+    (tmp_path / "cut" / "checkpoint-4").rmdir()
+    before = (tmp_path / "cut" / "checkpoint-2" / "model.safetensors").stat().st_mtime_ns
+    train(recipe, words)
+    assert (tmp_path / "cut" / "checkpoint-2" / "model.safetensors").stat().st_mtime_ns == before
+    whole, cut = (MLNetModel.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_training_lowers_the_loss_and_keeps_frozen_statistics(recipe, tmp_path, small_model):
+    train(
+        recipe,
+        ["--num_train_epochs", "8", "--eval_strategy", "no", "--load_best_model_at_end", "false"]
+        + ["--save_strategy", "no", "--logging_steps", "1", "--horizontal_flip", "false"],
+    )
+    history = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.05
+    trained = MLNetModel.from_pretrained(tmp_path / "run").state_dict()
+    for name, tensor in small_model.state_dict().items():
+        if "running" in name or "num_batches" in name:
+            assert torch.equal(tensor, trained[name]), name
+        elif name.startswith("encoder"):
+            assert not torch.equal(tensor, trained[name]), name
+
+
+def test_gradient_accumulation_equals_one_big_batch(small_checkpoint, tmp_path):
+    rows = load(str(write_folder(tmp_path / "data")))
+    image_processor = MLNetImageProcessor.from_pretrained(small_checkpoint)
+    moved = []
+    for batch, steps in ((8, 1), (2, 4)):
+        model = MLNetModel.from_pretrained(small_checkpoint, dropout=0.0)
+        start = model.encoder.conv.weight.detach().clone()
+        arguments = MLNetTrainingArguments(
+            output_dir=str(tmp_path / "run"), per_device_train_batch_size=batch, gradient_accumulation_steps=steps,
+            max_steps=1, optim="sgd", learning_rate=0.1, max_grad_norm=0.0, lr_scheduler_type="constant",
+            train_sampling_strategy="sequential", freeze_batch_norm=True, use_cpu=True, save_strategy="no",
+        )  # fmt: skip
+        MLNetTrainer(model, arguments, Collator(image_processor), train_dataset=rows).train()
+        moved.append(model.encoder.conv.weight.detach() - start)
+    torch.testing.assert_close(moved[0], moved[1], rtol=1e-3, atol=1e-7)
+
+
+def test_backbone_has_its_own_learning_rate(small_model, tmp_path):
+    arguments = MLNetTrainingArguments(
+        output_dir=str(tmp_path), learning_rate=0.01, backbone_learning_rate=0.002, optim="sgd", use_cpu=True
+    )
+    optimizer = MLNetTrainer(small_model, arguments).create_optimizer()
+    rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    for name, parameter in small_model.named_parameters():
+        assert rates[id(parameter)] == (0.002 if name.startswith("backbone.") else 0.01), name
+
+
+def test_release_recipe_decays_the_learning_rate_as_keras_does(small_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SALICON_DIR", str(tmp_path))
+    words = ["--output_dir", str(tmp_path), "--use_cpu", "true"]
+    model, data, arguments = parse_recipe(RECIPES / "release.yaml", words)
+    assert model.config == {"pooling": "valid"} and data.datasets == [f"salicon:{tmp_path}"]
+    assert (arguments.per_device_train_batch_size, arguments.num_train_epochs) == (10, 20)
+    assert (arguments.early_stopping_patience, arguments.weight_decay) == (5, 0)
+    trainer = MLNetTrainer(small_model, arguments)
+    optimizer = trainer.create_optimizer()
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.defaults["momentum"] == 0.9 and optimizer.defaults["nesterov"] is True
+    scheduler = trainer.create_scheduler(100, optimizer)
+    for step in range(20):
+        assert scheduler.get_last_lr()[0] == pytest.approx(1e-3 / (1 + 5e-4 * step))
+        optimizer.step()
+        scheduler.step()
+
+
+def test_mirroring_turns_picture_and_map_together():
+    torch.manual_seed(0)
+    image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    rows = mirror_at_random({"image": [image] * 20, "saliency_map": [image] * 20, "image_id": ["x"] * 20})
+    mirrored = 0
+    for one, saliency_map in zip(rows["image"], rows["saliency_map"], strict=True):
+        assert one.tobytes() == saliency_map.tobytes()
+        mirrored += one.tobytes() != image.tobytes()
+        assert np.asarray(one)[0].tolist() in ([0, 1, 2, 3], [3, 2, 1, 0])
+    assert 4 < mirrored < 16
+
+
+def test_recipe_keys_may_be_overridden(recipe):
+    words = ["--learning_rate", "5e-5", "--datasets", "a", "b", "--config", '{"dropout": 0.1}', "--seed=3"]
+    model, data, arguments = parse_recipe(recipe, words)
+    assert arguments.learning_rate == 5e-5 and arguments.seed == 3
+    assert data.datasets == ["a", "b"] and model.config == {"dropout": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "message"),
+    [
+        ("learning_rat: 1", [], "'learning_rat'; the nearest valid key is 'learning_rate'"),
+        ("seed: 1", ["--hold_out", "0.1"], "'hold_out'; the nearest valid key is 'held_out'"),
+        ("seed: many", [], "--seed: invalid int value: 'many'"),
+        ("config: '{broken'", [], "config must be a mapping or JSON"),
+        ("- seed", [], "a mapping of keys to values, got list"),
+        ("seed: [1", [], "cannot be read as YAML"),
+        ("output_dir: ${NO_SUCH_VARIABLE}/run", [], "environment variable NO_SUCH_VARIABLE is not set"),
+    ],
+)
+def test_wrong_recipes_are_refused_in_one_line_that_names_the_file(tmp_path, content, words, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError) as caught:
+        parse_recipe(path, words)
+    assert str(path) in str(caught.value) and message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_recipe_and_empty_data_are_refused(recipe, tmp_path):
+    with pytest.raises(ValueError, match="no such recipe"):
+        train(tmp_path / "gone.yaml")
+    with pytest.raises(ValueError, match="held_out=0"):
+        train(recipe, ["--held_out", "0"])
+    with pytest.raises(ValueError, match="not both"):
+        train(recipe, ["--config", '{"dropout": 0.1}'])
+
+
+def test_both_recipes_are_valid(monkeypatch, tmp_path):
+    for name in ("MLNET_DATA", "MLNET_BACKBONE", "SALICON_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for path in RECIPES.glob("*.yaml"):
+        model, data, _ = parse_recipe(path, ["--output_dir", str(tmp_path), "--use_cpu", "true"])
+        MLNetConfig(**model.config)
+        assert data.datasets
