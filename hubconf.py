@@ -5,7 +5,7 @@ from typing import Any
 dependencies = ["torch", "torchvision", "timm", "transformers", "huggingface_hub", "safetensors", "PIL", "numpy"]
 
 
-def mlnet(checkpoint: str = "vgg16-salicon", pretrained: bool = True, **config: Any) -> Any:
+def mlnet(checkpoint: str = "mini", pretrained: bool = True, **config: Any) -> Any:
     """ML-Net ready for inference (`MLNetModel` in eval mode).
 
     Args:

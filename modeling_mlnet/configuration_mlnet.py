@@ -30,6 +30,7 @@ _TRANSFORMERS_KEYS = frozenset(
         "per_layer_config",
         "quantization_config",
         "torch_dtype",
+        "use_cache",  # written by the Trainer
     }
 )
 

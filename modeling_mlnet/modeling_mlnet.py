@@ -159,15 +159,11 @@ class MLNetTimmBackbone(nn.Module):
     def initialize(self) -> None:
         """Fills what no checkpoint has filled with timm's own initial values, non-persistent buffers included."""
         tensors = dict(self.features.named_parameters()) | dict(self.features.named_buffers())
-        if all(getattr(tensor, "_is_hf_initialized", False) for tensor in tensors.values()):
-            return
         with torch.device("cpu"):
             fresh = self._create()
         fresh_tensors = dict(fresh.named_parameters()) | dict(fresh.named_buffers())
         for name, tensor in tensors.items():
             init.copy_(tensor, fresh_tensors[name])
-        for module in self.features.modules():
-            module._is_hf_initialized = True
 
 
 class MLNetEncoder(nn.Module):
@@ -259,13 +255,12 @@ class MLNetPreTrainedModel(PreTrainedModel):
         if isinstance(module, MLNetTimmBackbone):
             module.initialize()
         elif isinstance(module, MLNetEncoder):
-            for conv in (module.conv, module.out):
-                init.xavier_normal_(conv.weight)
-                init.zeros_(conv.bias)
-                conv._is_hf_initialized = True  # type: ignore[assignment]
-            # Glorot-normal like the release, but not negative: otherwise about every second start is a map that is
-            # 0 everywhere behind its ReLU and can never be trained.
-            init.copy_(module.out.weight, module.out.weight.abs())
+            # Glorot-normal like the release, but the last convolution without its signs: with them, about every
+            # second start is a map that is 0 everywhere behind its ReLU and can never be trained.
+            init.xavier_normal_(module.conv.weight)
+            init.copy_(module.out.weight, nn.init.xavier_normal_(torch.empty_like(module.out.weight)).abs())
+            init.zeros_(module.conv.bias)
+            init.zeros_(module.out.bias)
         elif isinstance(module, MLNetPrior):
             init.zeros_(module.weight)
         elif isinstance(module, MLNetVGGBackbone):
@@ -276,11 +271,14 @@ class MLNetPreTrainedModel(PreTrainedModel):
                 elif isinstance(layer, nn.BatchNorm2d):
                     super()._init_weights(layer)
 
-    def _initialize_weights(self, module: nn.Module, *args, **kwargs) -> None:
-        # The blocks above fill their children; transformers walks children first and would overwrite timm's values.
-        blocks = (MLNetTimmBackbone, MLNetEncoder, MLNetPrior, MLNetVGGBackbone)
-        if isinstance(module, blocks):
-            super()._initialize_weights(module, *args, **kwargs)
+    def _initialize_weights(self, module: nn.Module, is_custom_code: bool = False) -> None:
+        # The blocks above fill their children. transformers' own version walks children first, which would overwrite
+        # timm's values, and takes a block without parameters of its own for filled.
+        if not isinstance(module, (MLNetTimmBackbone, MLNetEncoder, MLNetPrior, MLNetVGGBackbone)):
+            return
+        tensors = [*module.parameters(), *module.buffers()]
+        if not all(getattr(tensor, "_is_hf_initialized", False) for tensor in tensors):
+            self._init_weights(module)
 
 
 class MLNetModel(MLNetPreTrainedModel):

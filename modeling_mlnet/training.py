@@ -14,8 +14,8 @@ import timm
 import torch
 import yaml
 from datasets import Dataset, concatenate_datasets
-from PIL import ImageOps
 from torch import nn
+from torchvision.transforms import v2
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -73,6 +73,12 @@ class DataArguments:
         default=0.1, metadata={"help": "fraction of `datasets`, chosen by a hash of the image id, kept for validation"}
     )
     horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training picture at random"})
+    random_crop: float = field(
+        default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the picture's area"}
+    )
+    color_jitter: float = field(
+        default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
+    )
 
 
 @dataclass
@@ -111,12 +117,33 @@ class Collator:
         return batch
 
 
-def mirror_at_random(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Mirrors every second picture, with its map, for `Dataset.set_transform`; draws from torch's generator."""
-    flip = (torch.rand(len(rows["image"])) < 0.5).tolist()
-    for name in ("image", "saliency_map"):
-        rows[name] = [ImageOps.mirror(one) if yes else one for one, yes in zip(rows[name], flip, strict=True)]
-    return rows
+class Augment:
+    """Random changes of training pictures, for `Dataset.set_transform`; draws from torch's generator.
+
+    Args:
+        arguments: `horizontal_flip`, `random_crop` and `color_jitter`.
+        size: Height and width in pixels that crops are brought to.
+    """
+
+    def __init__(self, arguments: DataArguments, size: tuple[int, int]):
+        ratio = size[1] / size[0]
+        crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.9 * ratio, 1.1 * ratio))
+        strength = arguments.color_jitter
+        # Picture and map are moved as one; only the picture changes its colours.
+        self.move = v2.Compose(
+            [
+                v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0),
+                v2.RandomApply([crop], arguments.random_crop),
+            ]
+        )
+        self.recolor = v2.ColorJitter(strength, strength, strength)
+
+    def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Changes `image` and `saliency_map` of every row."""
+        moved = [self.move(pair) for pair in zip(rows["image"], rows["saliency_map"], strict=True)]
+        rows["image"] = [self.recolor(image.convert("RGB")) for image, _ in moved]
+        rows["saliency_map"] = [saliency_map for _, saliency_map in moved]
+        return rows
 
 
 class BatchMetrics:
@@ -263,8 +290,11 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     return model, MLNetImageProcessor(**{"size": size, **statistics, **overrides})
 
 
-def build_datasets(arguments: DataArguments) -> tuple[Dataset, Dataset]:
-    """Training and validation rows.
+def build_datasets(arguments: DataArguments, size: tuple[int, int]) -> tuple[Dataset, Dataset]:
+    """Training and validation rows, the former augmented.
+
+    Args:
+        size: Height and width of the canvas in pixels.
 
     Raises:
         ValueError: If one of them is empty.
@@ -282,8 +312,8 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset, Dataset]:
         train = train.select([i for i, held in enumerate(held_out) if not held])
     if not len(train) or not len(validation):
         raise ValueError(f"held_out={arguments.held_out} leaves {len(train)} pictures to train, {len(validation)} not")
-    if arguments.horizontal_flip:
-        train.set_transform(mirror_at_random)
+    if arguments.horizontal_flip or arguments.random_crop or arguments.color_jitter:
+        train.set_transform(Augment(arguments, size))
     return train, validation
 
 
@@ -307,7 +337,8 @@ def train(recipe: str | Path, overrides: Iterable[str] = ()) -> dict[str, float]
     model, image_processor = build_model(model_arguments)
     if training_arguments.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    train_dataset, validation_dataset = build_datasets(data_arguments)
+    size = (image_processor.size.height, image_processor.size.width)
+    train_dataset, validation_dataset = build_datasets(data_arguments, size)
     logger.info("%d pictures to train, %d to validate", len(train_dataset), len(validation_dataset))
     trainer = MLNetTrainer(
         model=model,

@@ -57,7 +57,7 @@ def test_torch_hub_entry_points(pictures):
     untrained = torch.hub.load(str(ROOT), "mlnet", source="local", pretrained=False, backbone="resnet18")
     assert untrained.config.backbone == "resnet18" and not untrained.training
     with pytest.raises(ValueError, match="not published yet"):
-        torch.hub.load(str(ROOT), "mlnet", source="local")
+        torch.hub.load(str(ROOT), "mlnet", source="local", checkpoint="vgg16-salicon")
 
 
 def test_unknown_names_are_attribute_errors():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
 from modeling_mlnet.data import load
-from modeling_mlnet.training import Collator, mirror_at_random, parse_recipe, train
+from modeling_mlnet.training import Augment, Collator, DataArguments, parse_recipe, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -79,11 +79,8 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(recipe, tmp_path):
 
 
 def test_training_lowers_the_loss_and_keeps_frozen_statistics(recipe, tmp_path, small_model):
-    train(
-        recipe,
-        ["--num_train_epochs", "8", "--eval_strategy", "no", "--load_best_model_at_end", "false"]
-        + ["--save_strategy", "no", "--logging_steps", "1", "--horizontal_flip", "false"],
-    )
+    words = "--num_train_epochs 8 --eval_strategy no --save_strategy no --load_best_model_at_end false"
+    train(recipe, [*words.split(), "--logging_steps", "1", "--horizontal_flip", "false"])
     history = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.05
@@ -143,13 +140,30 @@ def test_release_recipe_decays_the_learning_rate_as_keras_does(small_model, tmp_
 def test_mirroring_turns_picture_and_map_together():
     torch.manual_seed(0)
     image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
-    rows = mirror_at_random({"image": [image] * 20, "saliency_map": [image] * 20, "image_id": ["x"] * 20})
+    augment = Augment(DataArguments(horizontal_flip=True), (32, 32))
+    rows = augment({"image": [image] * 20, "saliency_map": [image] * 20, "image_id": ["x"] * 20})
     mirrored = 0
     for one, saliency_map in zip(rows["image"], rows["saliency_map"], strict=True):
-        assert one.tobytes() == saliency_map.tobytes()
-        mirrored += one.tobytes() != image.tobytes()
-        assert np.asarray(one)[0].tolist() in ([0, 1, 2, 3], [3, 2, 1, 0])
+        assert np.array_equal(np.asarray(one)[..., 0], np.asarray(saliency_map))
+        first_row = np.asarray(saliency_map)[0].tolist()
+        assert first_row in ([0, 1, 2, 3], [3, 2, 1, 0])
+        mirrored += first_row[0] == 3
     assert 4 < mirrored < 16
+
+
+def test_crops_are_the_same_for_picture_and_map_and_colours_change_the_picture_only():
+    torch.manual_seed(0)
+    noise = np.random.default_rng(0).integers(60, 200, size=(6, 8), dtype=np.uint8)
+    image = Image.fromarray(noise).resize((80, 60), Image.Resampling.BICUBIC)
+    crop = Augment(DataArguments(random_crop=1.0), (30, 40))
+    jitter = Augment(DataArguments(color_jitter=0.5), (30, 40))
+    for _ in range(10):
+        rows = crop({"image": [image], "saliency_map": [image]})
+        assert rows["saliency_map"][0].size == (40, 30)
+        assert np.array_equal(np.asarray(rows["image"][0])[..., 0], np.asarray(rows["saliency_map"][0]))
+        rows = jitter({"image": [image], "saliency_map": [image]})
+        assert rows["saliency_map"][0].tobytes() == image.tobytes()
+        assert np.asarray(rows["image"][0])[..., 0].tobytes() != image.tobytes()
 
 
 def test_recipe_keys_may_be_overridden(recipe):

@@ -13,8 +13,8 @@ def train(
     """Train as a recipe says; `--key value` takes precedence over the recipe's keys.
 
     Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
-    image_processor, datasets, validation_datasets, held_out, horizontal_flip, backbone_learning_rate,
-    learning_rate_decay, early_stopping_patience, freeze_batch_norm, channels_last.
+    image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop, color_jitter,
+    backbone_learning_rate, learning_rate_decay, early_stopping_patience, freeze_batch_norm, channels_last.
 
     A run that was interrupted goes on from its last checkpoint.
 
