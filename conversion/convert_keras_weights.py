@@ -148,8 +148,9 @@ def build_model(weights: list[tuple[str, np.ndarray]], imagenet: bool) -> MLNetM
     prior_shape: tuple[int, ...] = (6, 8)
     expected = list(VGG_SHAPES)
     if not imagenet:
-        if len(arrays) > len(VGG_SHAPES) + len(HEAD_SHAPES) and arrays[-1].ndim == 2:
-            prior_shape = arrays[-1].shape
+        place = len(VGG_SHAPES) + len(HEAD_SHAPES)
+        if len(arrays) > place and arrays[place].ndim == 2:
+            prior_shape = arrays[place].shape
         expected += [*HEAD_SHAPES, prior_shape]
     check_shapes(weights, expected)
     if any(not np.isfinite(array).all() for array in arrays):

@@ -39,7 +39,7 @@ def embed(run: Path, name: str) -> str:
         config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(Path(temporary).iterdir()):
-            shutil.move(path, folder / path.name)
+            shutil.copyfile(path, folder / path.name)
     digest = sha256(folder / "model.safetensors")
     manifest["checkpoints"][name]["sha256"] = digest
     manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

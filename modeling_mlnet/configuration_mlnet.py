@@ -29,6 +29,7 @@ _TRANSFORMERS_KEYS = frozenset(
         "output_attentions",
         "per_layer_config",
         "quantization_config",
+        "tie_word_embeddings",
         "torch_dtype",
         "use_cache",  # written by the Trainer
     }
@@ -85,6 +86,7 @@ class MLNetConfig(PreTrainedConfig):
                 nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
                 raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
         super().__post_init__(**kwargs)
+        self.validate_architecture()  # here too, for a plain ValueError: the strict dataclass raises its own type
 
     def validate_architecture(self):
         """Checks that hold between and within the fields; transformers runs it after init and before saving."""

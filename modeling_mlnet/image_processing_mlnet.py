@@ -122,7 +122,9 @@ def _to_byte_range(values: Tensor) -> Tensor:
         values = values * 255
     elif is_16_bit or high > 255:
         values = values / 257
-    return values.to(torch.float32)
+    rounded = values.round()
+    # What was bytes before somebody divided by 255 becomes the same bytes again.
+    return rounded.to(torch.uint8) if (values - rounded).abs().max() < 1e-3 else values.to(torch.float32)
 
 
 def to_rgb(values: Tensor) -> Tensor:

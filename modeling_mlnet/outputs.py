@@ -58,19 +58,21 @@ def find_pictures(paths: Iterable[str], output_dir: Path) -> tuple[list[Job], li
             if not match.is_dir():
                 found.setdefault(match, Path(match.name))
                 continue
-            pictures = [one for one in sorted(match.rglob("*")) if _is_picture(one, output_dir)]
+            # Results of an earlier run below the folder are no pictures, but a folder may also be its own output.
+            results = output_dir.resolve() if match.resolve() in output_dir.resolve().parents else None
+            pictures = [one for one in sorted(match.rglob("*")) if _is_picture(one, results)]
             if not pictures:
                 problems.append(f"{match}: no pictures in this folder")
             found.update({one: one.relative_to(match) for one in pictures if one not in found})
     return _name(found), problems
 
 
-def _is_picture(path: Path, output_dir: Path) -> bool:
+def _is_picture(path: Path, results: Path | None) -> bool:
     return (
         path.suffix.lower() in PICTURES
         and not path.name.startswith(".")
         and not path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"]))
-        and (output_dir not in path.parents or output_dir == Path())
+        and (results is None or results not in path.resolve().parents)
         and path.is_file()
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from .image_processing_mlnet import MLNetImageProcessor, image_to_tensor, read_image, to_rgb
@@ -189,6 +190,6 @@ def load_checkpoint(name: str) -> tuple[MLNetModel, MLNetImageProcessor]:
     try:
         model = MLNetModel.from_pretrained(path, revision=revision, dtype=torch.float32)
         return model, MLNetImageProcessor.from_pretrained(path, revision=revision)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error

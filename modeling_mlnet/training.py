@@ -14,6 +14,7 @@ import timm
 import torch
 import yaml
 from datasets import Dataset, concatenate_datasets
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from torchvision.transforms import v2
 from transformers import (
@@ -279,7 +280,10 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
         image_processor = MLNetImageProcessor.from_pretrained(arguments.model, **overrides)
         return MLNetModel.from_pretrained(arguments.model), image_processor
     keys: Any = arguments.config
-    config = MLNetConfig(**keys)
+    try:
+        config = MLNetConfig(**keys)
+    except StrictDataclassError as error:
+        raise ValueError(f"config: {error}") from error
     model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
     statistics = {}
     if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255

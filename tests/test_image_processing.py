@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modeling_mlnet import MLNetImageProcessor
-from modeling_mlnet.image_processing_mlnet import letterbox_size
+from modeling_mlnet.image_processing_mlnet import _inverse_positions, letterbox_size
 
 PLAIN = {"do_normalize": False, "return_tensors": "pt"}
 
@@ -91,24 +91,16 @@ def test_a_bright_square_comes_back_under_itself(size, down, right, do_resize):
     assert abs(centre_x - (left + (side - 1) / 2)) < cell + 0.5
 
 
-@pytest.mark.parametrize("size", [(480, 640), (512, 512), (3000, 4000), (80, 4000), (4000, 80), (427, 640)])
-def test_positions_of_the_inverse_hit_the_letterbox_within_a_pixel(size):
-    """A ramp over the canvas, read back through the inverse, names the canvas position of every picture pixel."""
-    image_processor = MLNetImageProcessor()
-    height, width = size
-    inner_height, inner_width = letterbox_size(height, width, (480, 640))
-    top, left = (480 - inner_height) // 2, (640 - inner_width) // 2
-    for axis, (length, inner, offset, cells) in enumerate(
-        [(height, inner_height, top, 60), (width, inner_width, left, 80)]
-    ):
-        ramp = 8 * torch.arange(cells) + 4.0
-        ramp = ramp[:, None].expand(60, 80) if axis == 0 else ramp.expand(60, 80)
-        [read] = image_processor.post_process_saliency(ramp[None], [size])
-        line = read[:, 0] if axis == 0 else read[0]
-        expected = offset + (torch.arange(length) + 0.5) * inner / length
-        scale = (line[-1] / expected[-1]).item()  # undo the normalisation by the maximum
-        inside = (expected > 4) & (expected < 8 * cells - 4)
-        assert (line / scale - expected)[inside].abs().max() < 1.5
+@settings(max_examples=200, deadline=None)
+@given(picture_sizes())
+def test_inverse_reads_where_the_letterbox_wrote_within_a_pixel(size):
+    inner = letterbox_size(*size, (480, 640))
+    for axis, positions in enumerate(_inverse_positions(size, (60, 80), do_resize=True)):
+        offset = ((480, 640)[axis] - inner[axis]) // 2
+        written = offset + (torch.arange(size[axis]) + 0.5) * inner[axis] / size[axis]
+        read = 8 * positions + 4
+        # the release rounds size and offset, on the canvas on the way in and on the picture on the way back
+        assert (read - written).abs().max() <= 1.5 + inner[axis] / size[axis], axis
 
 
 def test_small_pictures_are_inverted_at_exact_positions():
@@ -179,7 +171,7 @@ def test_arrays_and_tensors_of_every_layout_are_the_same_picture(image_processor
         torch.from_numpy(pixels.copy()),
     ]
     for one in same:
-        torch.testing.assert_close(reference(image_processor, [one]), reference(image_processor), atol=0.01, rtol=0)
+        assert torch.equal(reference(image_processor, [one]), reference(image_processor))
 
 
 def test_grey_arrays_are_grey_pictures(image_processor):
@@ -222,7 +214,7 @@ def test_a_list_may_mix_sizes_and_kinds(image_processor, pictures):
         ("missing.jpg", "missing.jpg: no such file"),
         ("text.jpg", "text.jpg: cannot be read as a picture: not a picture file"),
         ("short.jpg", "short.jpg: cannot be read as a picture"),
-        (np.zeros((4, 4, 2), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((5, 5, 2), np.uint8), "1, 3 or 4 channels"),
         (np.zeros((0, 4), np.uint8), "empty"),
         (np.zeros(4, np.uint8), "2 or 3 dimensions"),
         (np.full((4, 4), np.nan), "0..1 or 0..255"),
@@ -263,7 +255,7 @@ def test_labels_follow_the_picture_s_letterbox(image_processor):
     image = Image.new("RGB", (300, 100), "white")
     batch = image_processor(image, saliency_maps=image.convert("L"), return_tensors="pt", do_normalize=False)
     covered = torch.nn.functional.avg_pool2d(batch["pixel_values"][:, 0], 8) / 255
-    assert (batch["labels"] - covered).abs().max() <= 0.5  # only cells the picture's edge cuts may differ
+    assert (batch["labels"] - covered).abs().max() <= 0.7  # only cells the picture's edge cuts may differ
     assert batch["labels"][0, 15].min() == 1 and batch["labels"][0, 0].max() == 0
 
 

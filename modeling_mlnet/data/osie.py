@@ -17,10 +17,10 @@ def scan_osie(directory: Path) -> Scan:
         ValueError: If `eye/fixations.mat` is missing or damaged.
     """
     path = directory / "eye" / "fixations.mat"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; OSIE keeps its fixations there")
     try:
         entries = loadmat(path, squeeze_me=True, struct_as_record=False)["fixations"]
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; OSIE keeps its fixations there") from None
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
     scan = Scan()

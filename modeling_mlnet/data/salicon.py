@@ -36,12 +36,13 @@ def scan_salicon(directory: Path, split: str = "train") -> Scan:
         problem = damaged(image, "picture") or damaged(saliency_map, "saliency map")
         fixations = np.zeros((0, 2), np.float32)
         if problem is None:
-            try:
-                fixations = read_fixations(mat)
-            except FileNotFoundError:
+            if not mat.is_file():
                 problem = f"{mat}: fixations are missing"
-            except Exception as error:  # scipy raises many types for a damaged file
-                problem = f"{mat}: fixations are damaged: {error}"
+            else:
+                try:
+                    fixations = read_fixations(mat)
+                except Exception as error:  # scipy raises many types for a damaged file
+                    problem = f"{mat}: fixations are damaged: {error}"
         if problem is not None:
             scan.problems.append(problem)
         else:
