@@ -1,6 +1,6 @@
 """Draws docs/images/examples.jpg, the picture in README.md: four pictures above the embedded checkpoint's overlays.
 
-    python docs/make_figures.py
+python docs/make_figures.py
 """
 
 from pathlib import Path

@@ -203,7 +203,7 @@ class MLNetImageProcessor(TorchvisionBackend):
     model_input_names = ["pixel_values", "labels"]
     do_convert_rgb = True
     do_resize = True
-    size = {"height": 480, "width": 640}
+    size: Any = {"height": 480, "width": 640}  # a SizeDict once it is built
     default_to_square = False
     resample = Image.Resampling.BILINEAR
     antialias = False
