@@ -26,14 +26,14 @@ def embed(run: Path, name: str) -> str:
     """
     manifest_path = ROOT / "hubconfig.json"
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    if name not in manifest["checkpoints"]:
-        raise ValueError(f"{name} is not in hubconfig.json")
+    if manifest["checkpoints"].get(name, {}).get("path") is None:
+        raise ValueError(f"hubconfig.json has no checkpoint {name!r} with a path in the package")
     folder = ROOT / "modeling_mlnet" / manifest["checkpoints"][name]["path"]
     model = MLNetModel.from_pretrained(run, dtype=torch.float32).half()
-    model.config.dtype = torch.float32  # what from_pretrained makes of the stored halves
     with tempfile.TemporaryDirectory() as temporary:
         model.save_pretrained(temporary)
         MLNetImageProcessor.from_pretrained(run).save_pretrained(temporary)
+        # from_pretrained makes float32 of the stored halves because the configuration says so
         config_path = Path(temporary) / "config.json"
         config = json.loads(config_path.read_text(encoding="utf-8")) | {"dtype": "float32"}
         config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

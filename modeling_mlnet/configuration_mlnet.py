@@ -2,7 +2,7 @@
 
 import difflib
 from dataclasses import field, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
@@ -80,13 +80,25 @@ class MLNetConfig(PreTrainedConfig):
     prior_penalty: float | int | None = None
 
     def __post_init__(self, **kwargs):
-        valid = {f.name for f in fields(self)} | _TRANSFORMERS_KEYS
+        valid = {f.name for f in fields(self)}
         for key in kwargs:
-            if key not in valid:
+            if key not in valid | _TRANSFORMERS_KEYS:
                 nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
                 raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
         super().__post_init__(**kwargs)
         self.validate_architecture()  # here too, for a plain ValueError: the strict dataclass raises its own type
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """As in transformers; overrides of a loaded configuration are checked like those of a new one."""
+        names = {f.name for f in fields(cls)}
+        for key in kwargs:  # what is not like a field is an argument of the loading itself
+            nearest = difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.75)
+            if key not in names | _TRANSFORMERS_KEYS and nearest:
+                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest[0]!r}")
+        result = super().from_dict(config_dict, **kwargs)
+        (result[0] if isinstance(result, tuple) else result).validate_architecture()
+        return result
 
     def validate_architecture(self):
         """Checks that hold between and within the fields; transformers runs it after init and before saving."""

@@ -27,6 +27,9 @@ class Evaluator:
         self.image_ids: list[str] = []
         self.without_fixations = 0
         self.other_fixations = other_fixations
+        if other_fixations is not None:
+            self._pool = np.concatenate([np.zeros((0, 2)), *other_fixations.values()])
+            self._pool_ids = np.repeat(list(other_fixations), [len(points) for points in other_fixations.values()])
 
     def update(self, saliency_map: np.ndarray, density: np.ndarray, fixations: np.ndarray, image_id: str) -> None:
         """Scores one picture.
@@ -54,9 +57,9 @@ class Evaluator:
         self.without_fixations += len(fixations) == 0
 
     def _others(self, image_id: str, shape: tuple[int, ...]) -> np.ndarray:
-        others = [points for name, points in (self.other_fixations or {}).items() if name != image_id]
         size = np.array([shape[1], shape[0]])
-        return np.minimum(np.concatenate(others) * size, size - 1) if others else np.zeros((0, 2))
+        others = self._pool[self._pool_ids != image_id]
+        return np.clip(others * size - 0.5, 0, size - 1)
 
     def compute(self) -> dict[str, dict[str, float]]:
         """Means over the pictures that have the score, with a bootstrap 95 % interval over pictures.
@@ -88,8 +91,16 @@ def relative_fixations(dataset: Dataset) -> dict[str, np.ndarray]:
     pool = {}
     for row in dataset.select_columns(["image", "fixations", "image_id"]):
         points = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
-        pool[row["image_id"]] = points / np.array(row["image"].size)
+        pool[row["image_id"]] = (points + 0.5) / np.array(row["image"].size)  # the first pixel spans -0.5 to 0.5
     return pool
+
+
+def package_version() -> str:
+    """Of the installed distribution; a bare checkout has none."""
+    try:
+        return importlib.metadata.version("mlnet-saliency")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def evaluate(
@@ -113,12 +124,13 @@ def evaluate(
         maps = (centre_map(row["image"].height, row["image"].width) for row in dataset)
     else:
         maps = predict(row["image"] for row in dataset)
-    for row, saliency_map in zip(progress(dataset), maps, strict=True):
+    rows = dataset.remove_columns("image")
+    for row, saliency_map in zip(progress(rows), maps, strict=True):
         density = np.asarray(row["saliency_map"], dtype=np.float64)
         evaluator.update(saliency_map, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
     return {
         "protocol": "tuebingen",
-        "package_version": importlib.metadata.version("mlnet-saliency"),
+        "package_version": package_version(),
         "images": len(evaluator.image_ids),
         "images_without_fixations": evaluator.without_fixations,
         "metrics": evaluator.compute(),

@@ -1,17 +1,21 @@
 """Image processor of ML-Net: a letterbox, its inverse, and pictures of every kind."""
 
+import difflib
 from collections.abc import Iterable
+from io import BytesIO
 from os import PathLike, fspath
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvF
 from transformers.image_processing_backends import TorchvisionBackend
 from transformers.image_processing_base import BatchFeature
-from transformers.image_utils import ChannelDimension, ImageInput, SizeDict, load_image
+from transformers.image_utils import ChannelDimension, ImageInput, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
@@ -48,8 +52,11 @@ def read_image(source: str | PathLike, grey: bool = False) -> Image.Image:
     name = fspath(source)
     try:
         if name.startswith(("http://", "https://")):
-            return load_image(name)
-        with Image.open(name) as image:
+            with urlopen(name, timeout=30) as answer:
+                file: Any = BytesIO(answer.read())
+        else:
+            file = name
+        with Image.open(file) as image:
             if grey and image.format == "JPEG":
                 image.draft("L", image.size)
             image.load()
@@ -71,14 +78,12 @@ def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None
         ValueError: If it is not a picture, with the reason.
     """
     if isinstance(image, Image.Image):
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info:
-            image = image.convert("RGBA")
-        elif image.mode not in ("1", "L", "I", "F", "RGB", "RGBA") and not image.mode.startswith("I;16"):
-            image = image.convert("RGB")
-        image, input_data_format = np.array(image), ChannelDimension.LAST
+        try:
+            image, input_data_format = _pil_to_array(image), ChannelDimension.LAST
+        except Exception as error:  # PIL decodes only now, and every decoder raises its own
+            raise ValueError(f"cannot be read as a picture: {error}") from error
     if isinstance(image, np.ndarray):
-        if image.dtype.kind not in "buif":
+        if image.dtype.kind not in "buif" or image.dtype.itemsize > 8:
             raise ValueError(f"an array of {image.dtype} is not a picture")
         prefer_last = True
         values = torch.from_numpy(np.ascontiguousarray(image.astype(image.dtype.newbyteorder("="))))
@@ -95,6 +100,16 @@ def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None
     if values.numel() == 0:
         raise ValueError(f"it is empty, shape {tuple(values.shape)}")
     return _to_byte_range(values)
+
+
+def _pil_to_array(image: Image.Image) -> np.ndarray:
+    image = ImageOps.exif_transpose(image)
+    is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")  # converting these would clip them
+    if image.mode in ("LA", "La", "PA", "RGBa") or ("transparency" in image.info and not is_deep):
+        image = image.convert("RGBA")
+    elif image.mode not in ("1", "L", "RGB", "RGBA") and not is_deep:
+        image = image.convert("RGB")
+    return np.array(image)
 
 
 def _channels_first(values: Tensor, data_format: str | ChannelDimension | None, prefer_last: bool) -> Tensor:
@@ -214,6 +229,11 @@ class MLNetImageProcessor(TorchvisionBackend):
     image_std = [1.0, 1.0, 1.0]
 
     def __init__(self, **kwargs: Unpack[MLNetImageProcessorKwargs]):
+        valid = sorted(self.valid_kwargs.__annotations__)
+        for key in kwargs:  # the rest of a preprocessor_config.json is not like any of them
+            nearest = difflib.get_close_matches(key, valid, n=1, cutoff=0.75)
+            if key not in valid and nearest:
+                raise ValueError(f"MLNetImageProcessor has no key {key!r}; the nearest valid key is {nearest[0]!r}")
         super().__init__(**kwargs)
         self._check_size(self.size)
 
@@ -283,11 +303,16 @@ class MLNetImageProcessor(TorchvisionBackend):
             maps = self._load_items(saliency_maps, "saliency map", None, device)
             if len(maps) != len(pictures):
                 raise ValueError(f"got {len(pictures)} images but {len(maps)} saliency maps")
-            letterbox["do_resize"] = True
-            data["labels"] = [
-                self._letterbox(to_grey(one), (rows // STRIDE, columns // STRIDE), **letterbox)[0] / 255
-                for one, (rows, columns) in zip(maps, canvases, strict=True)
-            ]
+            data["labels"] = []
+            for one, picture, canvas in zip(maps, pictures, canvases, strict=True):
+                grey = to_grey(one)
+                if do_resize:
+                    label = self._letterbox(grey, (canvas[0] // STRIDE, canvas[1] // STRIDE), **letterbox)
+                else:  # the picture stands on the canvas in its own size, and so does its map
+                    target = SizeDict(height=picture.shape[1], width=picture.shape[2])
+                    grey = self.resize(grey.to(torch.float32), target, resample=resample, antialias=antialias)
+                    label = F.avg_pool2d(self._letterbox(grey, canvas, **letterbox), STRIDE)
+                data["labels"].append(label[0] / 255)
         if return_tensors is not None and len(set(canvases)) > 1:
             raise ValueError(f"pictures of different canvases cannot be stacked, got {sorted(set(canvases))}")
         return BatchFeature(data=data, tensor_type=return_tensors)

@@ -47,10 +47,10 @@ def resolve_model(name: str) -> tuple[str, str | None]:
     Raises:
         ValueError: If it is listed but not published, or looks like a path that does not exist.
     """
-    if Path(name).expanduser().is_dir():
-        return str(Path(name).expanduser()), None
-    entry = read_manifest().get(ALIASES.get(name, name))
+    entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
     if entry is None:
+        if Path(name).expanduser().is_dir():
+            return str(Path(name).expanduser()), None
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             known = ", ".join([*ALIASES, *read_manifest()])
             raise ValueError(f"{name}: no such checkpoint folder, and not one of the known models ({known})")

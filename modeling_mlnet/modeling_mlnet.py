@@ -24,7 +24,7 @@ class MLNetOutput(ModelOutput):
     """Output of `MLNetModel`.
 
     Args:
-        loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is provided):
+        loss (`torch.FloatTensor` of shape `()`, *optional*, returned when `labels` is provided):
             Data loss plus the penalty on the prior.
         saliency_map (`torch.FloatTensor` of shape `(batch, height/8, width/8)`):
             Predicted saliency, at least 0, not normalised.
@@ -38,6 +38,14 @@ class MLNetOutput(ModelOutput):
     saliency_map: Tensor | None = None
     prior: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
+
+
+def create_timm_model(name: str, **arguments: Any) -> Any:
+    """`timm.create_model` with a ValueError that names the backbone."""
+    try:
+        return timm.create_model(name, **arguments)
+    except Exception as error:  # timm raises several types for unknown names and arguments
+        raise ValueError(f"backbone {name!r} cannot be built with {arguments}: {error}") from error
 
 
 class MLNetMaxPool2d(nn.Module):
@@ -83,7 +91,7 @@ class MLNetVGGBackbone(nn.Module):
         if min(levels) < 1 or max(levels) > 5:
             raise ValueError(f"feature_levels of a VGG must be between 1 and 5, got {levels}")
         with torch.device("meta"):  # timm also builds the 120 million parameters of the classifier
-            features = timm.create_model(config.backbone, **config.backbone_kwargs).features
+            features = create_timm_model(config.backbone, **config.backbone_kwargs).features
         self.stages = nn.ModuleList()
         self.channels: list[int] = []
         channels, level = 3, 1
@@ -116,15 +124,15 @@ class MLNetVGGBackbone(nn.Module):
         return "features." + name.split(".", 2)[2]
 
 
-class MLNetTimmBackbone(nn.Module):
-    """Any timm network with `features_only`."""
+class MLNetTimmBackbone(GradientCheckpointingLayer):
+    """Any timm network with `features_only`; one unit of activation checkpointing."""
 
     def __init__(self, config: MLNetConfig):
         super().__init__()
         self.arguments = {"features_only": True, **config.backbone_kwargs}
         self.name, self.drop_modules = config.backbone, tuple(config.drop_modules)
         with torch.device("meta"):
-            strides = timm.create_model(self.name, **self.arguments).feature_info.reduction()
+            strides = create_timm_model(self.name, **self.arguments).feature_info.reduction()
         levels = config.feature_levels
         if levels is None:
             levels = [strides.index(stride) for stride in (8, 16, 32) if stride in strides]
@@ -139,7 +147,7 @@ class MLNetTimmBackbone(nn.Module):
         self.features = features
 
     def _create(self) -> nn.Module:
-        features = timm.create_model(self.name, **self.arguments)
+        features = create_timm_model(self.name, **self.arguments)
         for name in self.drop_modules:
             try:
                 features.set_submodule(name, nn.Identity(), strict=True)
@@ -309,14 +317,14 @@ class MLNetModel(MLNetPreTrainedModel):
         Raises:
             ValueError: If the file lacks a parameter of the backbone or holds it in another shape.
         """
+        model = cls(config)
         if weights is None:
-            state_dict = timm.create_model(config.backbone, pretrained=True, **config.backbone_kwargs).state_dict()
+            state_dict = create_timm_model(config.backbone, pretrained=True, **config.backbone_kwargs).state_dict()
         else:
             try:
                 state_dict = load_file(weights)
             except Exception as error:  # safetensors raises its own, undocumented types
                 raise ValueError(f"{weights} cannot be read as a safetensors file: {error}") from error
-        model = cls(config)
         model._load_backbone(state_dict, source=str(weights or config.backbone))
         return model
 

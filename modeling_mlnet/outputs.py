@@ -48,22 +48,36 @@ def find_pictures(paths: Iterable[str], output_dir: Path) -> tuple[list[Job], li
         The jobs in order, each picture once, and one line for every path that leads nowhere.
     """
     found: dict[Path, Path] = {}  # picture -> its place below the path that was given
+    seen: set[Path] = set()
     problems = []
+
+    def add(picture: Path, place: Path) -> None:
+        if picture.resolve() not in seen:
+            seen.add(picture.resolve())
+            found[picture] = place
+
     for pattern in paths:
         path = Path(pattern).expanduser()
-        matches = [path] if path.exists() else [Path(one) for one in sorted(glob.glob(str(path), recursive=True))]
+        try:
+            named = path.exists()
+            matches = [path] if named else [Path(one) for one in sorted(glob.glob(str(path), recursive=True))]
+        except OSError as error:
+            problems.append(f"{pattern}: {error.strerror}")
+            continue
         if not matches:
             problems.append(f"{pattern}: no such file, folder or pattern")
         for match in matches:
             if not match.is_dir():
-                found.setdefault(match, Path(match.name))
+                if named or _is_picture(match, None):
+                    add(match, Path(match.name))
                 continue
             # Results of an earlier run below the folder are no pictures, but a folder may also be its own output.
             results = output_dir.resolve() if match.resolve() in output_dir.resolve().parents else None
             pictures = [one for one in sorted(match.rglob("*")) if _is_picture(one, results)]
             if not pictures:
                 problems.append(f"{match}: no pictures in this folder")
-            found.update({one: one.relative_to(match) for one in pictures if one not in found})
+            for one in pictures:
+                add(one, one.relative_to(match))
     return _name(found), problems
 
 

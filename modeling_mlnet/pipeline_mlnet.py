@@ -1,5 +1,6 @@
 """The `saliency-prediction` pipeline: a picture in, a saliency map out."""
 
+from os import PathLike
 from typing import Any
 
 from PIL import Image
@@ -33,7 +34,7 @@ class SaliencyPredictionPipeline(Pipeline):
 
     def preprocess(self, image: Any) -> dict[str, Any]:
         """Reads and letterboxes a picture."""
-        if isinstance(image, str):
+        if isinstance(image, (str, PathLike)):
             image = read_image(image)
         picture = image_to_tensor(image)
         inputs = self.image_processor(picture, return_tensors="pt").to(self.dtype)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from .image_processing_mlnet import MLNetImageProcessor, image_to_tensor, read_image, to_rgb
@@ -51,7 +50,7 @@ class SaliencyPredictor:
 
     Args:
         model: `"mini"` (the checkpoint inside the package), another name of the manifest, a checkpoint's folder, a
-            Hub id, or a loaded `MLNetModel`.
+            Hub id, or a loaded `MLNetModel`, which is moved to `device` and `dtype`.
         image_processor: Needed with a loaded model; otherwise the checkpoint's own.
         device: `"auto"` takes a GPU if there is one.
         dtype: `"auto"` (float32), `"float32"`, `"bfloat16"` or `"float16"`.
@@ -64,7 +63,7 @@ class SaliencyPredictor:
 
     def __init__(
         self,
-        model: str | MLNetModel = "mini",
+        model: str | PathLike | MLNetModel = "mini",
         image_processor: MLNetImageProcessor | None = None,
         device: str = "auto",
         dtype: str = "auto",
@@ -78,13 +77,15 @@ class SaliencyPredictor:
         if device == "auto":
             accelerator = torch.accelerator.current_accelerator(check_available=True)
             device = "cpu" if accelerator is None else accelerator.type
-        if isinstance(model, str):
-            model, image_processor = load_checkpoint(model)
+        if isinstance(model, (str, PathLike)):
+            model, image_processor = load_checkpoint(fspath(model))
         elif image_processor is None:
             raise ValueError("a loaded model needs its image_processor")
         try:
+            if torch.device(device).type == "meta":
+                raise RuntimeError("it holds no values")
             self.model = model.to(device=device, dtype=DTYPES.get(dtype, torch.float32)).eval()
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, ImportError) as error:
             raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
         self.image_processor = image_processor
         self.apply_prior, self.batch_size = apply_prior, batch_size
@@ -107,9 +108,9 @@ class SaliencyPredictor:
 
     def maps(self, images: Iterable[Any]) -> Iterator[np.ndarray]:
         """Like `stream`, but gives bare maps and raises a ValueError for a picture that cannot be read."""
-        for prediction in self.stream(images):
+        for index, prediction in enumerate(self.stream(images)):
             if prediction.saliency_map is None:
-                raise ValueError(prediction.error)
+                raise ValueError(f"image {index}: {prediction.error}")
             yield prediction.saliency_map
 
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
@@ -149,6 +150,7 @@ class SaliencyPredictor:
         is_path = isinstance(source, (str, PathLike))
         try:
             picture = image_to_tensor(read_image(source) if is_path else source)
+            pixel_values = self.image_processor(picture, return_tensors="pt")["pixel_values"]
         except ValueError as error:
             message = str(error)
             if is_path and not message.startswith(fspath(source)):
@@ -157,7 +159,6 @@ class SaliencyPredictor:
         image = None
         if keep_image:
             image = to_rgb(picture).round().byte().permute(1, 2, 0).numpy()
-        pixel_values = self.image_processor(picture, return_tensors="pt")["pixel_values"]
         height, width = picture.shape[-2:]
         return _Prepared(source, (height, width), pixel_values, image)
 
@@ -167,29 +168,41 @@ class SaliencyPredictor:
         maps: Iterator[Tensor] = iter(())
         if tensors:
             pixel_values = torch.cat(tensors).to(self.model.device, self.model.dtype)
-            outputs = self.model(pixel_values, apply_prior=self.apply_prior)
-            sizes = [one.size for one in batch if one.pixel_values is not None]
-            maps = iter(self.image_processor.post_process_saliency(outputs, sizes))
+            try:
+                maps = iter(self.model(pixel_values, apply_prior=self.apply_prior).saliency_map.split(1))
+            except torch.OutOfMemoryError as error:
+                raise ValueError(f"out of memory with {len(tensors)} pictures; try a smaller batch_size") from error
         for one in batch:
             if one.error is not None:
                 yield Prediction(one.source, error=one.error)
+                continue
+            [saliency_map] = self.image_processor.post_process_saliency(next(maps), [one.size])
+            if saliency_map.isfinite().all():
+                yield Prediction(one.source, saliency_map.cpu().numpy(), one.image)
             else:
-                yield Prediction(one.source, next(maps).cpu().numpy(), one.image)
+                reason = f"the map is not finite in {self.model.dtype}; try dtype float32"
+                yield Prediction(one.source, error=f"{one.source}: {reason}")
 
 
-def load_checkpoint(name: str) -> tuple[MLNetModel, MLNetImageProcessor]:
+def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImageProcessor]:
     """Loads a model, in float32, and its image processor.
 
     Args:
         name: As `model` of `SaliencyPredictor`.
+        config: Keys of `MLNetConfig` that take precedence over the checkpoint's.
 
     Raises:
         ValueError: If it cannot be found or is not an ML-Net checkpoint.
     """
     path, revision = resolve_model(name)
     try:
-        model = MLNetModel.from_pretrained(path, revision=revision, dtype=torch.float32)
-        return model, MLNetImageProcessor.from_pretrained(path, revision=revision)
-    except (OSError, ValueError, RuntimeError, StrictDataclassError) as error:
+        model, info = MLNetModel.from_pretrained(
+            path, revision=revision, dtype=torch.float32, output_loading_info=True, **config
+        )
+        image_processor = MLNetImageProcessor.from_pretrained(path, revision=revision)
+    except Exception as error:  # files damaged in any way raise the types of half a dozen libraries
         reason = " ".join(str(error).split())
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error
+    if info["missing_keys"]:
+        raise ValueError(f"{name}: the checkpoint has no tensor {min(info['missing_keys'])!r}")
+    return model, image_processor

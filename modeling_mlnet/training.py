@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +33,7 @@ from .data import has_splits, is_held_out, load
 from .evaluation import Evaluator
 from .image_processing_mlnet import MLNetImageProcessor
 from .modeling_mlnet import MLNetModel
+from .prediction import load_checkpoint
 
 logger = logging.get_logger(__name__)
 
@@ -43,7 +44,8 @@ class ModelArguments:
 
     model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
     config: dict[str, Any] | str | None = field(
-        default=None, metadata={"help": "keys of MLNetConfig for a new model, as a mapping or JSON"}
+        default=None,
+        metadata={"help": "keys of MLNetConfig, as a mapping or JSON; with `model` they override its own"},
     )
     backbone_weights: str | None = field(
         default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
@@ -56,10 +58,12 @@ class ModelArguments:
         for name in ("config", "image_processor"):
             value = getattr(self, name)
             try:
-                value = json.loads(value) if isinstance(value, str) else dict(value or {})
+                mapping = json.loads(value) if isinstance(value, str) else value or {}
             except ValueError as error:
                 raise ValueError(f"{name} must be a mapping or JSON, got {value!r}: {error}") from error
-            setattr(self, name, value)
+            if not isinstance(mapping, dict):
+                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}")
+            setattr(self, name, mapping)
 
 
 @dataclass
@@ -99,8 +103,6 @@ class MLNetTrainingArguments(TrainingArguments):
     channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
     remove_unused_columns: bool = False
     batch_eval_metrics: bool = True
-    label_names: list[str] | None = field(default_factory=lambda: ["labels", "row"])
-    include_for_metrics: list[str] = field(default_factory=list)
 
 
 class Collator:
@@ -191,10 +193,14 @@ class MLNetTrainer(Trainer):
         return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "row"}, *args, **kwargs)
 
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
-        """As the Trainer's, with the backbone in a group of its own if it has its own learning rate."""
+        """As the Trainer's; with a learning rate of its own, the backbone is one group and the rest another.
+
+        Weight decay then applies to every parameter, biases and norms included.
+        """
         if self.optimizer is None and self.args.backbone_learning_rate is not None:
-            backbone = [one for name, one in self.model.named_parameters() if name.startswith("backbone.")]
-            rest = [one for name, one in self.model.named_parameters() if not name.startswith("backbone.")]
+            trained = [(name, one) for name, one in self.model.named_parameters() if one.requires_grad]
+            backbone = [one for name, one in trained if name.startswith("backbone.")]
+            rest = [one for name, one in trained if not name.startswith("backbone.")]
             optimizer_class, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             groups = [{"params": backbone, "lr": self.args.backbone_learning_rate}, {"params": rest}]
             self.optimizer = optimizer_class(groups, **{**arguments, "weight_decay": self.args.weight_decay})
@@ -218,10 +224,37 @@ class RecipeParser(HfArgumentParser):
         raise ValueError(message)
 
 
+SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
 ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
 
 
-def parse_recipe(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Any, ...]:
+def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
+    """Raises a ValueError with the nearest valid name for the first key that is not valid."""
+    for key in keys:
+        if key not in valid:
+            nearest = difflib.get_close_matches(str(key), sorted(valid), n=1, cutoff=0.0)[0]
+            raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+
+
+def fill_in_variables(value: Any) -> Any:
+    """A recipe's value with the environment variables in its strings filled in.
+
+    Raises:
+        ValueError: Naming a variable that is not set.
+    """
+    if isinstance(value, list):
+        return [fill_in_variables(one) for one in value]
+    if isinstance(value, dict):
+        return {key: fill_in_variables(one) for key, one in value.items()}
+    if not isinstance(value, str):
+        return value
+    for name in re.findall(r"\$\{(\w+)\}", value):
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
+
+
+def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, ...]:
     """Reads a YAML recipe; environment variables in it are filled in.
 
     Args:
@@ -234,26 +267,19 @@ def parse_recipe(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Any, 
         ValueError: If the file cannot be read or a key or value is wrong, naming it.
     """
     try:
-        text = os.path.expandvars(Path(path).read_text(encoding="utf-8"))
-        recipe = yaml.safe_load(text)
+        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such recipe") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
-    unset = re.search(r"^[^#\n]*\$\{?(\w+)", text, re.MULTILINE)
-    if unset:
-        raise ValueError(f"{path}: the environment variable {unset[1]} is not set")
-    words = [word for key, value in recipe.items() for word in _as_words(str(key), value)] + list(overrides)
     valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
-    for word in words:
-        key = word.removeprefix("--").partition("=")[0].replace("-", "_")
-        if word.startswith("--") and key not in valid:
-            nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
-            raise ValueError(f"{path}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+    given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
+    check_keys([*recipe, *given], valid, str(path))
     try:
-        return RecipeParser(ARGUMENTS).parse_args_into_dataclasses(words)
+        words = [word for key, value in recipe.items() for word in _as_words(key, fill_in_variables(value))]
+        return RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -271,19 +297,20 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     """The model to train and its image processor: from a checkpoint, or new on an ImageNet backbone.
 
     Raises:
-        ValueError: If both a checkpoint and a config are given.
+        ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    overrides: Any = arguments.image_processor
-    if arguments.model is not None:
-        if arguments.config or arguments.backbone_weights:
-            raise ValueError("give either model (a checkpoint to start from) or config and backbone_weights, not both")
-        image_processor = MLNetImageProcessor.from_pretrained(arguments.model, **overrides)
-        return MLNetModel.from_pretrained(arguments.model), image_processor
     keys: Any = arguments.config
+    overrides: Any = arguments.image_processor
+    check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
+    if arguments.model is not None:
+        if arguments.backbone_weights:
+            raise ValueError("give either model (a checkpoint to start from) or backbone_weights, not both")
+        model, image_processor = load_checkpoint(arguments.model, **keys)
+        return model, MLNetImageProcessor(**{**image_processor.to_dict(), **overrides})
     try:
         config = MLNetConfig(**keys)
-    except StrictDataclassError as error:
-        raise ValueError(f"config: {error}") from error
+    except StrictDataclassError as error:  # a value of the wrong type
+        raise ValueError(f"config: {' '.join(str(error).split())}") from error
     model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
     statistics = {}
     if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
@@ -321,7 +348,7 @@ def build_datasets(arguments: DataArguments, size: tuple[int, int]) -> tuple[Dat
     return train, validation
 
 
-def train(recipe: str | Path, overrides: Iterable[str] = ()) -> dict[str, float]:
+def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
     """Trains as a recipe says; a run that was interrupted goes on from its last checkpoint.
 
     The best checkpoint by `metric_for_best_model` ends up in `output_dir` itself.
@@ -337,6 +364,10 @@ def train(recipe: str | Path, overrides: Iterable[str] = ()) -> dict[str, float]
         ValueError: For a wrong recipe, model or data set.
     """
     model_arguments, data_arguments, training_arguments = parse_recipe(recipe, overrides)
+    best = (training_arguments.metric_for_best_model or "loss").removeprefix("eval_")
+    if best not in SCORES:
+        raise ValueError(f"{recipe}: metric_for_best_model must be one of {sorted(SCORES)}, got {best!r}")
+    training_arguments.label_names = ["labels", "row"]
     set_seed(training_arguments.seed)
     model, image_processor = build_model(model_arguments)
     if training_arguments.channels_last:

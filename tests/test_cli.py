@@ -116,6 +116,19 @@ def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
     assert len(jobs) == 1
 
 
+def test_a_pattern_does_not_take_results_for_pictures_nor_a_picture_twice(predict, tmp_path):
+    picture = write_picture(tmp_path / "in" / "a.jpg")
+    for _ in range(2):
+        result = predict(tmp_path / "in" / "*", picture, "-o", tmp_path / "in", "--format", "map,npy")
+        assert result.exit_code == 0 and "1 of 1 pictures" in result.stderr
+    assert names(tmp_path / "in") == ["a.jpg", "a.map.png", "a.npy"]
+
+
+def test_a_name_the_system_cannot_have_is_reported(predict, pictures, tmp_path):
+    result = predict("x" * 300, pictures[0], "-o", tmp_path / "out")
+    assert result.exit_code == 1 and "File name too long" in result.stderr
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "map.png").write_bytes(b"old")
 
@@ -147,7 +160,6 @@ def test_no_prior_changes_the_map(predict, pictures, tmp_path):
     ("words", "message"),
     [
         (["--format", "jpeg"], "'jpeg' is not one of map, overlay, npy"),
-        (["--dtype", "float8"], "'float8' is not one of"),
         (["--batch-size", "0"], "batch-size"),
         (["--colour"], "--colour"),
     ],
@@ -158,6 +170,8 @@ def test_wrong_options_are_status_2(predict, pictures, tmp_path, words, message)
 
 
 def test_wrong_model_is_one_line_and_status_2(pictures, tmp_path):
+    result = mlnet("predict", pictures[0], "-o", tmp_path / "out", "--dtype", "float8")
+    assert result.returncode == 2 and result.stderr.startswith("mlnet: error: dtype must be one of")
     result = mlnet("predict", pictures[0], "-o", tmp_path / "out", "--model", "minni")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and result.stderr.startswith("mlnet: error: minni: no such checkpoint")

@@ -27,6 +27,15 @@ def test_misspelt_key_in_a_file_is_refused(tmp_path):
         MLNetConfig.from_pretrained(tmp_path)
 
 
+def test_overrides_of_a_loaded_configuration_are_checked(tmp_path):
+    MLNetConfig().save_pretrained(tmp_path)
+    assert MLNetConfig.from_pretrained(tmp_path, dropout=0.1).dropout == 0.1
+    with pytest.raises(ValueError, match=r"dropuot.*'dropout'"):
+        MLNetConfig.from_pretrained(tmp_path, dropuot=0.1)
+    with pytest.raises(ValueError, match=r"dropout must be in"):
+        MLNetConfig.from_pretrained(tmp_path, dropout=7.0)
+
+
 def test_round_trip_through_a_folder_keeps_every_field(tmp_path):
     config = MLNetConfig(backbone="resnet18", feature_levels=(1, 2), prior_shape=(3, 4), dropout=0, prior_penalty=0)
     config.save_pretrained(tmp_path)

@@ -42,7 +42,16 @@ def test_shuffled_auc_takes_the_fixations_of_the_other_pictures(rows):
 
 
 def test_relative_fixations_keep_their_place(rows):
-    assert relative_fixations(rows)["images/003"].tolist() == [[5 / 64, 6 / 48], [3 / 64, 1 / 48]]
+    assert relative_fixations(rows)["images/003"].tolist() == [[5.5 / 64, 6.5 / 48], [3.5 / 64, 1.5 / 48]]
+
+
+def test_shuffled_auc_of_pictures_of_different_sizes_takes_relative_places():
+    pool = {"small": np.array([[0.0002, 0.5], [1, 1]]), "large": np.array([[0.5, 0.5]])}
+    evaluator = Evaluator(pool)
+    large = np.zeros((480, 640))
+    large[240, 0] = large[479, 639] = 1
+    evaluator.update(large, large, [[100, 100]], "large")
+    assert evaluator.scores["sAUC"] == [0.0]  # both of the other picture's fixations are on the map's peaks
 
 
 def test_pictures_without_fixations_are_counted_not_dropped():

@@ -236,6 +236,25 @@ def test_what_cannot_be_read_is_named_with_its_reason(image_processor, pictures,
     assert reason in str(caught.value)
 
 
+def test_misspelt_key_of_the_constructor_is_refused():
+    with pytest.raises(ValueError, match="'antialiasing'; the nearest valid key is 'antialias'"):
+        MLNetImageProcessor(antialiasing=True)
+
+
+def test_a_truncated_picture_that_was_opened_lazily_is_named(image_processor, pictures, tmp_path):
+    (tmp_path / "short.jpg").write_bytes(pictures[0].read_bytes()[:-300])
+    with Image.open(tmp_path / "short.jpg") as lazy, pytest.raises(ValueError, match="image 1: cannot be read"):
+        image_processor([pictures[0], lazy])
+
+
+def test_deep_grey_with_a_transparent_value_keeps_its_greys(image_processor, tmp_path):
+    ramp = np.linspace(0, 65535, 24 * 32).astype(np.uint16).reshape(24, 32)
+    Image.fromarray(ramp).save(tmp_path / "deep.png", transparency=7)
+    plain = reference(image_processor, [ramp])
+    assert torch.equal(image_processor(tmp_path / "deep.png", **PLAIN)["pixel_values"], plain)
+    assert 100 < plain[0, 0, 120, 160] < 155
+
+
 def test_unknown_keyword_is_a_type_error(image_processor):
     with pytest.raises(TypeError, match="antialiasing"):
         image_processor(colours(), antialiasing=True)
@@ -257,6 +276,15 @@ def test_labels_follow_the_picture_s_letterbox(image_processor):
     covered = torch.nn.functional.avg_pool2d(batch["pixel_values"][:, 0], 8) / 255
     assert (batch["labels"] - covered).abs().max() <= 0.7  # only cells the picture's edge cuts may differ
     assert batch["labels"][0, 15].min() == 1 and batch["labels"][0, 0].max() == 0
+
+
+def test_labels_lie_on_the_picture_without_resizing(image_processor):
+    image = Image.new("RGB", (40, 56), "white")
+    grey = image.convert("L").resize((20, 28))
+    batch = image_processor(image, saliency_maps=grey, do_resize=False, **PLAIN)
+    covered = torch.nn.functional.avg_pool2d(batch["pixel_values"][:, 0], 8) / 255
+    assert batch["labels"].shape == (1, 8, 8)
+    torch.testing.assert_close(batch["labels"], covered)
 
 
 def test_picture_keeps_its_size_without_resizing(image_processor):

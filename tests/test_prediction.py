@@ -1,11 +1,13 @@
 import itertools
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from modeling_mlnet import MLNetImageProcessor, SaliencyPredictor
+from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor
 from modeling_mlnet.manifest import read_manifest, resolve_model
 from modeling_mlnet.prediction import load_checkpoint
 
@@ -105,6 +107,40 @@ def test_a_folder_without_checkpoint_or_of_another_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
         SaliencyPredictor(str(tmp_path))
+
+
+def test_damaged_or_incomplete_weights_are_refused(small_checkpoint, tmp_path):
+    for name in ("config.json", "preprocessor_config.json"):
+        shutil.copy(small_checkpoint / name, tmp_path)
+    weights = load_file(small_checkpoint / "model.safetensors")
+    whole = (small_checkpoint / "model.safetensors").read_bytes()
+    for content in (whole[: len(whole) // 2], b"<html>"):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
+            SaliencyPredictor(tmp_path)
+    del weights["encoder.out.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"the checkpoint has no tensor 'encoder\.out\.weight'"):
+        SaliencyPredictor(tmp_path)
+
+
+def test_a_map_that_is_not_finite_is_an_error(small_checkpoint, pictures):
+    model, image_processor = load_checkpoint(str(small_checkpoint))
+    with torch.no_grad():
+        model.encoder.out.bias.fill_(float("inf"))
+    [prediction] = SaliencyPredictor(model, image_processor).stream([pictures[0]])
+    assert prediction.saliency_map is None and "not finite" in prediction.error
+
+
+def test_a_folder_named_like_the_default_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mini").mkdir()
+    assert resolve_model("mini")[0] == str(MINI) and resolve_model("./mini")[0] == "mini"
+
+
+def test_errors_of_arrays_name_the_item(predictor, pictures):
+    with pytest.raises(ValueError, match="image 1: expected 1, 3 or 4 channels"):
+        predictor([pictures[0], np.zeros((5, 5, 2))])
 
 
 def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint():

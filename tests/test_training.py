@@ -9,7 +9,15 @@ from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
 from modeling_mlnet.data import load
-from modeling_mlnet.training import Augment, Collator, DataArguments, parse_recipe, train
+from modeling_mlnet.training import (
+    Augment,
+    Collator,
+    DataArguments,
+    ModelArguments,
+    build_model,
+    parse_recipe,
+    train,
+)
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -181,6 +189,7 @@ def test_recipe_keys_may_be_overridden(recipe):
         ("seed: 1", ["--hold_out", "0.1"], "'hold_out'; the nearest valid key is 'held_out'"),
         ("seed: many", [], "--seed: invalid int value: 'many'"),
         ("config: '{broken'", [], "config must be a mapping or JSON"),
+        ("config: '[1]'", [], "config must be a mapping or JSON, got '[1]'"),
         ("- seed", [], "a mapping of keys to values, got list"),
         ("seed: [1", [], "cannot be read as YAML"),
         ("output_dir: ${NO_SUCH_VARIABLE}/run", [], "environment variable NO_SUCH_VARIABLE is not set"),
@@ -194,13 +203,40 @@ def test_wrong_recipes_are_refused_in_one_line_that_names_the_file(tmp_path, con
     assert str(path) in str(caught.value) and message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_DIR", "/data/my #1 set: x")
+    path = tmp_path / "recipe.yaml"
+    path.write_text("datasets:\n  - salicon:${SOME_DIR}/salicon  # not ${THIS_ONE}\n")
+    assert parse_recipe(path)[1].datasets == ["salicon:/data/my #1 set: x/salicon"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--metric_for_best_model", "CCC"], "metric_for_best_model must be one of"),
+        (["--model", "minni"], "minni: no such checkpoint folder"),
+        (["--image_processor", '{"antialiasing": true}'], "'antialiasing'; the nearest valid key is 'antialias'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_it_starts(recipe, words, message):
+    with pytest.raises(ValueError, match=message):
+        train(recipe, words)
+
+
+def test_a_config_that_cannot_be_built_is_refused_in_one_line():
+    for config, message in (({"backbone": "nope"}, "'nope'"), ({"prior_shape": 5}, "prior_shape")):
+        with pytest.raises(ValueError, match=message) as caught:
+            build_model(ModelArguments(config=config, backbone_weights="none.safetensors"))
+        assert "\n" not in str(caught.value)
+
+
 def test_missing_recipe_and_empty_data_are_refused(recipe, tmp_path):
     with pytest.raises(ValueError, match="no such recipe"):
         train(tmp_path / "gone.yaml")
     with pytest.raises(ValueError, match="held_out=0"):
         train(recipe, ["--held_out", "0"])
     with pytest.raises(ValueError, match="not both"):
-        train(recipe, ["--config", '{"dropout": 0.1}'])
+        train(recipe, ["--backbone_weights", "weights.safetensors"])
 
 
 def test_both_recipes_are_valid(monkeypatch, tmp_path):

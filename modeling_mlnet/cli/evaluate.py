@@ -1,6 +1,7 @@
 """`mlnet evaluate`."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ def evaluate(
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
     baseline: Annotated[str | None, typer.Option(help="Score `centre` (a central Gaussian) instead.")] = None,
     protocol: Annotated[str, typer.Option(help="tuebingen")] = "tuebingen",
-    split: Annotated[str | None, typer.Option(help="train, validation or test, where there are splits.")] = None,
+    split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Score only the fraction that `mlnet train` with this held_out leaves out.")
     ] = None,
@@ -29,6 +30,9 @@ def evaluate(
         raise typer.BadParameter(f"{protocol!r} is not one of {', '.join(PROTOCOLS)}", param_hint="--protocol")
     if baseline not in (None, "centre"):
         raise typer.BadParameter(f"{baseline!r} is not 'centre'", param_hint="--baseline")
+
+    if output is not None and output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder; name a file", param_hint="--output")
 
     from ..data import is_held_out, load
     from ..evaluation import evaluate as score
@@ -48,7 +52,15 @@ def evaluate(
     results = {"model": baseline or model, "dataset": dataset, "held_out": held_out, "split": split, **results}
     _print_table(results)
     if output is not None:
-        write_whole(output, lambda file: file.write((json.dumps(results, indent=2) + "\n").encode()))
+        text = json.dumps(_without_nan(results), indent=2, allow_nan=False)
+        write_whole(output, lambda file: file.write(f"{text}\n".encode()))
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: a score without any fixation becomes null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _print_table(results: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The progress bar of all commands: on stderr, silent when that is not a terminal."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,9 @@ def progress_bar(description: str) -> Iterator[Progress]:
 
 
 def quiet_libraries() -> None:
-    """Turns off transformers' and datasets' own bars, which would interleave with ours."""
+    """Turns off transformers' and, where it is in use, datasets' own bars, which would interleave with ours."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].disable_progress_bars()

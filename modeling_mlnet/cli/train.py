@@ -1,5 +1,6 @@
 """`mlnet train`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,10 @@ def train(
     Example: mlnet train recipes/mini.yaml --num_train_epochs 2 --output_dir runs/short
     """
     from ..training import train as run
+    from .progress import quiet_libraries
 
-    scores = run(recipe, context.args)
+    silent = [] if sys.stderr.isatty() else ["--disable_tqdm", "true"]
+    quiet_libraries()
+    scores = run(recipe, [*silent, *context.args])
     shown = {name.removeprefix("eval_"): value for name, value in scores.items() if name.startswith("eval_")}
     print("  ".join(f"{name} {shown[name]:.4f}" for name in ("CC", "SIM", "KL", "NSS") if name in shown))

@@ -22,7 +22,7 @@ def scan(spec: str, split: str | None = None) -> Scan:
 
     Args:
         spec: `NAME:DIR` with a name of `SCANNERS`, or the path of a folder with `metadata.jsonl`.
-        split: `train`, `validation` or `test` where the data set has official splits; the first of them if `None`.
+        split: `train` or `validation` where the data set has official splits; `None` means the first.
 
     Raises:
         ValueError: If the name, the folder or the split does not exist.

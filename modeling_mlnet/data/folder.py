@@ -1,12 +1,12 @@
 """Any pictures with fixations: a folder with `metadata.jsonl`, one JSON object a line."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from .schema import Record, Scan, damaged
+from .schema import Record, Scan, damaged_pair, upright_size
 
 SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
@@ -27,13 +27,17 @@ def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
         sigma: Pixels; `None` takes 3 % of a picture's longer side.
 
     Raises:
-        ValueError: If `metadata.jsonl` is missing.
+        ValueError: If `metadata.jsonl` is missing or not UTF-8.
     """
     metadata = directory / "metadata.jsonl"
     if not metadata.is_file():
         raise ValueError(f"{metadata}: no such file; it must list the pictures, one JSON object a line")
     scan = Scan()
-    for number, line in enumerate(metadata.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = metadata.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{metadata}: is not UTF-8: {error}") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -45,12 +49,15 @@ def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
             reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
             scan.problems.append(f"{metadata}, line {number}: {reason}")
             continue
-        problem = damaged(image, "picture") or (saliency_map and damaged(saliency_map, "saliency map"))
-        if problem:
+        problem = damaged_pair(image, saliency_map)
+        if problem is not None:
             scan.problems.append(problem)
             continue
-        with Image.open(image) as picture:
-            longer_side = max(picture.size)
-        image_id = str(Path(row["file_name"]).with_suffix(""))
-        scan.records.append(Record(image, image_id, fixations, saliency_map, sigma or SIGMA_FRACTION * longer_side))
+        width = sigma or SIGMA_FRACTION * max(upright_size(image))
+        scan.records.append(Record(image, row["file_name"], fixations, saliency_map, width))
+    short = Counter(str(Path(record.image_id).with_suffix("")) for record in scan.records)
+    for record in scan.records:
+        name = str(Path(record.image_id).with_suffix(""))
+        if short[name] == 1:
+            record.image_id = name
     return scan

@@ -1,6 +1,7 @@
 """OSIE in its release's layout (Xu et al., Journal of Vision 2014)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
@@ -24,15 +25,20 @@ def scan_osie(directory: Path) -> Scan:
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
     scan = Scan()
-    for entry in np.atleast_1d(entries):
-        image = directory / "stimuli" / str(entry.img)
+    for number, entry in enumerate(np.atleast_1d(entries), start=1):
+        try:
+            image = directory / "stimuli" / str(entry.img)
+            fixations = np.concatenate([_points(one) for one in np.atleast_1d(entry.subjects)]) - 1
+        except Exception as error:  # an entry of any other form
+            scan.problems.append(f"{path}: entry {number} is damaged: {error}")
+            continue
         problem = damaged(image, "picture")
         if problem is not None:
             scan.problems.append(problem)
-            continue
-        observers = [
-            np.stack([np.atleast_1d(one.fix_x), np.atleast_1d(one.fix_y)], axis=1).astype(np.float32)
-            for one in np.atleast_1d(entry.subjects)
-        ]
-        scan.records.append(Record(image, image.stem, np.concatenate(observers) - 1, sigma=SIGMA))
+        else:
+            scan.records.append(Record(image, image.stem, fixations, sigma=SIGMA))
     return scan
+
+
+def _points(observer: Any) -> np.ndarray:
+    return np.stack([np.atleast_1d(observer.fix_x), np.atleast_1d(observer.fix_y)], axis=1).astype(np.float32)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from .schema import Record, Scan, damaged
+from .schema import Record, Scan, damaged_pair
 
-SPLITS = {"train": "train", "validation": "val", "test": "test"}
+SPLITS = {"train": "train", "validation": "val"}  # the test split has no ground truth
 
 
 def read_fixations(path: Path) -> np.ndarray:
@@ -33,7 +33,7 @@ def scan_salicon(directory: Path, split: str = "train") -> Scan:
     for image in sorted(images.glob("*.jpg")):
         saliency_map = directory / "maps" / folder / f"{image.stem}.png"
         mat = directory / "fixations" / folder / f"{image.stem}.mat"
-        problem = damaged(image, "picture") or damaged(saliency_map, "saliency map")
+        problem = damaged_pair(image, saliency_map)
         fixations = np.zeros((0, 2), np.float32)
         if problem is None:
             if not mat.is_file():

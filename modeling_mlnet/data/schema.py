@@ -83,6 +83,25 @@ def damaged(path: Path, kind: str) -> str | None:
         return f"{path}: {kind} is damaged: {error}"
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of a picture file as it is shown, its EXIF rotation applied."""
+    with PILImage.open(path) as image:
+        sideways = image.getexif().get(PILImage.ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return (image.height, image.width) if sideways else image.size
+
+
+def damaged_pair(image: Path, saliency_map: Path | None) -> str | None:
+    """Why a picture and its saliency map cannot be used, in one line that names the file; `None` if they can."""
+    problem = damaged(image, "picture")
+    if problem is not None or saliency_map is None:
+        return problem
+    problem = damaged(saliency_map, "saliency map")
+    if problem is None and upright_size(image) != upright_size(saliency_map):
+        sizes = "{}x{} px, its picture {}x{} px".format(*upright_size(saliency_map), *upright_size(image))
+        return f"{saliency_map}: saliency map is {sizes}"
+    return problem
+
+
 def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
     """The fixations that lie on the picture; trackers also report gazes beside it."""
     points = np.asarray(fixations, dtype=np.float32).reshape(-1, 2)
@@ -92,8 +111,7 @@ def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _rows(records: list[Record]) -> Iterator[dict]:
     for record in records:
-        with PILImage.open(record.image) as image:
-            width, height = image.size
+        width, height = upright_size(record.image)
         fixations = inside(record.fixations, height, width)
         saliency_map: dict | str
         if record.saliency_map is not None:
