@@ -45,7 +45,7 @@ class ModelArguments:
     model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
     config: dict[str, Any] | str | None = field(
         default=None,
-        metadata={"help": "keys of MLNetConfig, as a mapping or JSON; with `model` they override its own"},
+        metadata={"help": "keys of MLNetConfig as a mapping or JSON; they override those of `model`"},
     )
     backbone_weights: str | None = field(
         default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
