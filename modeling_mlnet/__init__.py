@@ -15,7 +15,7 @@ _EXPORTS = {
     "SaliencyPredictionPipeline": "pipeline_mlnet",
     "SaliencyPredictor": "prediction",
     "MLNetTrainer": "training",
-    "MLNetTrainingArguments": "training",
+    "MLNetTrainingArguments": "recipe",
 }
 
 MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .modeling_mlnet import MLNetModel, MLNetOutput
     from .pipeline_mlnet import SaliencyPredictionPipeline
     from .prediction import SaliencyPredictor
-    from .training import MLNetTrainer, MLNetTrainingArguments
+    from .recipe import MLNetTrainingArguments
+    from .training import MLNetTrainer
 
 
 def __getattr__(name: str) -> Any:

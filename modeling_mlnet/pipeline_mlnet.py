@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
-from .image_processing_mlnet import image_to_tensor, read_image
+from .pictures_mlnet import image_to_tensor, read_image
 
 
 class SaliencyPredictionPipeline(Pipeline):

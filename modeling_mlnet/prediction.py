@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .image_processing_mlnet import MLNetImageProcessor, image_to_tensor, read_image, to_rgb
+from .image_processing_mlnet import MLNetImageProcessor
 from .manifest import resolve_model
 from .modeling_mlnet import MLNetModel
+from .pictures_mlnet import image_to_tensor, read_image, to_rgb
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 READERS = 2  # threads that decode and letterbox ahead of the network

@@ -1,18 +1,13 @@
 """Training with the Hugging Face Trainer: recipe in, best checkpoint out."""
 
-import difflib
-import json
 import os
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import timm
 import torch
-import yaml
 from datasets import Dataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
@@ -20,9 +15,7 @@ from torchvision.transforms import v2
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
-    HfArgumentParser,
     Trainer,
-    TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
@@ -34,75 +27,9 @@ from .evaluation import Evaluator
 from .image_processing_mlnet import MLNetImageProcessor
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
+from .recipe import SCORES, DataArguments, MLNetTrainingArguments, ModelArguments, check_keys, parse_recipe
 
 logger = logging.get_logger(__name__)
-
-
-@dataclass
-class ModelArguments:
-    """What is trained, and on which canvas."""
-
-    model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
-    config: dict[str, Any] | str | None = field(
-        default=None,
-        metadata={"help": "keys of MLNetConfig as a mapping or JSON; they override those of `model`"},
-    )
-    backbone_weights: str | None = field(
-        default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
-    )
-    image_processor: dict[str, Any] | str | None = field(
-        default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
-    )
-
-    def __post_init__(self):
-        for name in ("config", "image_processor"):
-            value = getattr(self, name)
-            try:
-                mapping = json.loads(value) if isinstance(value, str) else value or {}
-            except ValueError as error:
-                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}: {error}") from error
-            if not isinstance(mapping, dict):
-                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}")
-            setattr(self, name, mapping)
-
-
-@dataclass
-class DataArguments:
-    """What it is trained on; every data set is `NAME:DIR` or a folder with metadata.jsonl."""
-
-    datasets: list[str] = field(default_factory=list, metadata={"help": "data sets to train on"})
-    validation_datasets: list[str] = field(
-        default_factory=list, metadata={"help": "data sets to validate on; default: the held-out part of `datasets`"}
-    )
-    held_out: float = field(
-        default=0.1, metadata={"help": "fraction of `datasets`, chosen by a hash of the image id, kept for validation"}
-    )
-    horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training picture at random"})
-    random_crop: float = field(
-        default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the picture's area"}
-    )
-    color_jitter: float = field(
-        default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
-    )
-
-
-@dataclass
-class MLNetTrainingArguments(TrainingArguments):
-    """transformers' arguments, with the defaults a dense prediction needs and five of our own."""
-
-    backbone_learning_rate: float | None = field(
-        default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
-    )
-    learning_rate_decay: float | None = field(
-        default=None, metadata={"help": "Keras' decay: the learning rate is divided by 1 + decay * step"}
-    )
-    early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "evaluations without a better score after which training ends"}
-    )
-    freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
-    channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
-    remove_unused_columns: bool = False
-    batch_eval_metrics: bool = True
 
 
 class Collator:
@@ -214,83 +141,6 @@ class MLNetTrainer(Trainer):
                 optimizer or self.optimizer, lambda step: 1 / (1 + decay * step)
             )
         return super().create_scheduler(num_training_steps, optimizer)
-
-
-class RecipeParser(HfArgumentParser):
-    """HfArgumentParser that raises instead of ending the program."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises a ValueError with argparse's message."""
-        raise ValueError(message)
-
-
-SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
-ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
-
-
-def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
-    """Raises a ValueError with the nearest valid name for the first key that is not valid."""
-    for key in keys:
-        if key not in valid:
-            nearest = difflib.get_close_matches(str(key), sorted(valid), n=1, cutoff=0.0)[0]
-            raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
-
-
-def fill_in_variables(value: Any) -> Any:
-    """A recipe's value with the environment variables in its strings filled in.
-
-    Raises:
-        ValueError: Naming a variable that is not set.
-    """
-    if isinstance(value, list):
-        return [fill_in_variables(one) for one in value]
-    if isinstance(value, dict):
-        return {key: fill_in_variables(one) for key, one in value.items()}
-    if not isinstance(value, str):
-        return value
-    for name in re.findall(r"\$\{(\w+)\}", value):
-        if name not in os.environ:
-            raise ValueError(f"the environment variable {name} is not set")
-    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
-
-
-def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, ...]:
-    """Reads a YAML recipe; environment variables in it are filled in.
-
-    Args:
-        overrides: `--key value` words that take precedence over the recipe.
-
-    Returns:
-        `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
-
-    Raises:
-        ValueError: If the file cannot be read or a key or value is wrong, naming it.
-    """
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such recipe") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(recipe, dict):
-        raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
-    valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
-    given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
-    check_keys([*recipe, *given], valid, str(path))
-    try:
-        words = [word for key, value in recipe.items() for word in _as_words(key, fill_in_variables(value))]
-        return RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _as_words(key: str, value: Any) -> list[str]:
-    """A recipe's entry as command-line words, so that recipe and overrides are typed by one parser."""
-    if value is None or value == []:
-        return []
-    if isinstance(value, dict):
-        return [f"--{key}", json.dumps(value)]
-    return [f"--{key}", *(str(one) for one in (value if isinstance(value, list) else [value]))]
 
 
 def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProcessor]:

@@ -5,7 +5,8 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
-from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetMaxPool2d, MLNetPrior
+from modeling_mlnet.backbones_mlnet import MLNetMaxPool2d
+from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetPrior
 
 MOBILENET = {"backbone": "mobilenetv1_100", "backbone_kwargs": {"pad_type": "same"}}
 BACKBONES = {

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
-from modeling_mlnet.training import MLNetTrainer, parse_recipe
+from modeling_mlnet.recipe import parse_recipe
+from modeling_mlnet.training import MLNetTrainer
 
 ROOT = release.FIXTURES.parent.parent
 

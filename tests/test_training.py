@@ -9,15 +9,8 @@ from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
 from modeling_mlnet.data import load
-from modeling_mlnet.training import (
-    Augment,
-    Collator,
-    DataArguments,
-    ModelArguments,
-    build_model,
-    parse_recipe,
-    train,
-)
+from modeling_mlnet.recipe import DataArguments, ModelArguments, parse_recipe
+from modeling_mlnet.training import Augment, Collator, build_model, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
