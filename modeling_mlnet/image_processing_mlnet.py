@@ -17,9 +17,9 @@ from transformers.image_utils import ChannelDimension, ImageInput, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
+from .configuration_mlnet import STRIDE
 from .pictures_mlnet import image_to_tensor, read_image, to_grey, to_rgb
 
-STRIDE = 8  # input pixels per cell of the saliency map
 SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
 
 
