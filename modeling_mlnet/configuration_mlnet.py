@@ -1,6 +1,7 @@
 """Configuration of ML-Net."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import field, fields
 from typing import Any, ClassVar
 
@@ -34,6 +35,11 @@ _TRANSFORMERS_KEYS = frozenset(
         "use_cache",  # written by the Trainer
     }
 )
+
+
+def nearest_name(key: object, valid: Iterable[str], cutoff: float = 0.0) -> str | None:
+    """The valid name most like `key`, for error messages; `None` if none is as similar as `cutoff` (0..1)."""
+    return next(iter(difflib.get_close_matches(str(key), sorted(valid), n=1, cutoff=cutoff)), None)
 
 
 @strict
@@ -83,7 +89,7 @@ class MLNetConfig(PreTrainedConfig):
         valid = {f.name for f in fields(self)}
         for key in kwargs:
             if key not in valid | _TRANSFORMERS_KEYS:
-                nearest = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.0)[0]
+                nearest = nearest_name(key, valid)
                 raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
         super().__post_init__(**kwargs)
         self.validate_architecture()  # here too, for a plain ValueError: the strict dataclass raises its own type
@@ -93,9 +99,9 @@ class MLNetConfig(PreTrainedConfig):
         """As in transformers; overrides of a loaded configuration are checked like those of a new one."""
         names = {f.name for f in fields(cls)}
         for key in kwargs:  # what is not like a field is an argument of the loading itself
-            nearest = difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.75)
+            nearest = nearest_name(key, names, cutoff=0.75)
             if key not in names | _TRANSFORMERS_KEYS and nearest:
-                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest[0]!r}")
+                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
         result = super().from_dict(config_dict, **kwargs)
         (result[0] if isinstance(result, tuple) else result).validate_architecture()
         return result

@@ -56,6 +56,11 @@ class Evaluator:
         self.image_ids.append(image_id)
         self.without_fixations += len(fixations) == 0
 
+    def update_row(self, saliency_map: np.ndarray, row: dict[str, Any]) -> None:
+        """Scores one picture of a data set: `update` with the truth of a row of the schema."""
+        density = np.asarray(row["saliency_map"], dtype=np.float64)
+        self.update(saliency_map, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
+
     def _others(self, image_id: str, shape: tuple[int, ...]) -> np.ndarray:
         size = np.array([shape[1], shape[0]])
         others = self._pool[self._pool_ids != image_id]
@@ -126,8 +131,7 @@ def evaluate(
         maps = predict(row["image"] for row in dataset)
     rows = dataset.remove_columns("image")
     for row, saliency_map in zip(progress(rows), maps, strict=True):
-        density = np.asarray(row["saliency_map"], dtype=np.float64)
-        evaluator.update(saliency_map, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
+        evaluator.update_row(saliency_map, row)
     return {
         "protocol": "tuebingen",
         "package_version": package_version(),

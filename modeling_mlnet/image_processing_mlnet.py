@@ -1,6 +1,5 @@
 """Image processor of ML-Net: a letterbox, its inverse, and pictures of every kind."""
 
-import difflib
 from collections.abc import Iterable
 from os import PathLike
 from typing import Any
@@ -17,7 +16,7 @@ from transformers.image_utils import ChannelDimension, ImageInput, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
-from .configuration_mlnet import STRIDE
+from .configuration_mlnet import STRIDE, nearest_name
 from .pictures_mlnet import image_to_tensor, read_image, to_grey, to_rgb
 
 SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
@@ -111,11 +110,11 @@ class MLNetImageProcessor(TorchvisionBackend):
     image_std = [1.0, 1.0, 1.0]
 
     def __init__(self, **kwargs: Unpack[MLNetImageProcessorKwargs]):
-        valid = sorted(self.valid_kwargs.__annotations__)
+        valid = self.valid_kwargs.__annotations__
         for key in kwargs:  # the rest of a preprocessor_config.json is not like any of them
-            nearest = difflib.get_close_matches(key, valid, n=1, cutoff=0.75)
+            nearest = nearest_name(key, valid, cutoff=0.75)
             if key not in valid and nearest:
-                raise ValueError(f"MLNetImageProcessor has no key {key!r}; the nearest valid key is {nearest[0]!r}")
+                raise ValueError(f"MLNetImageProcessor has no key {key!r}; the nearest valid key is {nearest!r}")
         super().__init__(**kwargs)
         self._check_size(self.size)
 

@@ -1,6 +1,5 @@
 """Recipes of `mlnet train`: YAML with the keys of three argument classes, and words that take precedence."""
 
-import difflib
 import json
 import os
 import re
@@ -11,6 +10,8 @@ from typing import Any, NoReturn
 
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
+
+from .configuration_mlnet import nearest_name
 
 
 @dataclass
@@ -96,7 +97,7 @@ def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
     """Raises a ValueError with the nearest valid name for the first key that is not valid."""
     for key in keys:
         if key not in valid:
-            nearest = difflib.get_close_matches(str(key), sorted(valid), n=1, cutoff=0.0)[0]
+            nearest = nearest_name(key, valid)
             raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
 
 

@@ -95,8 +95,7 @@ class BatchMetrics:
             row = self.dataset[row_number]
             size = row["image"].size[::-1]
             predicted = self.image_processor.post_process_saliency(saliency_map[None], [size])[0].cpu().numpy()
-            density = np.asarray(row["saliency_map"], dtype=np.float64)
-            self.evaluator.update(predicted, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
+            self.evaluator.update_row(predicted, row)
         if not compute_result:
             return {}
         means = {name: one["mean"] for name, one in self.evaluator.compute().items()}
