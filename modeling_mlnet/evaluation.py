@@ -1,141 +1,182 @@
-"""Scoring of saliency maps on a data set, under a named protocol."""
+"""Scoring of saliency maps on a data set, under a named protocol, in one pass."""
 
-import importlib.metadata
+import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, Image
+from PIL import Image as PILImage
 
-from .metrics import auc, auc_shuffled, cc, kl, nss, sim
+from .data.schema import SIGMA_FRACTION, upright_size
+from .metrics import Evaluator, FixationPool, Protocol, get_protocol
+from .metrics.protocols import gaussian_density
 
-PROTOCOLS = ("tuebingen",)
-BOOTSTRAP_SAMPLES = 1000
-CENTRE_SIGMA = 0.25  # of each side, the width of the `centre` baseline
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
-class Evaluator:
-    """Collects scores picture by picture under the protocol `tuebingen` (saliency-benchmarking and pysaliency).
+@dataclass(frozen=True)
+class Truth:
+    """What is known of one picture's fixations.
 
     Args:
-        other_fixations: For shuffled AUC: the fixations of every picture, as `{image_id: (n, 2)}` relative to its
-            width and height (0..1); `None` leaves the metric out.
+        image_id: Its name in the data set.
+        size: Height and width in pixels.
+        fixations: `(n, 2)` x and y in pixels.
+        observers: `(n,)`, empty where unknown.
+        sigma: Standard deviation in pixels of the data set's Gaussian; `None` if it brought its own density.
+        density: That density, encoded as it is stored.
     """
 
-    def __init__(self, other_fixations: dict[str, np.ndarray] | None = None):
-        self.scores: dict[str, list[float]] = {}
-        self.image_ids: list[str] = []
-        self.without_fixations = 0
-        self.other_fixations = other_fixations
-        if other_fixations is not None:
-            self._pool = np.concatenate([np.zeros((0, 2)), *other_fixations.values()])
-            self._pool_ids = np.repeat(list(other_fixations), [len(points) for points in other_fixations.values()])
+    image_id: str
+    size: tuple[int, int]
+    fixations: np.ndarray
+    observers: np.ndarray
+    sigma: float | None
+    density: dict[str, Any]
 
-    def update(self, saliency_map: np.ndarray, density: np.ndarray, fixations: np.ndarray, image_id: str) -> None:
-        """Scores one picture.
-
-        Args:
-            saliency_map: Prediction `(height, width)`, at least 0.
-            density: Fixation density of the same shape.
-            fixations: `(n, 2)` x and y in pixels.
-            image_id: Names the picture in errors.
+    def of_observers(self, remainder: int) -> "Truth":
+        """The fixations of every second observer only, without the data set's density, which shows all of them.
 
         Raises:
-            ValueError: If shapes differ, values are negative or not finite, or a fixation lies outside.
+            ValueError: If fewer than two observers are known.
         """
-        try:
-            scores = {"CC": cc(saliency_map, density), "SIM": sim(saliency_map, density)}
-            scores |= {"KL": kl(saliency_map, density), "NSS": nss(saliency_map, fixations)}
-            scores["AUC"] = auc(saliency_map, fixations)
-            if self.other_fixations is not None:
-                scores["sAUC"] = auc_shuffled(saliency_map, fixations, self._others(image_id, saliency_map.shape))
-        except ValueError as error:
-            raise ValueError(f"picture {image_id}: {error}") from error
-        for name, score in scores.items():
-            self.scores.setdefault(name, []).append(score)
-        self.image_ids.append(image_id)
-        self.without_fixations += len(fixations) == 0
+        rank = np.unique(self.observers, return_inverse=True)[1]
+        if len(np.unique(self.observers)) < 2:
+            raise ValueError(f"picture {self.image_id}: half-observers needs fixations of two known observers or more")
+        sigma = self.sigma or SIGMA_FRACTION * max(self.size)
+        return replace(
+            self, fixations=self.fixations[rank % 2 == remainder], observers=self.observers[:0], sigma=sigma
+        )
 
-    def update_row(self, saliency_map: np.ndarray, row: dict[str, Any]) -> None:
-        """Scores one picture of a data set: `update` with the truth of a row of the schema."""
-        density = np.asarray(row["saliency_map"], dtype=np.float64)
-        self.update(saliency_map, density, np.asarray(row["fixations"]).reshape(-1, 2), row["image_id"])
-
-    def _others(self, image_id: str, shape: tuple[int, ...]) -> np.ndarray:
-        size = np.array([shape[1], shape[0]])
-        others = self._pool[self._pool_ids != image_id]
-        return np.clip(others * size - 0.5, 0, size - 1)
-
-    def compute(self) -> dict[str, dict[str, float]]:
-        """Means over the pictures that have the score, with a bootstrap 95 % interval over pictures.
-
-        Returns:
-            `{metric: {"mean", "low", "high", "n"}}`; NaN where no picture has fixations.
-        """
-        return {name: _mean_with_interval(np.array(scores)) for name, scores in self.scores.items()}
+    def relative_fixations(self) -> np.ndarray:
+        """`(n, 2)` relative to width and height; the first pixel spans -0.5 to 0.5."""
+        return (self.fixations + 0.5) / np.array(self.size[::-1])
 
 
-def _mean_with_interval(scores: np.ndarray) -> dict[str, float]:
-    scores = scores[~np.isnan(scores)]
-    if len(scores) == 0:
-        return {"mean": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-    drawn = np.random.default_rng(0).integers(len(scores), size=(BOOTSTRAP_SAMPLES, len(scores)))
-    low, high = np.percentile(scores[drawn].mean(axis=1), [2.5, 97.5])
-    return {"mean": float(scores.mean()), "low": float(low), "high": float(high), "n": len(scores)}
+def read_truths(dataset: Dataset) -> Iterator[Truth]:
+    """The truth of every row, without decoding a picture."""
+    encoded = dataset.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
+    for row in encoded:
+        width, height = upright_size(_file(row["image"]))
+        fixations = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
+        observers = np.asarray(row["observers"], dtype=np.int64)
+        yield Truth(row["image_id"], (height, width), fixations, observers, row["sigma"], row["saliency_map"])
 
 
-def centre_map(height: int, width: int) -> np.ndarray:
-    """The baseline that looks at no picture: a Gaussian on the centre, its width a quarter of each side."""
-    rows = (np.arange(height) + 0.5) / height - 0.5
-    columns = (np.arange(width) + 0.5) / width - 0.5
-    return np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * CENTRE_SIGMA**2))
+def _file(encoded: dict[str, Any]) -> Any:
+    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
-def relative_fixations(dataset: Dataset) -> dict[str, np.ndarray]:
-    """All fixations of a data set by picture, relative to the picture's width and height."""
-    pool = {}
-    for row in dataset.select_columns(["image", "fixations", "image_id"]):
-        points = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
-        pool[row["image_id"]] = (points + 0.5) / np.array(row["image"].size)  # the first pixel spans -0.5 to 0.5
-    return pool
+def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
+    """The pool that `Evaluator` takes."""
+    return FixationPool({truth.image_id: truth.relative_fixations() for truth in truths})
 
 
-def package_version() -> str:
-    """Of the installed distribution; a bare checkout has none."""
-    try:
-        return importlib.metadata.version("mlnet-saliency")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
+    """`Evaluator.score` of one picture: the data set's own density counts where the protocol wants it."""
+    density = None
+    if truth.sigma is None and evaluator.protocol.own_sigma:
+        with PILImage.open(_file(truth.density)) as image:
+            density = np.asarray(image.convert("L"), dtype=np.float64)
+    return evaluator.score(
+        saliency_map, truth.fixations, density, sigma=truth.sigma, size=truth.size, image_id=truth.image_id
+    )
+
+
+def centre_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+    """The baseline `centre`: one Gaussian with the mean and spread of all fixations of the data set."""
+    truths = list(truths)
+    pool = fixation_pool(truths)
+    return (pool.centre_map(*truth.size) for truth in truths)
+
+
+def uniform_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+    """The baseline `uniform`: the same value everywhere."""
+    return (np.ones(truth.size) for truth in truths)
+
+
+def half_observer_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+    """The reference `half-observers`, the human ceiling: every second observer's density predicts the others."""
+    for truth in truths:
+        half = truth.of_observers(0)
+        pixels = np.floor(half.fixations + 0.5).astype(np.int64) @ [1, truth.size[1]]
+        yield gaussian_density(pixels, truth.size, half.sigma or 1.0)
+
+
+BASELINES = {"centre": centre_maps, "uniform": uniform_maps, "half-observers": half_observer_maps}
 
 
 def evaluate(
-    predict: Callable[[Iterable[Any]], Iterator[np.ndarray]] | None,
     dataset: Dataset,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    maps: str | Callable[[Dataset], Iterable[np.ndarray]],
+    protocol: str | Protocol = "tuebingen",
+    workers: int = 0,
+    progress: Progress = lambda iterable, description: iterable,
 ) -> dict[str, Any]:
-    """Predicts and scores a data set in one pass.
+    """Predicts and scores a data set in one pass; a few maps are in memory at a time.
 
     Args:
-        predict: Takes pictures, gives float maps `(height, width)` in the same order; `None` scores `centre_map`.
         dataset: Rows of `modeling_mlnet.data`.
-        progress: Wraps the iteration, to show a bar.
+        maps: A baseline (`centre`, `uniform`, `half-observers`), or a function from the data set to float maps
+            `(height, width)` in the order of its rows. With `half-observers` only the fixations of every second
+            observer are the truth.
+        protocol: A name of `PROTOCOLS` or a `Protocol`.
+        workers: Processes that score; 0 scores in this one.
+        progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Returns:
-        `{"protocol", "package_version", "images", "images_without_fixations", "metrics"}`.
+        As `Evaluator.compute`.
+
+    Raises:
+        ValueError: If an argument is wrong, or a map cannot be scored, naming the picture.
     """
-    evaluator = Evaluator(relative_fixations(dataset))
-    maps: Iterator[np.ndarray]
-    if predict is None:
-        maps = (centre_map(row["image"].height, row["image"].width) for row in dataset)
-    else:
-        maps = predict(row["image"] for row in dataset)
-    rows = dataset.remove_columns("image")
-    for row, saliency_map in zip(progress(rows), maps, strict=True):
-        evaluator.update_row(saliency_map, row)
-    return {
-        "protocol": "tuebingen",
-        "package_version": package_version(),
-        "images": len(evaluator.image_ids),
-        "images_without_fixations": evaluator.without_fixations,
-        "metrics": evaluator.compute(),
-    }
+    protocol = get_protocol(protocol)
+    if isinstance(maps, str) and maps not in BASELINES:
+        raise ValueError(f"the baseline must be one of {list(BASELINES)}, got {maps!r}")
+    read = partial(read_truths, dataset)
+    if maps == "half-observers":
+        read = partial(_every_second, read)
+    evaluator = Evaluator(protocol, fixation_pool(progress(read(), "reading fixations")))
+    predicted = BASELINES[maps](read_truths(dataset)) if isinstance(maps, str) else maps(dataset)
+    jobs = zip(predicted, read(), strict=True)
+    for row in progress(_scores(evaluator, jobs, workers), "scoring"):
+        evaluator.rows.append(row)
+    return evaluator.compute()
+
+
+def _every_second(read: Callable[[], Iterator[Truth]]) -> Iterator[Truth]:
+    return (truth.of_observers(1) for truth in read())
+
+
+def _scores(evaluator: Evaluator, jobs: Iterator[tuple[np.ndarray, Truth]], workers: int) -> Iterator[dict[str, Any]]:
+    """Scores in the order of the jobs, at most two per worker waiting."""
+    if workers < 1:
+        yield from (score_truth(evaluator, *job) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a process that runs torch may hang
+    with ProcessPoolExecutor(workers, context, initializer=_keep, initargs=(evaluator,)) as pool:
+        try:
+            waiting: deque[Future] = deque(pool.submit(_score_kept, *job) for job in islice(jobs, 2 * workers))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_score_kept, *job) for job in islice(jobs, 1))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_kept: list[Evaluator] = []  # of a worker process
+
+
+def _keep(evaluator: Evaluator) -> None:
+    _kept.append(evaluator)
+
+
+def _score_kept(saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
+    return score_truth(_kept[0], saliency_map, truth)

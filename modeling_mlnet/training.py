@@ -23,8 +23,9 @@ from transformers.utils import logging
 
 from .configuration_mlnet import MLNetConfig
 from .data import has_splits, is_held_out, load
-from .evaluation import Evaluator
+from .evaluation import read_truths, score_truth
 from .image_processing_mlnet import MLNetImageProcessor
+from .metrics import Evaluator
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
 from .recipe import SCORES, DataArguments, MLNetTrainingArguments, ModelArguments, check_keys, parse_recipe
@@ -80,26 +81,23 @@ class BatchMetrics:
     """`compute_metrics` for `batch_eval_metrics`: every map is scored at its picture's own size, as in evaluation."""
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.dataset, self.image_processor = dataset, image_processor
+        self.truths, self.image_processor = list(read_truths(dataset)), image_processor
         self.evaluator = Evaluator()
-        self.seen: set[int] = set()
 
     def __call__(self, prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
         """Scores one batch; the means come with the last one."""
         maps = prediction.predictions
         maps = maps[0] if isinstance(maps, (tuple, list)) else maps
         for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
-            if row_number in self.seen:  # several processes fill up their last batch with repeats
-                continue
-            self.seen.add(row_number)
-            row = self.dataset[row_number]
-            size = row["image"].size[::-1]
-            predicted = self.image_processor.post_process_saliency(saliency_map[None], [size])[0].cpu().numpy()
-            self.evaluator.update_row(predicted, row)
+            truth = self.truths[row_number]
+            [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
+            row = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
+            # By row, as two data sets may share an image id: processes that fill up a batch repeat rows, which count once.
+            self.evaluator.rows.append({**row, "image_id": row_number})
         if not compute_result:
             return {}
-        means = {name: one["mean"] for name, one in self.evaluator.compute().items()}
-        self.evaluator, self.seen = Evaluator(), set()
+        means = {name: one["mean"] for name, one in self.evaluator.compute()["metrics"].items()}
+        self.evaluator.reset()
         return means
 
 

@@ -1,69 +1,98 @@
 """`mlnet evaluate`."""
 
-import json
-import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+Json = Annotated[Path | None, typer.Option(help="Write everything needed to repeat the run.", metavar="FILE.json")]
+
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="NAME:DIR (salicon, osie, folder) or a folder with metadata.jsonl.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="NAME:DIR (salicon, osie, folder) or a folder with metadata.jsonl.")
+    ] = None,
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
-    baseline: Annotated[str | None, typer.Option(help="Score `centre` (a central Gaussian) instead.")] = None,
-    protocol: Annotated[str, typer.Option(help="tuebingen")] = "tuebingen",
+    maps: Annotated[
+        Path | None, typer.Option(help="Score the maps in this folder (IMAGE_ID.npy or .png) instead.", metavar="DIR")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Score a reference instead: centre, uniform or half-observers (human ceiling).")
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="mit, tuebingen, salicon2015 or salicon2015-unfiltered.")
+    ] = "tuebingen",
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Score only the fraction that `mlnet train` with this held_out leaves out.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="JSON file for the results.", metavar="FILE.json")] = None,
+    output: Json = None,
+    per_image: Annotated[
+        Path | None, typer.Option(help="Write the scores of every picture.", metavar="FILE.csv")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that score beside the prediction.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Compare two results picture by picture.", metavar="A.json B.json")
+    ] = None,
 ) -> None:
-    """Score a model on a data set of fixations, under a named protocol.
+    """Score a model, maps of any model, or a baseline on a data set of fixations, under a named protocol.
 
     Example: mlnet evaluate --dataset salicon:/data/SALICON --split validation --output results.json
     """
-    from ..evaluation import PROTOCOLS
+    if compare is not None:
+        from ..results import compare as compare_results
+        from ..results import comparison_table, read_json
 
-    if protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"{protocol!r} is not one of {', '.join(PROTOCOLS)}", param_hint="--protocol")
-    if baseline not in (None, "centre"):
-        raise typer.BadParameter(f"{baseline!r} is not 'centre'", param_hint="--baseline")
+        print(comparison_table(compare_results(*map(read_json, compare)), *map(str, compare)))
+        return
+    if dataset is None:
+        raise typer.BadParameter("is needed: NAME:DIR or a folder with metadata.jsonl", param_hint="--dataset")
+    if maps is not None and baseline is not None:
+        raise typer.BadParameter("give either --maps or --baseline", param_hint="--baseline")
+    for option, path in (("--output", output), ("--per-image", per_image)):
+        if path is not None and path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
 
-    if output is not None and output.is_dir():
-        raise typer.BadParameter(f"{output} is a folder; name a file", param_hint="--output")
+    from ..metrics import get_protocol
 
-    from ..data import is_held_out, load
+    get_protocol(protocol)  # a wrong name ends here, not after a data set was read
+
+    from ..data import load
     from ..evaluation import evaluate as score
-    from ..outputs import write_whole
-    from ..prediction import SaliencyPredictor
+    from ..results import describe_run, score_table, write_csv, write_json
     from .progress import progress_bar, quiet_libraries
 
     quiet_libraries()
-    rows = load(dataset, split)
-    if held_out is not None:
-        rows = rows.select([i for i, name in enumerate(rows["image_id"]) if is_held_out(name, held_out)])
-        if not len(rows):
-            raise ValueError(f"{dataset}: held_out={held_out} leaves no picture to score")
-    predict = None if baseline else SaliencyPredictor(model, device=device).maps
-    with progress_bar("scoring") as progress:
-        results = score(predict, rows, lambda iterable: progress.track(iterable, total=len(rows)))
-    results = {"model": baseline or model, "dataset": dataset, "held_out": held_out, "split": split, **results}
-    _print_table(results)
+    rows = load(dataset, split, held_out)
+    source: Any = baseline
+    predictor = None
+    if maps is not None:
+        from ..map_files import MapFolder
+
+        source = MapFolder(maps)
+    elif baseline is None:
+        from ..prediction import SaliencyPredictor
+
+        predictor = engine = SaliencyPredictor(model, device=device)
+
+        def source(rows: Any) -> Iterator[Any]:
+            return engine.maps(row["image"] for row in rows.select_columns("image"))
+
+    def progress(iterable: Iterable[Any], description: str) -> Iterator[Any]:
+        with progress_bar(description) as bar:
+            yield from bar.track(iterable, total=len(rows))
+
+    results = {
+        "model": str(maps) if maps is not None else baseline or model,
+        "kind": "maps" if maps is not None else "baseline" if baseline else "model",
+        **{"dataset": dataset, "split": split, "held_out": held_out},
+        **score(rows, source, protocol, workers, progress),
+        **describe_run(protocol, model, predictor),
+    }
+    print(score_table(results))
     if output is not None:
-        text = json.dumps(_without_nan(results), indent=2, allow_nan=False)
-        write_whole(output, lambda file: file.write(f"{text}\n".encode()))
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: a score without any fixation becomes null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _print_table(results: dict[str, Any]) -> None:
-    print(f"{results['model']} on {results['dataset']}: {results['images']} pictures, protocol {results['protocol']}")
-    for name, score in results["metrics"].items():
-        print(f"  {name:5} {score['mean']:.4f}   95 % interval {score['low']:.4f} .. {score['high']:.4f}")
+        write_json(output, results)
+    if per_image is not None:
+        write_csv(per_image, results["per_image"])

@@ -42,7 +42,7 @@ def scan(spec: str, split: str | None = None) -> Scan:
     return scan_salicon(path, split)
 
 
-def load(spec: str, split: str | None = None) -> Dataset:
+def load(spec: str, split: str | None = None, held_out: float | None = None) -> Dataset:
     """Loads a data set as rows of the schema.
 
     Files that are missing or damaged are named in a warning each and left out.
@@ -50,11 +50,18 @@ def load(spec: str, split: str | None = None) -> Dataset:
     Args:
         spec: As in `scan`.
         split: As in `scan`.
+        held_out: Keeps only the fraction for which `is_held_out` holds.
 
     Raises:
         ValueError: If it does not exist or nothing in it can be used.
     """
-    return to_dataset(scan(spec, split), spec)
+    rows = to_dataset(scan(spec, split), spec)
+    if held_out is None:
+        return rows
+    rows = rows.select([index for index, name in enumerate(rows["image_id"]) if is_held_out(name, held_out)])
+    if not len(rows):
+        raise ValueError(f"{spec}: held_out={held_out} leaves no picture")
+    return rows
 
 
 __all__ = [

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .schema import Record, Scan, damaged_pair, upright_size
-
-SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
+from .schema import SIGMA_FRACTION, Record, Scan, damaged_pair, join_observers, upright_size
 
 
-def _read_fixations(row: dict) -> np.ndarray:
-    observers = row["observers"] if "observers" in row else [row["fixations"]]
-    points = [np.asarray(one, dtype=np.float32).reshape(-1, 2) for one in observers]
-    return np.concatenate(points) if points else np.zeros((0, 2), np.float32)
+def _read_fixations(row: dict) -> tuple[np.ndarray, np.ndarray]:
+    return join_observers(row["observers"] if "observers" in row else [row["fixations"]])
 
 
 def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
@@ -44,7 +40,7 @@ def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
             row = json.loads(line)
             image = directory / row["file_name"]
             saliency_map = directory / row["map_file_name"] if row.get("map_file_name") else None
-            fixations = _read_fixations(row)
+            fixations, observers = _read_fixations(row)
         except (KeyError, TypeError, ValueError) as error:
             reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
             scan.problems.append(f"{metadata}, line {number}: {reason}")
@@ -54,7 +50,7 @@ def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
             scan.problems.append(problem)
             continue
         width = sigma or SIGMA_FRACTION * max(upright_size(image))
-        scan.records.append(Record(image, row["file_name"], fixations, saliency_map, width))
+        scan.records.append(Record(image, row["file_name"], fixations, saliency_map, width, observers))
     short = Counter(str(Path(record.image_id).with_suffix("")) for record in scan.records)
     for record in scan.records:
         name = str(Path(record.image_id).with_suffix(""))

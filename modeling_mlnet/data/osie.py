@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from .schema import Record, Scan, damaged
+from .schema import Record, Scan, damaged, join_observers
 
 SIGMA = 24.0  # px at 800x600, about one degree of visual angle
 
@@ -28,7 +28,7 @@ def scan_osie(directory: Path) -> Scan:
     for number, entry in enumerate(np.atleast_1d(entries), start=1):
         try:
             image = directory / "stimuli" / str(entry.img)
-            fixations = np.concatenate([_points(one) for one in np.atleast_1d(entry.subjects)]) - 1
+            fixations, observers = join_observers([_points(one) - 1 for one in np.atleast_1d(entry.subjects)])
         except Exception as error:  # an entry of any other form
             scan.problems.append(f"{path}: entry {number} is damaged: {error}")
             continue
@@ -36,7 +36,7 @@ def scan_osie(directory: Path) -> Scan:
         if problem is not None:
             scan.problems.append(problem)
         else:
-            scan.records.append(Record(image, image.stem, fixations, sigma=SIGMA))
+            scan.records.append(Record(image, image.stem, fixations, sigma=SIGMA, observers=observers))
     return scan
 
 

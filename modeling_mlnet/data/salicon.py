@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from .schema import Record, Scan, damaged_pair
+from .schema import Record, Scan, damaged_pair, join_observers
 
 SPLITS = {"train": "train", "validation": "val"}  # the test split has no ground truth
 
 
-def read_fixations(path: Path) -> np.ndarray:
-    """All observers' fixations of one `.mat` file as 0-based `(n, 2)` x and y in pixels (the file is 1-based)."""
+def read_fixations(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """All fixations of one `.mat` file as 0-based `(n, 2)` x and y in pixels (the file is 1-based), and observers."""
     gaze = loadmat(path)["gaze"]
-    observers = [np.asarray(one, dtype=np.float32).reshape(-1, 2) for one in gaze["fixations"].ravel()]
-    return np.concatenate(observers) - 1 if observers else np.zeros((0, 2), np.float32)
+    fixations, observers = join_observers(list(gaze["fixations"].ravel()))
+    return fixations - 1, observers
 
 
 def scan_salicon(directory: Path, split: str = "train") -> Scan:
@@ -34,17 +34,16 @@ def scan_salicon(directory: Path, split: str = "train") -> Scan:
         saliency_map = directory / "maps" / folder / f"{image.stem}.png"
         mat = directory / "fixations" / folder / f"{image.stem}.mat"
         problem = damaged_pair(image, saliency_map)
-        fixations = np.zeros((0, 2), np.float32)
         if problem is None:
             if not mat.is_file():
                 problem = f"{mat}: fixations are missing"
             else:
                 try:
-                    fixations = read_fixations(mat)
+                    fixations, observers = read_fixations(mat)
                 except Exception as error:  # scipy raises many types for a damaged file
                     problem = f"{mat}: fixations are damaged: {error}"
         if problem is not None:
             scan.problems.append(problem)
         else:
-            scan.records.append(Record(image, image.stem, fixations, saliency_map))
+            scan.records.append(Record(image, image.stem, fixations, saliency_map, observers=observers))
     return scan

@@ -19,8 +19,11 @@ FEATURES = Features(
         "saliency_map": Image(mode="L"),
         "fixations": List(List(Value("float32"))),
         "image_id": Value("string"),
+        "observers": List(Value("int32")),
+        "sigma": Value("float64"),
     }
 )
+SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Record:
         fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
         saliency_map: The density's file; `None` if it has to be made from the fixations.
         sigma: Standard deviation in pixels of the Gaussian that makes it.
+        observers: `(n,)`, which observer made each fixation; empty where that is not known.
     """
 
     image: Path
@@ -40,6 +44,7 @@ class Record:
     fixations: np.ndarray
     saliency_map: Path | None = None
     sigma: float = 0.0
+    observers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 @dataclass
@@ -102,17 +107,25 @@ def damaged_pair(image: Path, saliency_map: Path | None) -> str | None:
     return problem
 
 
+def join_observers(fixations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """`fixations` and `observers` of a `Record` from one array `(n, 2)` per observer; one alone counts as unknown."""
+    points = [np.asarray(one, dtype=np.float32).reshape(-1, 2) for one in fixations]
+    joined = np.concatenate([np.zeros((0, 2), np.float32), *points])
+    observers = np.repeat(np.arange(len(points), dtype=np.int32), [len(one) for one in points])
+    return joined, observers if len(points) > 1 else observers[:0]
+
+
 def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The fixations that lie on the picture; trackers also report gazes beside it."""
-    points = np.asarray(fixations, dtype=np.float32).reshape(-1, 2)
-    on_picture = (points > -0.5) & (points < np.array([width, height]) - 0.5)
-    return points[on_picture.all(axis=1)]
+    """Which fixations lie on the picture, bool `(n,)`; trackers also report gazes beside it."""
+    return np.all((fixations > -0.5) & (fixations < np.array([width, height]) - 0.5), axis=1)
 
 
 def _rows(records: list[Record]) -> Iterator[dict]:
     for record in records:
         width, height = upright_size(record.image)
-        fixations = inside(record.fixations, height, width)
+        points = np.asarray(record.fixations, dtype=np.float32).reshape(-1, 2)
+        on_picture = inside(points, height, width)
+        fixations = points[on_picture]
         saliency_map: dict | str
         if record.saliency_map is not None:
             saliency_map = str(record.saliency_map)
@@ -126,6 +139,8 @@ def _rows(records: list[Record]) -> Iterator[dict]:
             "saliency_map": saliency_map,
             "fixations": fixations.tolist(),
             "image_id": record.image_id,
+            "observers": record.observers[on_picture].tolist() if len(record.observers) else [],
+            "sigma": record.sigma if record.saliency_map is None else None,
         }
 
 

@@ -1,0 +1,131 @@
+"""What metrics take: maps, fixations as points or as a map, one picture or a batch."""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Arrays, tensors of any device and type, or nested lists as a NumPy array."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.double() if values.is_floating_point() else values
+    return np.asarray(values)
+
+
+def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
+    """A map as float64.
+
+    Raises:
+        ValueError: If it is not a two-dimensional array of finite values of at least 0.
+    """
+    array = np.ascontiguousarray(as_array(values), dtype=np.float64)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must be (height, width), got shape {array.shape}")
+    low, high = array.min(), array.max()  # NaN if any value is NaN
+    if not (low >= 0 and high < np.inf):
+        raise ValueError(f"{name} must hold finite values of at least 0, got {low:g} to {high:g}")
+    return array
+
+
+def check_pair(saliency_map: Any, other: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
+    """Two maps of one size, as float64; else a ValueError."""
+    first, second = check_map(saliency_map), check_map(other, name)
+    if first.shape != second.shape:
+        raise ValueError(f"saliency_map and {name} must have one shape, got {first.shape} and {second.shape}")
+    return first, second
+
+
+def min_max(values: np.ndarray) -> np.ndarray:
+    """Shifted and scaled to 0..1; all 0 if constant."""
+    shifted = values - values.min()
+    highest = shifted.max()
+    return shifted / highest if highest > 0 else shifted
+
+
+def to_distribution(values: np.ndarray) -> np.ndarray:
+    """Scaled to sum to 1; uniform if all 0."""
+    highest = values.max()
+    if highest == 0:
+        return np.full_like(values, 1 / values.size)
+    total = values.sum()
+    # Very small and very large values are brought to 0..1 first: their sum or its inverse would overflow.
+    return values / total if 1e-280 < total < 1e280 else to_distribution(values / highest)
+
+
+def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -> tuple[np.ndarray, np.ndarray]:
+    """The fixated pixels and how many fixations each has.
+
+    Args:
+        fixations: Points `(n, 2)`, x and y in pixels, 0-based, the centre of the first pixel being 0; or a fixation
+            map `(height, width)` of whole numbers (or booleans) that counts the fixations of every pixel. `(n, 2)` is
+            always taken as points.
+        shape: Height and width in pixels.
+
+    Returns:
+        Flat indices and counts, both int64 `(n,)`; points keep their order and their repeats.
+
+    Raises:
+        ValueError: If a fixation lies outside, is not finite, or a fixation map holds anything but counts.
+    """
+    array = as_array(fixations)
+    height, width = shape
+    if array.shape == shape and width != 2:
+        if array.dtype.kind not in "bui" and ((array < 0) | (array != np.floor(array))).any():
+            raise ValueError(f"{name}: a fixation map counts fixations in whole numbers; is this a density?")
+        pixels = np.flatnonzero(array)
+        return pixels, array.ravel()[pixels].astype(np.int64)
+    if array.size and (array.ndim != 2 or array.shape[1] != 2):
+        raise ValueError(f"{name} must be points (n, 2) or a map of shape {shape}, got shape {array.shape}")
+    points = np.floor(array.astype(np.float64).reshape(-1, 2) + 0.5)
+    inside = (points >= 0).all(axis=1) & (points < (width, height)).all(axis=1)
+    if not inside.all():
+        x, y = array.reshape(-1, 2)[~inside][0]
+        raise ValueError(f"{name}: ({x:g}, {y:g}) lies outside the map of {width}x{height} px")
+    columns, rows = points.T.astype(np.int64)
+    return rows * width + columns, np.ones(len(points), np.int64)
+
+
+def batched(metric: Callable[..., float]) -> Callable[..., Any]:
+    """Lets a metric of one picture also take a batch, and then give a float64 array `(batch,)`.
+
+    A batch is a list of maps or an array `(batch, height, width)`. Everything else the metric needs is given once per
+    picture, in a list or along the first axis; only a single array of two dimensions is used for all of them.
+    """
+    signature = inspect.signature(metric)
+    names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+
+    @functools.wraps(metric)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        arguments = signature.bind(*args, **kwargs).arguments
+        maps = arguments[names[0]]
+        if not _is_batch(maps):
+            return metric(**arguments)
+        size = len(maps)
+        scores = []
+        for index in range(size):
+            items = {name: _item(name, arguments[name], index, size) for name in names}
+            try:
+                scores.append(metric(**{**arguments, **items}))
+            except ValueError as error:
+                raise ValueError(f"picture {index} of the batch: {error}") from error
+        return np.array(scores)
+
+    return wrapper
+
+
+def _is_batch(maps: Any) -> bool:
+    if isinstance(maps, (list, tuple)):
+        return len(maps) > 0 and getattr(maps[0], "ndim", 0) == 2
+    return getattr(maps, "ndim", 0) == 3
+
+
+def _item(name: str, argument: Sequence[Any], index: int, size: int) -> Any:
+    if getattr(argument, "ndim", 0) == 2:
+        return argument
+    if len(argument) != size:
+        raise ValueError(f"{name}: {size} maps need as many entries, got {len(argument)}")
+    return argument[index]
