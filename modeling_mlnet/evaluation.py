@@ -132,7 +132,7 @@ def evaluate(
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Returns:
-        As `Evaluator.compute`.
+        As `Evaluator.compute`, and `"truth"`: which observers' fixations were predicted.
 
     Raises:
         ValueError: If an argument is wrong, or a map cannot be scored, naming the picture.
@@ -148,7 +148,7 @@ def evaluate(
     jobs = zip(predicted, read(), strict=True)
     for row in progress(_scores(evaluator, jobs, workers), "scoring"):
         evaluator.rows.append(row)
-    return evaluator.compute()
+    return {"truth": "every second observer" if maps == "half-observers" else "all", **evaluator.compute()}
 
 
 def _every_second(read: Callable[[], Iterator[Truth]]) -> Iterator[Truth]:

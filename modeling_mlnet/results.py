@@ -20,7 +20,7 @@ from .outputs import write_whole
 if TYPE_CHECKING:
     from .prediction import SaliencyPredictor
 
-SAME = ("protocol", "dataset", "split", "held_out")  # what two results must share to be compared
+SAME = ("protocol", "dataset", "split", "held_out", "truth")  # what two results must share to be compared
 
 LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
 

@@ -92,7 +92,7 @@ class BatchMetrics:
             truth = self.truths[row_number]
             [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
             row = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
-            # By row, as two data sets may share an image id: processes that fill up a batch repeat rows, which count once.
+            # By row, as two sets may share an image id; rows that fill up a batch of several processes count once.
             self.evaluator.rows.append({**row, "image_id": row_number})
         if not compute_result:
             return {}

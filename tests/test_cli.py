@@ -1,9 +1,12 @@
 import json
 import subprocess
 import sys
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from layouts import write_folder, write_picture
 from PIL import Image
 from typer.testing import CliRunner
@@ -190,10 +193,43 @@ def test_evaluate_prints_a_table_and_writes_json(small_checkpoint, tmp_path):
     assert result.exit_code == 0, result.output
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["protocol"] == "tuebingen" and 0 < scores["images"] < 12 and scores["held_out"] == 0.5
-    assert set(scores["metrics"]) == {"CC", "SIM", "KL", "NSS", "AUC", "sAUC"}
+    assert list(scores["metrics"]) == ["AUC", "sAUC", "NSS", "CC", "SIM", "KL", "IG"]
     assert f"{scores['metrics']['CC']['mean']:.4f}" in result.output
-    centre = CliRunner().invoke(app, ["evaluate", *words, "--baseline", "centre"])
-    assert centre.exit_code == 0 and "centre on folder:" in centre.output
+    assert scores["prediction"]["sha256"] == sha256((small_checkpoint / "model.safetensors").read_bytes()).hexdigest()
+    assert scores["protocol_definition"]["metrics"]["AUC"] == "auc_judd(negatives='all')"
+    assert len(scores["per_image"]) == scores["images"] and torch.__version__.startswith(scores["versions"]["torch"])
+
+
+def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
+    data = f"folder:{write_folder(tmp_path / 'data')}"
+    for number in range(12):
+        (tmp_path / "maps").mkdir(exist_ok=True)
+        np.save(tmp_path / "maps" / f"{number:03d}.npy", np.random.default_rng(number).random((48, 64)))
+    words = ["evaluate", "--dataset", data, "--protocol", "mit", "--workers", "1"]
+    files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    scores = str(tmp_path / "scores.csv")
+    first = CliRunner().invoke(app, [*words, "--maps", str(tmp_path / "maps"), "--output", files[0]])
+    second = CliRunner().invoke(app, [*words, "--baseline", "centre", "--output", files[1], "--per-image", scores])
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    assert f"{tmp_path}/maps on folder:" in first.output and "centre on folder:" in second.output
+    header = Path(scores).read_text(encoding="utf-8").splitlines()[0]
+    assert header == "image_id,fixations,AUC-Judd,AUC-Borji,sAUC,NSS,CC,SIM,KL,IG,EMD"
+    result = CliRunner().invoke(app, ["evaluate", "--compare", *files])
+    assert result.exit_code == 0 and "12 pictures in both" in result.output and "B is better" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--dataset"),
+        (["--dataset", "osie:/none", "--protocol", "mti"], "protocol must be one of"),
+        (["--dataset", "osie:/none"], "/none: no such folder"),
+        (["--dataset", "osie:/none", "--maps", "a", "--baseline", "centre"], "either --maps or --baseline"),
+    ],
+)
+def test_evaluate_tells_what_is_wrong_in_one_line(words, message):
+    result = mlnet("evaluate", *words)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
 def test_train_takes_overrides_and_reports_errors_in_one_line(tmp_path):

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
-from layouts import write_folder
+from layouts import write_folder, write_salicon
+from pytest import approx
 
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import Evaluator, centre_map, evaluate, relative_fixations
-from modeling_mlnet.metrics import auc_shuffled, cc, nss
+from modeling_mlnet.evaluation import evaluate, fixation_pool, read_truths
+from modeling_mlnet.metrics import cc, nss
+from modeling_mlnet.metrics.protocols import gaussian_density
 
 
 @pytest.fixture
@@ -12,57 +14,74 @@ def rows(tmp_path):
     return load(str(write_folder(tmp_path)))
 
 
-def test_perfect_maps_score_best_and_the_centre_between(rows):
-    perfect = evaluate(lambda images: (np.asarray(row["saliency_map"], dtype=float) for row in rows), rows)
-    centre = evaluate(None, rows)
-    assert perfect["metrics"]["CC"]["mean"] == pytest.approx(1)
-    assert perfect["metrics"]["SIM"]["mean"] == pytest.approx(1)
-    assert perfect["metrics"]["KL"]["mean"] < 1e-6 < centre["metrics"]["KL"]["mean"]
-    assert perfect["metrics"]["NSS"]["mean"] > centre["metrics"]["NSS"]["mean"]
-    assert perfect["images"] == len(rows) and perfect["protocol"] == "tuebingen"
+def blurred(truth):
+    pixels = np.rint(truth.fixations).astype(int) @ [1, truth.size[1]]
+    return gaussian_density(pixels, truth.size, truth.sigma)
 
 
-def test_means_are_over_pictures_with_the_functions_values(rows):
-    results = evaluate(None, rows)["metrics"]
-    centre = centre_map(48, 64)
-    by_hand = [cc(centre, np.asarray(row["saliency_map"])) for row in rows]
-    assert results["CC"]["mean"] == pytest.approx(np.mean(by_hand))
-    assert results["NSS"]["mean"] == pytest.approx(np.mean([nss(centre, row["fixations"]) for row in rows]))
-    assert results["CC"]["low"] < results["CC"]["mean"] < results["CC"]["high"]
+@pytest.mark.parametrize("protocol", ["mit", "tuebingen", "salicon2015-unfiltered"])
+def test_perfect_maps_score_best_and_references_between(rows, protocol):
+    def perfect(dataset):
+        return (blurred(truth) for truth in read_truths(dataset))
+
+    scores = {
+        name: evaluate(rows, maps, protocol)["metrics"]
+        for name, maps in {"perfect": perfect, "centre": "centre", "uniform": "uniform"}.items()
+    }
+    assert scores["uniform"]["CC"]["mean"] == 0 < scores["centre"]["CC"]["mean"]
+    assert scores["perfect"]["NSS"]["mean"] > scores["centre"]["NSS"]["mean"] > scores["uniform"]["NSS"]["mean"] == 0
+    if protocol == "tuebingen":
+        assert scores["perfect"]["CC"]["mean"] == approx(1) and scores["centre"]["IG"]["mean"] == approx(0)
+        assert scores["uniform"]["AUC"]["mean"] == scores["uniform"]["sAUC"]["mean"] == 0.5
 
 
-def test_shuffled_auc_takes_the_fixations_of_the_other_pictures(rows):
-    results = evaluate(None, rows)["metrics"]
-    centre = centre_map(48, 64)
-    scores = []
-    for row in rows:
-        others = np.concatenate([one["fixations"] for one in rows if one["image_id"] != row["image_id"]])
-        scores.append(auc_shuffled(centre, row["fixations"], others))
-    assert results["sAUC"]["mean"] == pytest.approx(np.mean(scores))
+def test_a_data_set_s_own_maps_are_its_density(tmp_path):
+    rows = load(f"salicon:{write_salicon(tmp_path)}")
+    results = evaluate(rows, "centre")
+    centre = fixation_pool(read_truths(rows)).centre_map(48, 64)
+    assert [row["CC"] for row in results["per_image"]] == approx(
+        [cc(centre, np.asarray(row["saliency_map"])) for row in rows]
+    )
+    assert [row["NSS"] for row in results["per_image"]] == approx([nss(centre, row["fixations"]) for row in rows])
 
 
-def test_relative_fixations_keep_their_place(rows):
-    assert relative_fixations(rows)["images/003"].tolist() == [[5.5 / 64, 6.5 / 48], [3.5 / 64, 1.5 / 48]]
+def test_half_of_the_observers_predict_the_other_half(rows):
+    first = next(read_truths(rows))
+    assert first.observers.tolist() == [0, 1]  # (5, 6) by one, (0, 1) by the other; the third was beside the picture
+    results = evaluate(rows, "half-observers")
+    assert [row["fixations"] for row in results["per_image"]] == [1] * len(rows)
+    expected = cc(blurred(first.of_observers(0)), blurred(first.of_observers(1)))
+    assert results["per_image"][0]["CC"] == approx(expected)
 
 
-def test_shuffled_auc_of_pictures_of_different_sizes_takes_relative_places():
-    pool = {"small": np.array([[0.0002, 0.5], [1, 1]]), "large": np.array([[0.5, 0.5]])}
-    evaluator = Evaluator(pool)
-    large = np.zeros((480, 640))
-    large[240, 0] = large[479, 639] = 1
-    evaluator.update(large, large, [[100, 100]], "large")
-    assert evaluator.scores["sAUC"] == [0.0]  # both of the other picture's fixations are on the map's peaks
+def test_half_observers_needs_observers(rows):
+    unknown = rows.map(lambda row: {"observers": []})
+    with pytest.raises(ValueError, match="picture images/000: half-observers needs"):
+        evaluate(unknown, "half-observers")
 
 
-def test_pictures_without_fixations_are_counted_not_dropped():
-    evaluator = Evaluator()
-    values = np.arange(24.0).reshape(4, 6)
-    evaluator.update(values, values, [[1, 1]], "a")
-    evaluator.update(values, values, np.zeros((0, 2)), "b")
-    assert evaluator.without_fixations == 1
-    assert evaluator.compute()["NSS"]["n"] == 1 and evaluator.compute()["CC"]["n"] == 2
+def test_several_processes_score_the_same(rows):
+    alone, together = evaluate(rows, "centre"), evaluate(rows, "centre", workers=2)
+    assert together == alone
 
 
-def test_a_bad_map_names_its_picture():
-    with pytest.raises(ValueError, match="picture a17: saliency_map"):
-        Evaluator().update(np.full((4, 6), np.nan), np.ones((4, 6)), [[1, 1]], "a17")
+def test_too_few_maps_and_unknown_names_are_refused(rows):
+    with pytest.raises(ValueError):
+        evaluate(rows, lambda dataset: iter([np.ones((48, 64))]))
+    with pytest.raises(ValueError, match="the baseline must be one of"):
+        evaluate(rows, "center")
+    with pytest.raises(ValueError, match="protocol must be one of"):
+        evaluate(rows, "centre", "judd")
+
+
+def test_the_progress_of_both_passes_is_shown(rows):
+    shown = []
+
+    def progress(iterable, description):
+        shown.append((description, 0))
+        for one in iterable:
+            shown[-1] = (description, shown[-1][1] + 1)
+            yield one
+
+    evaluate(rows, "uniform", progress=progress)
+    assert shown == [("reading fixations", 12), ("scoring", 12)]

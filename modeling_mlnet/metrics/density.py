@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import batched, check_pair, min_max, to_distribution
+from .inputs import batched, check_pair, min_max, sane, to_distribution
 
-EPS = float(np.finfo(np.float64).eps)  # 2.2204e-16, as in the official Matlab code
+EPS = 2.2204e-16  # as pysaliency has it; Matlab's own, 2.220446e-16, is an option, as 0 at a fixation makes it count
 
 
 @batched
@@ -27,8 +27,7 @@ def cc(saliency_map: Any, density: Any) -> float:
     Raises:
         ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
-    # Correlation ignores scale: 0..1 keeps very large and very small values from overflowing.
-    first, second = (one - one.mean() for one in map(min_max, check_pair(saliency_map, density)))
+    first, second = (one - one.mean() for one in map(sane, check_pair(saliency_map, density)))
     norm = np.sqrt(np.vdot(first, first) * np.vdot(second, second))
     return float(np.vdot(first, second) / norm) if norm > 0 else 0.0
 
@@ -48,25 +47,29 @@ def sim(saliency_map: Any, density: Any, *, min_max: bool = False) -> float:
         ValueError: As `cc`.
     """
     first, second = _distributions(saliency_map, density, min_max)
-    return float(np.minimum(first, second).sum())
+    return float(np.minimum(first, second, out=first).sum())
 
 
 @batched
-def kl(saliency_map: Any, density: Any) -> float:
+def kl(saliency_map: Any, density: Any, *, eps: float = EPS) -> float:
     """Kullback-Leibler divergence of S from G: sum of G ln(eps + G / (S + eps)), both scaled to sum to 1.
 
-    In nats; 0 or more, lower is better; eps = 2.2204e-16. It punishes missed fixations hard: a map of exact zeros
-    where people looked scores worse than no map. All 0 counts as uniform. Equal in `mit` and `tuebingen`.
+    In nats; 0 or more, lower is better. It punishes missed fixations hard: a map of exact zeros where people looked
+    scores worse than no map. All 0 counts as uniform. Bylinskii et al., TPAMI 2019.
 
     Args:
         saliency_map: `(height, width)`.
         density: `(height, width)`.
+        eps: Keeps the logarithm finite; `mit` takes Matlab's.
 
     Raises:
         ValueError: As `cc`.
     """
     first, second = _distributions(saliency_map, density, False)
-    return float(np.vdot(second, np.log(EPS + second / (first + EPS))))
+    first += eps
+    np.divide(second, first, out=first)
+    first += eps
+    return float(np.vdot(second, np.log(first, out=first)))
 
 
 @batched

@@ -15,9 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from .density import EPS
-from .inputs import batched, check_map, check_pair, min_max, to_distribution, to_pixels
+from .inputs import batched, check_map, check_pair, min_max, sane, to_distribution, to_pixels
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
+
+BUCKETS = 2**16  # enough to leave few pixels to sort, few enough to stay in the cache
 
 
 @batched
@@ -35,7 +37,7 @@ def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
     Raises:
         ValueError: For NaN, infinite or negative values, or a fixation outside the map.
     """
-    values = min_max(check_map(saliency_map))  # NSS ignores shift and scale, and 0..1 cannot overflow
+    values = sane(check_map(saliency_map))  # NSS ignores scale
     pixels, counts = to_pixels(fixations, values.shape)
     if not counts.sum():
         return float("nan")
@@ -44,18 +46,20 @@ def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
 
 
 @batched
-def information_gain(saliency_map: Any, fixations: Any, baseline: Any, *, min_max: bool = False) -> float:
+def information_gain(
+    saliency_map: Any, fixations: Any, baseline: Any, *, min_max: bool = False, eps: float = EPS
+) -> float:
     """Information gain over a baseline: mean of log2(eps + S) - log2(eps + B) at the fixations, both summing to 1.
 
-    In bits per fixation; 0 is as good as the baseline, higher is better; eps = 2.2204e-16. It takes the map for the
-    probability of a fixation, so a fixation on an exact 0 costs up to 52 bits. All 0 counts as uniform. Kümmerer et
-    al., PNAS 2015.
+    In bits per fixation; 0 is as good as the baseline, higher is better. It takes the map for the probability of a
+    fixation, so a fixation on an exact 0 costs up to 52 bits. All 0 counts as uniform. Kümmerer et al., PNAS 2015.
 
     Args:
         saliency_map: `(height, width)`.
         fixations: Points or a fixation map.
         baseline: Usually a centre bias, `(height, width)`.
         min_max: Whether both maps are first shifted and scaled to 0..1, as the protocol `mit` does.
+        eps: Keeps the logarithm finite; `mit` takes Matlab's.
 
     Raises:
         ValueError: As `nss`, and for a baseline of another size.
@@ -65,7 +69,7 @@ def information_gain(saliency_map: Any, fixations: Any, baseline: Any, *, min_ma
     if not counts.sum():
         return float("nan")
     rescale = _min_max if min_max else np.asarray
-    at_fixations = (np.log2(EPS + to_distribution(rescale(one)).ravel()[pixels]) for one in (first, second))
+    at_fixations = (np.log2(eps + to_distribution(rescale(one)).ravel()[pixels]) for one in (first, second))
     gain, loss = (np.average(one, weights=counts) for one in at_fixations)
     return float(gain - loss)
 
@@ -162,8 +166,9 @@ def auc_shuffled(
     pixels, counts = to_pixels(fixations, values.shape)
     other_pixels, other_counts = to_pixels(other_fixations, values.shape, "other_fixations")
     if thresholds is not None:
-        flat = min_max(values).ravel()
-        return _threshold_area(flat[pixels], counts, flat[other_pixels], other_counts, thresholds)
+        low, scale = values.min(), max(np.ptp(values), np.finfo(np.float64).smallest_subnormal)
+        at_fixations, at_others = ((values.ravel()[one] - low) / scale for one in (pixels, other_pixels))
+        return _threshold_area(at_fixations, counts, at_others, other_counts, thresholds)
     flat = values.ravel()
     below, equal = _counts_below(flat[pixels], flat[other_pixels], other_counts)
     return _mean_share(below, equal, other_counts.sum(), counts)
@@ -177,7 +182,7 @@ def _mean_share(below: np.ndarray, equal: np.ndarray, total: int, counts: np.nda
 
 
 def _counts_below(
-    positives: np.ndarray, negatives: np.ndarray, weights: np.ndarray | None = None, buckets: int = 4096
+    positives: np.ndarray, negatives: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """How many negatives (or how much of their weight) lie below each positive, and how many equal it; exact.
 
@@ -186,11 +191,10 @@ def _counts_below(
     if len(positives) == 0 or len(negatives) == 0:
         return np.zeros(len(positives)), np.zeros(len(positives))
     low, high = min(positives.min(), negatives.min()), max(positives.max(), negatives.max())
-    scale = high - low if high > low else 1.0
-    of_positives, of_negatives = (((one - low) / scale * buckets).astype(np.int32) for one in (positives, negatives))
-    shared = np.zeros(buckets + 1, bool)
+    of_positives, of_negatives = _buckets(positives, low, high), _buckets(negatives, low, high)
+    shared = np.zeros(BUCKETS + 1, bool)
     shared[of_positives] = True
-    far = np.bincount(of_negatives, weights, minlength=buckets + 1)
+    far = np.bincount(of_negatives, weights, minlength=BUCKETS + 1)
     far[shared] = 0
     close = shared[of_negatives]
     candidates = negatives[close]
@@ -204,6 +208,14 @@ def _counts_below(
     left = cumulated[np.searchsorted(candidates, positives, side="left")]
     right = cumulated[np.searchsorted(candidates, positives, side="right")]
     return np.cumsum(far)[of_positives] + left, right - left
+
+
+def _buckets(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Which of BUCKETS equal parts of low..high a value falls into: never a higher one for a lower value."""
+    parts = values - low
+    parts /= max(high - low, np.finfo(np.float64).smallest_subnormal)
+    parts *= BUCKETS
+    return parts.astype(np.intp)
 
 
 def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> float:
@@ -234,6 +246,6 @@ def _threshold_area(
     hits, false_alarms = [1.0], [1.0]
     for threshold in thresholds:
         reached = negatives >= threshold
-        hits.append(counts[positives >= threshold].sum() / counts.sum())
-        false_alarms.append((np.count_nonzero(reached) if weights is None else weights[reached].sum()) / total)
+        hits.append(counts @ (positives >= threshold) / counts.sum())
+        false_alarms.append((np.count_nonzero(reached) if weights is None else weights @ reached) / total)
     return float(-np.trapezoid([*hits, 0.0], [*false_alarms, 0.0]))

@@ -41,9 +41,17 @@ def check_pair(saliency_map: Any, other: Any, name: str = "density") -> tuple[np
 
 def min_max(values: np.ndarray) -> np.ndarray:
     """Shifted and scaled to 0..1; all 0 if constant."""
-    shifted = values - values.min()
-    highest = shifted.max()
-    return shifted / highest if highest > 0 else shifted
+    low = values.min()
+    shifted = values - low
+    if shifted.size and (highest := values.max() - low) > 0:
+        shifted /= highest
+    return shifted
+
+
+def sane(values: np.ndarray) -> np.ndarray:
+    """The values if their squares and sums neither overflow nor vanish, otherwise shifted and scaled to 0..1."""
+    highest = values.max()
+    return values if 1e-100 < highest < 1e100 else min_max(values)
 
 
 def to_distribution(values: np.ndarray) -> np.ndarray:
@@ -51,9 +59,9 @@ def to_distribution(values: np.ndarray) -> np.ndarray:
     highest = values.max()
     if highest == 0:
         return np.full_like(values, 1 / values.size)
-    total = values.sum()
-    # Very small and very large values are brought to 0..1 first: their sum or its inverse would overflow.
-    return values / total if 1e-280 < total < 1e280 else to_distribution(values / highest)
+    if not 1e-100 < highest < 1e100:  # the sum or its inverse could overflow
+        values = values / highest
+    return values / values.sum()
 
 
 def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -> tuple[np.ndarray, np.ndarray]:

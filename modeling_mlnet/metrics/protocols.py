@@ -14,6 +14,7 @@ from PIL import Image
 from .density import cc, emd, kl, sim
 from .fixation import auc_borji, auc_judd, auc_shuffled, information_gain, nss
 
+MATLAB_EPS = float(np.finfo(np.float64).eps)
 LOWER_IS_BETTER = frozenset(["KL", "EMD"])
 
 
@@ -104,6 +105,8 @@ def resize_spline(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarra
     """
     from scipy.ndimage import spline_filter, zoom
 
+    if saliency_map.min() == saliency_map.max():
+        return np.full(shape, saliency_map.flat[0])  # the last digits of a constant map would be scored as a map
     factors = [wanted / side for wanted, side in zip(shape, saliency_map.shape, strict=True)]
     splines = spline_filter(saliency_map, order=3)
     resized = zoom(splines, factors, order=3, prefilter=False)
@@ -184,8 +187,8 @@ MIT = Protocol(
         "NSS": partial(nss, ddof=1),
         "CC": cc,
         "SIM": partial(sim, min_max=True),
-        "KL": kl,
-        "IG": partial(information_gain, min_max=True),
+        "KL": partial(kl, eps=MATLAB_EPS),
+        "IG": partial(information_gain, min_max=True, eps=MATLAB_EPS),
         "EMD": emd,
     },
     select=distinct_fixations,

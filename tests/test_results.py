@@ -1,0 +1,95 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from pytest import approx
+
+from modeling_mlnet.metrics import Evaluator
+from modeling_mlnet.results import compare, comparison_table, read_json, score_table, write_csv, write_json
+
+
+def results(noise, count=40, **changes):
+    rng = np.random.default_rng(0)
+    evaluator = Evaluator("tuebingen")
+    for number in range(count):
+        density = rng.random((6, 8))
+        saliency_map = density + noise * rng.random((6, 8))
+        evaluator.update(saliency_map, [[number % 8, 2]], density, image_id=f"p{number}")
+    return {
+        "model": f"noise {noise}",
+        "dataset": "d",
+        "split": None,
+        "held_out": None,
+        **evaluator.compute(),
+        **changes,
+    }
+
+
+def test_files_hold_every_score_and_null_for_nan(tmp_path):
+    one = results(1.0, count=3)
+    one["per_image"][1]["NSS"] = float("nan")
+    write_json(tmp_path / "a.json", one)
+    write_csv(tmp_path / "a.csv", one["per_image"])
+    loaded = read_json(tmp_path / "a.json")
+    assert loaded["per_image"][1]["NSS"] is None
+    assert loaded["metrics"] == one["metrics"]
+    with open(tmp_path / "a.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image_id"] for row in rows] == ["p0", "p1", "p2"]
+    assert float(rows[0]["CC"]) == one["per_image"][0]["CC"] and np.isnan(float(rows[1]["NSS"]))
+
+
+def test_a_clear_difference_is_told_with_its_direction(tmp_path):
+    write_json(tmp_path / "a.json", results(2.0))
+    write_json(tmp_path / "b.json", results(0.5))
+    comparison = compare(read_json(tmp_path / "a.json"), read_json(tmp_path / "b.json"))
+    for name in ("CC", "SIM", "KL"):
+        assert comparison[name]["differs"] and comparison[name]["better"] == "second", name
+    assert comparison["KL"]["high"] < 0 < comparison["CC"]["low"]
+    assert comparison["CC"]["mean"] == approx(comparison["CC"]["second"] - comparison["CC"]["first"])
+    table = comparison_table(comparison, "a", "b")
+    assert "40 pictures in both" in table and "differs, B is better" in table
+
+
+def test_equal_results_do_not_differ():
+    comparison = compare(results(1.0), results(1.0))
+    assert not any(one["differs"] for one in comparison.values())
+    assert "no difference" in comparison_table(comparison, "a", "b")
+
+
+def test_pairing_is_by_picture_and_a_score_that_one_lacks_leaves_the_pair_out():
+    first, second = results(1.0), results(0.5)
+    second["per_image"] = second["per_image"][::-1][:30]
+    second["per_image"][0]["NSS"] = None
+    comparison = compare(first, second)
+    assert comparison["CC"]["n"] == 30 and comparison["NSS"]["n"] == 29
+    by_name = {row["image_id"]: row["CC"] for row in first["per_image"]}
+    expected = np.mean([row["CC"] - by_name[row["image_id"]] for row in second["per_image"]])
+    assert comparison["CC"]["mean"] == approx(expected)
+
+
+@pytest.mark.parametrize("key", ["protocol", "dataset", "split", "held_out", "truth"])
+def test_what_was_not_scored_alike_is_not_compared(key):
+    with pytest.raises(ValueError, match=f"differ in {key}"):
+        compare(results(1.0), results(1.0, **{key: "other"}))
+
+
+def test_results_without_a_picture_in_common_are_refused():
+    other = results(1.0)
+    other["per_image"] = [{**row, "image_id": f"other {row['image_id']}"} for row in other["per_image"]]
+    with pytest.raises(ValueError, match="no picture in common"):
+        compare(results(1.0), other)
+
+
+def test_files_that_are_no_results_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"CC": 1}))
+    (tmp_path / "b.json").write_text("{")
+    for name in ("a.json", "b.json", "missing.json"):
+        with pytest.raises(ValueError, match=name):
+            read_json(tmp_path / name)
+
+
+def test_the_table_says_what_is_missing():
+    table = score_table({**results(1.0, count=3), "images_without_fixations": 2})
+    assert "3 pictures, 2 of them without a fixation" in table and "lower is better" in table
