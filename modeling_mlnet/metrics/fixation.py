@@ -213,9 +213,10 @@ def _counts_below(
 def _buckets(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Which of BUCKETS equal parts of low..high a value falls into: never a higher one for a lower value."""
     parts = values - low
-    parts /= max(high - low, np.finfo(np.float64).smallest_subnormal)
-    parts *= BUCKETS
-    return parts.astype(np.intp)
+    scale = (high - low) / BUCKETS
+    if scale > 0:
+        parts /= scale
+    return np.minimum(parts, BUCKETS, out=parts).astype(np.intp)
 
 
 def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> float:
@@ -244,8 +245,10 @@ def _threshold_area(
     if total == 0 or not counts.sum():
         return float("nan")
     hits, false_alarms = [1.0], [1.0]
-    for threshold in thresholds:
+    for threshold in thresholds:  # they ascend: what does not reach one will reach none after it
         reached = negatives >= threshold
+        negatives = negatives[reached]
+        weights = None if weights is None else weights[reached]
         hits.append(counts @ (positives >= threshold) / counts.sum())
-        false_alarms.append((np.count_nonzero(reached) if weights is None else weights @ reached) / total)
+        false_alarms.append((len(negatives) if weights is None else weights.sum()) / total)
     return float(-np.trapezoid([*hits, 0.0], [*false_alarms, 0.0]))

@@ -88,13 +88,14 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
         return pixels, array.ravel()[pixels].astype(np.int64)
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise ValueError(f"{name} must be points (n, 2) or a map of shape {shape}, got shape {array.shape}")
-    points = np.floor(array.astype(np.float64).reshape(-1, 2) + 0.5)
-    inside = (points >= 0).all(axis=1) & (points < (width, height)).all(axis=1)
+    columns, rows = array.reshape(-1, 2).T
+    if array.dtype.kind not in "iu":
+        columns, rows = np.floor(columns + 0.5), np.floor(rows + 0.5)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     if not inside.all():
         x, y = array.reshape(-1, 2)[~inside][0]
         raise ValueError(f"{name}: ({x:g}, {y:g}) lies outside the map of {width}x{height} px")
-    columns, rows = points.T.astype(np.int64)
-    return rows * width + columns, np.ones(len(points), np.int64)
+    return rows.astype(np.int64) * width + columns.astype(np.int64), np.ones(len(rows), np.int64)
 
 
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
