@@ -51,6 +51,20 @@ def test_auc_is_the_probability_of_a_fixation_above_a_negative(saliency_map, poi
     assert auc_shuffled(saliency_map, points, others) == approx(brute_auc(at, negatives))
 
 
+@pytest.mark.parametrize("decimals", [1, 4, 17])
+def test_auc_of_large_pictures_counts_exactly(decimals):
+    rng = np.random.default_rng(5)
+    saliency_map = np.round(rng.random((300, 400)) ** 3, decimals)
+    points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
+    others = np.stack([rng.integers(0, 390, 80_000), rng.integers(0, 300, 80_000)], axis=1)
+    saliency_map[points[:4, 1], points[:4, 0]] = (0, 0, 1.5, 2)  # beyond the range of the others, or at its ends
+    at, at_others = (np.array(saliency_map[one[:, 1], one[:, 0]]) for one in (points, others))
+    shares = [((at_others < one).sum() + (at_others == one).sum() / 2) / len(at_others) for one in at]
+    assert auc_shuffled(saliency_map, points, others) == approx(np.mean(shares), abs=1e-12)
+    shares = [((saliency_map < one).sum() + (saliency_map == one).sum() / 2) / saliency_map.size for one in at]
+    assert auc_judd(saliency_map, points, negatives="all") == approx(np.mean(shares), abs=1e-12)
+
+
 @given(st.one_of(maps, levels), fixations, fixations)
 def test_monotone_rescaling_leaves_every_exact_auc(saliency_map, points, others):
     ranks = np.unique(saliency_map, return_inverse=True)[1].reshape(saliency_map.shape)

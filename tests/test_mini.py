@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from modeling_mlnet import MINI, MLNetModel, SaliencyPredictor
-from modeling_mlnet.evaluation import centre_map
 from modeling_mlnet.manifest import read_manifest
+from modeling_mlnet.metrics import centre_map
 
 
 @pytest.fixture(scope="module")

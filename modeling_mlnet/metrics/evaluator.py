@@ -170,7 +170,7 @@ class Evaluator:
     ) -> dict[str, Any]:
         values = check_map(saliency_map)
         shape = size or (values.shape if density is None else as_array(density).shape)
-        pixels = self.protocol.select(np.repeat(*to_pixels(fixations, shape)))
+        pixels = self.protocol.select(to_pixels(fixations, shape))
         is_made = density is None
         if is_made and any("density" in self._needs[name] for name in self._metrics):
             density = self._density(pixels, shape, sigma)

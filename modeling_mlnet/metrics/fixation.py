@@ -19,7 +19,8 @@ from .inputs import batched, check_map, check_pair, min_max, sane, to_distributi
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
 
-BUCKETS = 2**16  # enough to leave few pixels to sort, few enough to stay in the cache
+BUCKETS = 2**16  # enough to leave few pixels to sort, few enough for their table to stay in the cache
+CHUNK = 2**15  # pixels at a time, for the same reason
 
 
 @batched
@@ -38,11 +39,11 @@ def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
         ValueError: For NaN, infinite or negative values, or a fixation outside the map.
     """
     values = sane(check_map(saliency_map))  # NSS ignores scale
-    pixels, counts = to_pixels(fixations, values.shape)
-    if not counts.sum():
+    pixels = to_pixels(fixations, values.shape)
+    if len(pixels) == 0:
         return float("nan")
     std = values.std(ddof=ddof) if values.size > ddof else 0.0
-    return float((np.average(values.ravel()[pixels], weights=counts) - values.mean()) / std) if std > 0 else 0.0
+    return float((values.ravel()[pixels].mean() - values.mean()) / std) if std > 0 else 0.0
 
 
 @batched
@@ -65,12 +66,11 @@ def information_gain(
         ValueError: As `nss`, and for a baseline of another size.
     """
     first, second = check_pair(saliency_map, baseline, "baseline")
-    pixels, counts = to_pixels(fixations, first.shape)
-    if not counts.sum():
+    pixels = to_pixels(fixations, first.shape)
+    if len(pixels) == 0:
         return float("nan")
     rescale = _min_max if min_max else np.asarray
-    at_fixations = (np.log2(eps + to_distribution(rescale(one)).ravel()[pixels]) for one in (first, second))
-    gain, loss = (np.average(one, weights=counts) for one in at_fixations)
+    gain, loss = (np.log2(eps + to_distribution(rescale(one)).ravel()[pixels]).mean() for one in (first, second))
     return float(gain - loss)
 
 
@@ -109,7 +109,7 @@ def auc_judd(
     if ties not in ("half", "ordered", "jitter") or (ties != "half" and negatives == "all"):
         raise ValueError(f"ties must be 'half', or with unfixated negatives 'ordered' or 'jitter', got {ties!r}")
     values = check_map(saliency_map).ravel()
-    pixels, counts = to_pixels(fixations, np.shape(saliency_map))
+    pixels = to_pixels(fixations, np.shape(saliency_map))
     distinct = np.unique(pixels)
     if ties != "half":
         return _ordered_area(values, distinct, seed if ties == "jitter" else None)
@@ -118,7 +118,7 @@ def auc_judd(
     if negatives == "unfixated":
         below_fixated, equal_fixated = _counts_below(values[pixels], values[distinct])
         below, equal, total = below - below_fixated, equal - equal_fixated, total - len(distinct)
-    return _mean_share(below, equal, total, counts)
+    return _mean_share(below, equal, total)
 
 
 @batched
@@ -136,10 +136,8 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
     Raises:
         ValueError: As `nss`.
     """
-    values = min_max(check_map(saliency_map))
-    pixels, counts = to_pixels(fixations, values.shape)
-    flat = values.ravel()
-    return _threshold_area(flat[pixels], counts, flat, None, thresholds)
+    values = min_max(check_map(saliency_map)).ravel()
+    return _threshold_area(values[to_pixels(fixations, np.shape(saliency_map))], values, thresholds)
 
 
 @batched
@@ -163,60 +161,51 @@ def auc_shuffled(
         ValueError: As `nss`.
     """
     values = check_map(saliency_map)
-    pixels, counts = to_pixels(fixations, values.shape)
-    other_pixels, other_counts = to_pixels(other_fixations, values.shape, "other_fixations")
-    if thresholds is not None:
-        low, scale = values.min(), max(np.ptp(values), np.finfo(np.float64).smallest_subnormal)
-        at_fixations, at_others = ((values.ravel()[one] - low) / scale for one in (pixels, other_pixels))
-        return _threshold_area(at_fixations, counts, at_others, other_counts, thresholds)
-    flat = values.ravel()
-    below, equal = _counts_below(flat[pixels], flat[other_pixels], other_counts)
-    return _mean_share(below, equal, other_counts.sum(), counts)
+    pixels = to_pixels(fixations, values.shape)
+    other_pixels = to_pixels(other_fixations, values.shape, "other_fixations")
+    at_fixations, at_others = (values.ravel()[one] for one in (pixels, other_pixels))
+    if thresholds is None:
+        return _mean_share(*_counts_below(at_fixations, at_others), len(at_others))
+    low, scale = values.min(), max(np.ptp(values), np.finfo(np.float64).smallest_subnormal)
+    return _threshold_area((at_fixations - low) / scale, (at_others - low) / scale, thresholds)
 
 
-def _mean_share(below: np.ndarray, equal: np.ndarray, total: int, counts: np.ndarray) -> float:
+def _mean_share(below: np.ndarray, equal: np.ndarray, total: int) -> float:
     """Mean over fixations of the share of negatives below them, equal ones counting half."""
-    if total == 0 or not counts.sum():
-        return float("nan")
-    return float(np.average(below + equal / 2, weights=counts) / total)
+    return float(np.mean(below + equal / 2) / total) if total and len(below) else float("nan")
 
 
-def _counts_below(
-    positives: np.ndarray, negatives: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """How many negatives (or how much of their weight) lie below each positive, and how many equal it; exact.
+def _counts_below(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many negatives lie below each positive, and how many equal it; exact.
 
-    Only negatives that share a bucket with a positive are sorted; of the others it is enough to know the bucket.
+    Of many negatives only those that share a bucket with a positive are sorted. Of the others, which lie in gaps
+    between such buckets, it is enough to count how many each gap holds.
     """
-    if len(positives) == 0 or len(negatives) == 0:
-        return np.zeros(len(positives)), np.zeros(len(positives))
-    low, high = min(positives.min(), negatives.min()), max(positives.max(), negatives.max())
-    of_positives, of_negatives = _buckets(positives, low, high), _buckets(negatives, low, high)
-    shared = np.zeros(BUCKETS + 1, bool)
-    shared[of_positives] = True
-    far = np.bincount(of_negatives, weights, minlength=BUCKETS + 1)
-    far[shared] = 0
-    close = shared[of_negatives]
-    candidates = negatives[close]
-    if weights is None:
-        candidates = np.sort(candidates)
-        cumulated = np.arange(len(candidates) + 1.0)
-    else:
-        order = np.argsort(candidates)
-        candidates = candidates[order]
-        cumulated = np.concatenate([[0.0], np.cumsum(weights[close][order])])
-    left = cumulated[np.searchsorted(candidates, positives, side="left")]
-    right = cumulated[np.searchsorted(candidates, positives, side="right")]
-    return np.cumsum(far)[of_positives] + left, right - left
+    far = np.zeros(len(positives), np.intp)
+    if len(negatives) > BUCKETS and len(positives):
+        low, high = negatives.min(), negatives.max()
+        taken, which = np.unique(_buckets(positives, low, high), return_inverse=True)
+        codes = 2 * np.searchsorted(taken, np.arange(BUCKETS + 1))  # even: how many taken buckets lie below a gap
+        codes[taken] += 1  # odd: taken
+        filled, close = np.zeros(2 * len(taken) + 1, np.intp), []
+        for start in range(0, len(negatives), CHUNK):
+            some = negatives[start : start + CHUNK]
+            of_some = codes[_buckets(some, low, high)]
+            filled += np.bincount(of_some, minlength=len(filled))
+            close.append(some[(of_some & 1).astype(bool)])
+        far = np.cumsum(filled[::2])[which]
+        negatives = np.concatenate(close)
+    ordered = np.sort(negatives)
+    left, right = (np.searchsorted(ordered, positives, side=side) for side in ("left", "right"))
+    return far + left, right - left
 
 
 def _buckets(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Which of BUCKETS equal parts of low..high a value falls into: never a higher one for a lower value."""
     parts = values - low
-    scale = (high - low) / BUCKETS
-    if scale > 0:
-        parts /= scale
-    return np.minimum(parts, BUCKETS, out=parts).astype(np.intp)
+    if high > low:
+        parts /= (high - low) / BUCKETS or np.finfo(np.float64).smallest_subnormal
+    return np.clip(parts, 0, BUCKETS, out=parts).astype(np.intp)
 
 
 def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> float:
@@ -233,22 +222,12 @@ def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> f
     return float(np.trapezoid(hits, false_alarms))
 
 
-def _threshold_area(
-    positives: np.ndarray,
-    counts: np.ndarray,
-    negatives: np.ndarray,
-    weights: np.ndarray | None,
-    thresholds: np.ndarray,
-) -> float:
+def _threshold_area(positives: np.ndarray, negatives: np.ndarray, thresholds: np.ndarray) -> float:
     """Trapezoid over the points (1, 1), (share of negatives, share of positives reaching a threshold).., (0, 0)."""
-    total = len(negatives) if weights is None else weights.sum()
-    if total == 0 or not counts.sum():
+    if len(positives) == 0 or len(negatives) == 0:
         return float("nan")
-    hits, false_alarms = [1.0], [1.0]
-    for threshold in thresholds:  # they ascend: what does not reach one will reach none after it
-        reached = negatives >= threshold
-        negatives = negatives[reached]
-        weights = None if weights is None else weights[reached]
-        hits.append(counts @ (positives >= threshold) / counts.sum())
-        false_alarms.append((len(negatives) if weights is None else weights.sum()) / total)
-    return float(-np.trapezoid([*hits, 0.0], [*false_alarms, 0.0]))
+    hits, false_alarms = (
+        np.array([1.0, *(np.count_nonzero(one >= threshold) / len(one) for threshold in thresholds), 0.0])
+        for one in (positives, negatives)
+    )
+    return float(-np.trapezoid(hits, false_alarms))

@@ -64,8 +64,8 @@ def to_distribution(values: np.ndarray) -> np.ndarray:
     return values / values.sum()
 
 
-def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -> tuple[np.ndarray, np.ndarray]:
-    """The fixated pixels and how many fixations each has.
+def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -> np.ndarray:
+    """The pixel of every fixation.
 
     Args:
         fixations: Points `(n, 2)`, x and y in pixels, 0-based, the centre of the first pixel being 0; or a fixation
@@ -74,7 +74,7 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
         shape: Height and width in pixels.
 
     Returns:
-        Flat indices and counts, both int64 `(n,)`; points keep their order and their repeats.
+        Flat indices, int64 `(n,)`, with repeats; points keep their order.
 
     Raises:
         ValueError: If a fixation lies outside, is not finite, or a fixation map holds anything but counts.
@@ -85,7 +85,7 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
         if array.dtype.kind not in "bui" and ((array < 0) | (array != np.floor(array))).any():
             raise ValueError(f"{name}: a fixation map counts fixations in whole numbers; is this a density?")
         pixels = np.flatnonzero(array)
-        return pixels, array.ravel()[pixels].astype(np.int64)
+        return np.repeat(pixels, array.ravel()[pixels].astype(np.int64))
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise ValueError(f"{name} must be points (n, 2) or a map of shape {shape}, got shape {array.shape}")
     columns, rows = array.reshape(-1, 2).T
@@ -95,7 +95,7 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
     if not inside.all():
         x, y = array.reshape(-1, 2)[~inside][0]
         raise ValueError(f"{name}: ({x:g}, {y:g}) lies outside the map of {width}x{height} px")
-    return rows.astype(np.int64) * width + columns.astype(np.int64), np.ones(len(rows), np.int64)
+    return rows.astype(np.int64) * width + columns.astype(np.int64)
 
 
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
