@@ -67,11 +67,11 @@ def _cell(score: dict[str, float], interval: bool) -> str:
     return f"{score['mean']:.3f}" + f" ({score['low']:.3f}..{score['high']:.3f})" * interval
 
 
-def put(path: Path, lines: Iterable[str]) -> None:
+def put(path: Path, lines: Iterable[str], markers: tuple[str, str] = MARKERS) -> None:
     """Replaces what is between the markers."""
     text = path.read_text(encoding="utf-8")
-    before, after = text.split(MARKERS[0])[0], text.split(MARKERS[1])[1]
-    path.write_text("\n".join([f"{before}{MARKERS[0]}", "", *lines, "", f"{MARKERS[1]}{after}"]), encoding="utf-8")
+    before, after = text.split(markers[0])[0], text.split(markers[1])[1]
+    path.write_text("\n".join([f"{before}{markers[0]}", "", *lines, "", f"{markers[1]}{after}"]), encoding="utf-8")
 
 
 def main() -> None:

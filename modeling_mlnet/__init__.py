@@ -14,7 +14,7 @@ _EXPORTS = {
     "MLNetOutput": "modeling_mlnet",
     "SaliencyPredictionPipeline": "pipeline_mlnet",
     "SaliencyPredictor": "prediction",
-    "MLNetTrainer": "training",
+    "MLNetTrainer": "trainer",
     "MLNetTrainingArguments": "recipe",
 }
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .pipeline_mlnet import SaliencyPredictionPipeline
     from .prediction import SaliencyPredictor
     from .recipe import MLNetTrainingArguments
-    from .training import MLNetTrainer
+    from .trainer import MLNetTrainer
 
 
 def __getattr__(name: str) -> Any:

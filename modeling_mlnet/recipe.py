@@ -60,6 +60,25 @@ class DataArguments:
     color_jitter: float = field(
         default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
     )
+    canvas_sizes: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "HEIGHTxWIDTH in pixels, one drawn for every training batch; default: the image processor's"
+        },
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "read training pictures from the data sets' files as they come; needs max_steps"},
+    )
+
+    def __post_init__(self):
+        for size in self.canvas_sizes:
+            if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
+                raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """`canvas_sizes` as numbers, height first."""
+        return [tuple(map(int, size.split("x"))) for size in self.canvas_sizes]  # type: ignore[misc]
 
 
 @dataclass

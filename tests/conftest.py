@@ -1,5 +1,6 @@
 """Shared fixtures. Nothing here needs the network or a file outside the repository."""
 
+import json
 from pathlib import Path
 
 import convert_keras_weights
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import release
 import torch
+from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
@@ -87,3 +89,32 @@ def pictures(tmp_path) -> list[Path]:
         paths.append(tmp_path / name)
         Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC).save(paths[-1])
     return paths
+
+
+@pytest.fixture
+def recipe(tmp_path, small_checkpoint):
+    """A run of seconds: 12 pictures, a small network."""
+    lines = {
+        "model": str(small_checkpoint),
+        "datasets": [f"folder:{write_folder(tmp_path / 'data')}"],
+        "held_out": 0.4,
+        "horizontal_flip": True,
+        "output_dir": str(tmp_path / "run"),
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 0.001,
+        "backbone_learning_rate": 0.0001,
+        "freeze_batch_norm": True,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "CC",
+        "greater_is_better": True,
+        "optim": "adamw_torch",
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "seed": 7,
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(lines))  # JSON is YAML
+    return path

@@ -8,40 +8,12 @@ from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
+from modeling_mlnet.augmentation import Augment, Collator
 from modeling_mlnet.data import load
 from modeling_mlnet.recipe import DataArguments, ModelArguments, parse_recipe
-from modeling_mlnet.training import Augment, Collator, build_model, train
+from modeling_mlnet.training import build_model, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-
-
-@pytest.fixture
-def recipe(tmp_path, small_checkpoint):
-    """A run of seconds: 12 pictures, a small network."""
-    lines = {
-        "model": str(small_checkpoint),
-        "datasets": [f"folder:{write_folder(tmp_path / 'data')}"],
-        "held_out": 0.4,
-        "horizontal_flip": True,
-        "output_dir": str(tmp_path / "run"),
-        "num_train_epochs": 2,
-        "per_device_train_batch_size": 4,
-        "learning_rate": 0.001,
-        "backbone_learning_rate": 0.0001,
-        "freeze_batch_norm": True,
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "CC",
-        "greater_is_better": True,
-        "optim": "adamw_torch",
-        "use_cpu": True,
-        "disable_tqdm": True,
-        "seed": 7,
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(lines))  # JSON is YAML
-    return path
 
 
 def test_a_run_writes_a_loadable_best_checkpoint_with_its_processor(recipe, tmp_path):
@@ -63,20 +35,6 @@ def test_the_same_seed_gives_the_same_weights(recipe, tmp_path):
         train(recipe, ["--output_dir", str(tmp_path / name)])
         weights.append(MLNetModel.from_pretrained(tmp_path / name).state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-
-
-def test_an_interrupted_run_goes_on_to_the_same_weights(recipe, tmp_path):
-    train(recipe, ["--output_dir", str(tmp_path / "whole"), "--load_best_model_at_end", "false"])
-    words = ["--output_dir", str(tmp_path / "cut"), "--load_best_model_at_end", "false"]
-    train(recipe, words)
-    for path in (tmp_path / "cut" / "checkpoint-4").iterdir():  # as if it had ended after the first epoch
-        path.unlink()
-    (tmp_path / "cut" / "checkpoint-4").rmdir()
-    before = (tmp_path / "cut" / "checkpoint-2" / "model.safetensors").stat().st_mtime_ns
-    train(recipe, words)
-    assert (tmp_path / "cut" / "checkpoint-2" / "model.safetensors").stat().st_mtime_ns == before
-    whole, cut = (MLNetModel.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
 def test_training_lowers_the_loss_and_keeps_frozen_statistics(recipe, tmp_path, small_model):
@@ -143,7 +101,7 @@ def test_mirroring_turns_picture_and_map_together():
     torch.manual_seed(0)
     image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
     augment = Augment(DataArguments(horizontal_flip=True), (32, 32))
-    rows = augment({"image": [image] * 40, "saliency_map": [image] * 40, "image_id": ["x"] * 40})
+    rows = augment({"image": [image] * 40, "saliency_map": [image] * 40, "image_id": list(map(str, range(40)))})
     mirrored = 0
     for one, saliency_map in zip(rows["image"], rows["saliency_map"], strict=True):
         assert np.array_equal(np.asarray(one)[..., 0], np.asarray(saliency_map))
@@ -159,11 +117,12 @@ def test_crops_are_the_same_for_picture_and_map_and_colours_change_the_picture_o
     image = Image.fromarray(noise).resize((80, 60), Image.Resampling.BICUBIC)
     crop = Augment(DataArguments(random_crop=1.0), (30, 40))
     jitter = Augment(DataArguments(color_jitter=0.5), (30, 40))
-    for _ in range(10):
-        rows = crop({"image": [image], "saliency_map": [image]})
+    for name in range(10):
+        row = {"image": [image], "saliency_map": [image], "image_id": [str(name)]}
+        rows = crop(row)
         assert rows["saliency_map"][0].size == (40, 30)
         assert np.array_equal(np.asarray(rows["image"][0])[..., 0], np.asarray(rows["saliency_map"][0]))
-        rows = jitter({"image": [image], "saliency_map": [image]})
+        rows = jitter(row)
         assert rows["saliency_map"][0].tobytes() == image.tobytes()
         assert np.asarray(rows["image"][0])[..., 0].tobytes() != image.tobytes()
 
@@ -232,10 +191,76 @@ def test_missing_recipe_and_empty_data_are_refused(recipe, tmp_path):
         train(recipe, ["--backbone_weights", "weights.safetensors"])
 
 
-def test_both_recipes_are_valid(monkeypatch, tmp_path):
-    for name in ("MLNET_DATA", "MLNET_BACKBONE", "SALICON_DIR"):
+def test_all_recipes_are_valid(monkeypatch, tmp_path):
+    for name in ("MLNET_DATA", "MLNET_BACKBONE", "SALICON_DIR", "MIT1003_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     for path in RECIPES.glob("*.yaml"):
         model, data, _ = parse_recipe(path, ["--output_dir", str(tmp_path), "--use_cpu", "true"])
         MLNetConfig(**model.config)
         assert data.datasets
+
+
+def test_what_a_picture_becomes_depends_on_seed_epoch_and_picture_only(tmp_path):
+    rows = load(str(write_folder(tmp_path)))
+    arguments = DataArguments(horizontal_flip=True, random_crop=1.0, color_jitter=0.5)
+
+    def changed(indices, seed=1, epoch=0):
+        augment = Augment(arguments, (32, 48), seed)
+        changing = rows.with_transform(augment)
+        augment.epoch = epoch
+        return {index: changing[index]["image"].tobytes() for index in indices}
+
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    forwards = changed(range(6))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert changed(reversed(range(6))) == forwards
+    assert len(set(forwards.values())) == 6
+    for other in (changed(range(6), epoch=1), changed(range(6), seed=2)):
+        assert not set(other.values()) & set(forwards.values())
+
+
+def test_training_batches_draw_their_canvas_and_validation_keeps_the_processor_s(small_checkpoint, tmp_path):
+    rows = list(load(str(write_folder(tmp_path))))
+    collator = Collator(MLNetImageProcessor.from_pretrained(small_checkpoint), [(64, 96), (32, 48)], seed=3)
+    shapes = []
+    for epoch in range(8):
+        collator.epoch = epoch
+        batch = collator(rows[:2])
+        assert batch["image_id"] == ["images/000", "images/001"]
+        height, width = batch["pixel_values"].shape[2:]
+        assert batch["labels"].shape == (2, height // 8, width // 8)
+        shapes.append((height, width))
+    assert set(shapes) == {(64, 96), (32, 48)}
+    validation = collator([{**row, "row": number} for number, row in enumerate(rows[:2])])
+    assert validation["pixel_values"].shape == (2, 3, 64, 96) and validation["row"].tolist() == [0, 1]
+
+
+def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(recipe, tmp_path, small_checkpoint):
+    model = MLNetModel.from_pretrained(small_checkpoint)
+    with torch.no_grad():
+        model.prior.weight[0, 0] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    MLNetImageProcessor.from_pretrained(small_checkpoint).save_pretrained(tmp_path / "broken")
+    words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2"]
+    with pytest.raises(ValueError, match=r"step 1: the loss is nan at learning rate 0\.\d+, pictures images/"):
+        train(recipe, words)
+    with torch.no_grad():
+        model.prior.weight.fill_(100.0)
+    model.save_pretrained(tmp_path / "broken")
+    with pytest.raises(ValueError, match=r"step 1: the loss is [1-9]\d{3}"):
+        train(recipe, words)
+
+
+def test_a_stream_trains_for_a_number_of_steps(recipe, tmp_path):
+    with pytest.raises(ValueError, match="streaming needs max_steps"):
+        train(recipe, ["--streaming", "true"])
+    words = "--streaming true --max_steps 5 --eval_strategy no --save_strategy no --load_best_model_at_end false"
+    train(recipe, [*words.split(), "--random_crop", "0.5"])
+    assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 5
+
+
+def test_canvas_sizes_are_height_x_width():
+    assert DataArguments(canvas_sizes=["480x640", "60x80"]).sizes() == [(480, 640), (60, 80)]
+    with pytest.raises(ValueError, match=r"canvas_sizes must be like 480x640 .* got '480'"):
+        DataArguments(canvas_sizes=["480"])

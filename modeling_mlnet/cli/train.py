@@ -1,5 +1,6 @@
 """`mlnet train`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +15,27 @@ def train(
     """Train as a recipe says; `--key value` takes precedence over the recipe's keys.
 
     Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
-    image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop, color_jitter,
-    backbone_learning_rate, learning_rate_decay, early_stopping_patience, freeze_batch_norm, channels_last.
+    image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop, color_jitter, canvas_sizes,
+    streaming, backbone_learning_rate, learning_rate_decay, early_stopping_patience, freeze_batch_norm, channels_last.
 
-    A run that was interrupted goes on from its last checkpoint.
+    A run that was interrupted goes on from its last checkpoint. Learning curves and predictions for the same eight
+    pictures are in the folder report/ of the run.
 
     Example: mlnet train recipes/mini.yaml --num_train_epochs 2 --output_dir runs/short
+
+    Two processes: torchrun --nproc_per_node 2 -m modeling_mlnet.cli train recipes/mini.yaml
     """
     from ..training import train as run
     from .progress import quiet_libraries
 
     silent = [] if sys.stderr.isatty() else ["--disable_tqdm", "true"]
     quiet_libraries()
-    scores = run(recipe, [*silent, *context.args])
+    try:
+        scores = run(recipe, [*silent, *context.args])
+    except KeyboardInterrupt:
+        print("mlnet: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if os.environ.get("RANK", "0") != "0":
+        return
     shown = {name.removeprefix("eval_"): value for name, value in scores.items() if name.startswith("eval_")}
     print("  ".join(f"{name} {shown[name]:.4f}" for name in ("CC", "SIM", "KL", "NSS") if name in shown))

@@ -1,0 +1,175 @@
+"""The Trainer: whole checkpoints or none, losses that are numbers, scores at every picture's own size."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import EvalPrediction, Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
+
+from .evaluation import read_truths, score_truth
+from .image_processing_mlnet import MLNetImageProcessor
+from .metrics import Evaluator
+from .recipe import MLNetTrainingArguments
+
+logger = logging.get_logger(__name__)
+
+LARGEST_LOSS = 1000.0  # the data losses cannot reach it; what can is the penalty on a prior that has run away
+
+
+class BatchMetrics:
+    """`compute_metrics` for `batch_eval_metrics`: every map is scored at its picture's own size, as in evaluation."""
+
+    def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
+        self.truths, self.image_processor = list(read_truths(dataset)), image_processor
+        self.evaluator = Evaluator()
+
+    def __call__(self, prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
+        """Scores one batch; the means come with the last one."""
+        maps = prediction.predictions
+        maps = maps[0] if isinstance(maps, (tuple, list)) else maps
+        for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
+            truth = self.truths[row_number]
+            [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
+            row = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
+            # By row, as two sets may share an image id; rows that fill up a batch of several processes count once.
+            self.evaluator.rows.append({**row, "image_id": row_number})
+        if not compute_result:
+            return {}
+        means = {name: one["mean"] for name, one in self.evaluator.compute()["metrics"].items()}
+        self.evaluator.reset()
+        return means
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end: the Trainer writes its state last."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def checkpoints_of(output_dir: Path) -> list[Path]:
+    """The checkpoints in a run's folder, whole or not, by their step."""
+    found = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+    numbered = [one for one in found if one.is_dir() and one.name.rpartition("-")[2].isdigit()]
+    return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
+
+
+class MLNetTrainer(Trainer):
+    """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics.
+
+    A checkpoint that cannot be written to its end is removed, and a loss that is no number ends the training, before
+    it reaches the weights, with the step, the pictures and the learning rate.
+    """
+
+    args: MLNetTrainingArguments
+    optimizer: Any
+    lr_scheduler: Any
+    pictures: Sequence[str] = ()  # of the last batch
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> torch.Tensor:
+        """As the Trainer's.
+
+        Raises:
+            ValueError: If the loss is not finite or beyond any reasonable size.
+        """
+        self.pictures = inputs.pop("image_id", ())
+        loss = super().training_step(model, inputs, *args, **kwargs)
+        if not loss.abs() < LARGEST_LOSS:  # also not true of NaN
+            self._stop(f"the loss is {loss:g}")
+        return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if norm is not None and not float(norm) < float("inf") and not self.args.fp16:  # fp16's scaler skips the step
+            self._stop(f"the gradient's norm is {float(norm):g}")
+        return norm
+
+    def _stop(self, problem: str) -> None:
+        raise ValueError(
+            f"step {self.state.global_step + 1}: {problem} at learning rate {self._get_learning_rate():g}, pictures "
+            f"{', '.join(self.pictures)}; look at these, or lower learning_rate and run the command again: it goes on "
+            f"from the last checkpoint in {self.args.output_dir}"
+        )
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> Any:
+        """As the Trainer's, with batch-norm statistics frozen if asked for."""
+        if self.args.freeze_batch_norm:
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "row"}, *args, **kwargs)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """As the Trainer's, but `dataloader_drop_last` is about training only: every picture is scored."""
+        drop_last, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.args.dataloader_drop_last = drop_last
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """As the Trainer's, without drawing a random number: a run goes on alike whether it was evaluated or not."""
+        with torch.random.fork_rng():
+            return super().evaluate(*args, **kwargs)
+
+    def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
+        """As the Trainer's; with a learning rate of its own, the backbone is one group and the rest another.
+
+        Weight decay then applies to every parameter, biases and norms included.
+        """
+        if self.optimizer is None and self.args.backbone_learning_rate is not None:
+            trained = [(name, one) for name, one in self.model.named_parameters() if one.requires_grad]
+            backbone = [one for name, one in trained if name.startswith("backbone.")]
+            rest = [one for name, one in trained if not name.startswith("backbone.")]
+            optimizer_class, arguments = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            groups = [{"params": backbone, "lr": self.args.backbone_learning_rate}, {"params": rest}]
+            self.optimizer = optimizer_class(groups, **{**arguments, "weight_decay": self.args.weight_decay})
+        return super().create_optimizer(*args, **kwargs)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """As the Trainer's, or Keras' 1 / (1 + decay * step)."""
+        decay = self.args.learning_rate_decay
+        if self.lr_scheduler is None and decay is not None:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer, lambda step: 1 / (1 + decay * step)
+            )
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self._get_output_dir(trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        except Exception as error:  # safetensors, torch and the system each raise their own
+            if is_whole(folder):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            raise OSError(
+                f"{folder}: cannot be written: {error}; the checkpoints before it are whole: make room and run the "
+                "same command again, it goes on from the last one"
+            ) from error
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As the Trainer's; in the run's own folder, every file is replaced at once or not at all."""
+        is_sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        if output_dir is not None or is_sharded or not self.args.should_save:
+            return super().save_model(output_dir, _internal_call)
+        final = Path(self.args.output_dir)
+        temporary = final / ".writing"
+        try:
+            super().save_model(str(temporary), _internal_call=True)
+            for path in temporary.iterdir():
+                path.replace(final / path.name)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save")

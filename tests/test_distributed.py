@@ -1,0 +1,82 @@
+"""Two processes on the CPU train, score and read like one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from layouts import write_folder
+
+from modeling_mlnet.training import train
+
+LAUNCHERS = {
+    "torchrun": "torch.distributed.run --nproc_per_node 2 --master_port PORT",
+    "accelerate": "accelerate.commands.accelerate_cli launch --multi_gpu --num_processes 2 --num_machines 1 "
+    "--mixed_precision no --dynamo_backend no --main_process_port PORT",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def long_recipe(recipe, tmp_path):
+    """20 steps of batches of 4 without dropout; 37 pictures, 9 of them held out."""
+    keys = yaml.safe_load(recipe.read_text())
+    keys |= {
+        "datasets": [f"folder:{write_folder(tmp_path / 'more', count=37)}"],
+        "config": {"dropout": 0.0},
+        "held_out": 0.3,
+        "random_crop": 0.5,
+        "max_steps": 20,
+        "dataloader_drop_last": True,  # several processes fill up a last, smaller batch with pictures of the first
+        "logging_steps": 1,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "load_best_model_at_end": False,
+        "per_device_eval_batch_size": 2,
+    }
+    recipe.write_text(json.dumps(keys))
+    return recipe
+
+
+def losses(run: Path) -> list[float]:
+    history = json.loads((run / "trainer_state.json").read_text())["log_history"]
+    return [entry["loss"] for entry in history if "loss" in entry]
+
+
+def run_two(launcher: str, recipe: Path, *words: str) -> str:
+    """`mlnet train` in two processes with half the batch each; what they print."""
+    launch = LAUNCHERS[launcher].replace("PORT", str(free_port())).split()
+    command = [sys.executable, "-m", *launch, "-m", "modeling_mlnet.cli", "train", str(recipe), *words]
+    command += ["--per_device_train_batch_size", "2", "--ddp_backend", "gloo"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.stdout
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_train_like_one_with_the_same_global_batch(long_recipe, tmp_path, launcher):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(long_recipe, ["--output_dir", str(one)])
+    printed = run_two(launcher, long_recipe, "--output_dir", str(two))
+    assert printed.count("CC ") == 1  # one process speaks
+    assert len(losses(two)) == 20
+    assert losses(two) == pytest.approx(losses(one), abs=1e-4)
+
+
+def test_two_processes_score_every_picture_once(long_recipe, tmp_path):
+    still = ["--learning_rate", "0", "--backbone_learning_rate", "0", "--max_steps", "1"]
+    expected = train(long_recipe, ["--output_dir", str(tmp_path / "one"), *still, "--dataloader_drop_last", "false"])
+    run_two("torchrun", long_recipe, "--output_dir", str(tmp_path / "two"), *still)
+    found = json.loads((tmp_path / "two" / "eval_results.json").read_text())
+    for name in ("CC", "SIM", "KL", "NSS", "AUC"):
+        assert found[f"eval_{name}"] == pytest.approx(expected[f"eval_{name}"], abs=1e-5), name

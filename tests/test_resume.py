@@ -1,0 +1,116 @@
+"""A run that is stopped in any way goes on from its last whole checkpoint, to the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_mlnet import MLNetModel
+from modeling_mlnet.recipe import parse_recipe
+from modeling_mlnet.trainer import checkpoints_of, is_whole
+from modeling_mlnet.training import last_checkpoint, train
+
+STEPS = [
+    "--save_strategy",
+    "steps",
+    "--save_steps",
+    "1",
+    "--num_train_epochs",
+    "6",
+    "--per_device_train_batch_size",
+    "2",
+    "--random_crop",
+    "0.5",
+    "--color_jitter",
+    "0.2",
+    "--dataloader_num_workers",
+    "1",
+    "--load_best_model_at_end",
+    "false",
+]
+
+
+def start(recipe: Path, *words: str, limit: int | None = None) -> subprocess.Popen:
+    """`mlnet train` in a process of its own, if wanted with a limit on the size of files in bytes."""
+    command = [sys.executable, "-m", "modeling_mlnet.cli", "train", str(recipe), *words]
+    if limit is not None:
+        command = ["bash", "-c", f'ulimit -f {limit // 1024}; exec "$@"', "limited", *command]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_checkpoint(run: Path, process: subprocess.Popen, later_than: int) -> int:
+    """The step of the first whole checkpoint later than a step, or of the last one if the process ended."""
+    for _ in range(6000):
+        whole = [int(one.name.split("-")[1]) for one in checkpoints_of(run) if is_whole(one)]
+        if whole and (whole[-1] > later_than or process.poll() is not None):
+            return whole[-1]
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return MLNetModel.from_pretrained(folder).state_dict()
+
+
+def test_a_run_killed_at_random_points_ends_with_the_weights_of_one_that_was_not(recipe, tmp_path):
+    train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS])
+    cut, rng, step, kills = tmp_path / "cut", np.random.default_rng(2016), 0, 0
+    while kills < 3:
+        process = start(recipe, "--output_dir", str(cut), *STEPS)
+        step = wait_for_checkpoint(cut, process, step)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        kills += 1
+    assert 0 < step < 24
+    train(recipe, ["--output_dir", str(cut), *STEPS])
+    resumed = json.loads((cut / "trainer_state.json").read_text())
+    assert resumed["global_step"] == json.loads((tmp_path / "whole/trainer_state.json").read_text())["global_step"]
+    expected, found = weights(tmp_path / "whole"), weights(cut)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_half_written_checkpoint_is_never_picked_up(recipe, tmp_path):
+    run = tmp_path / "run"
+    for step, state in ((2, "{}"), (10, '{"global_step": 1'), (11, None)):
+        (run / f"checkpoint-{step}").mkdir(parents=True)
+        if state is not None:
+            (run / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    (run / "checkpoint-notes").mkdir()
+    arguments = parse_recipe(recipe)[2]
+    assert last_checkpoint(arguments) == str(run / "checkpoint-2")
+    assert sorted(one.name for one in run.iterdir()) == ["checkpoint-2", "checkpoint-notes"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_best_checkpoint_whole(recipe, tmp_path):
+    run = tmp_path / "run"
+    words = ("--output_dir", str(run), "--num_train_epochs", "1")
+    train(recipe, words)
+    best = (run / "checkpoint-2" / "model.safetensors").read_bytes()
+    process = start(recipe, "--output_dir", str(run), "--num_train_epochs", "2", limit=2**20)
+    errors = process.communicate()[1].strip().splitlines()
+    assert process.returncode == 2
+    assert errors[-1].startswith(f"mlnet: error: {run}/checkpoint-4: cannot be written:")
+    assert "make room and run the same command again" in errors[-1] and "Traceback" not in "".join(errors)
+    assert [one.name for one in checkpoints_of(run)] == ["checkpoint-2"] and is_whole(run / "checkpoint-2")
+    assert (run / "checkpoint-2" / "model.safetensors").read_bytes() == best
+    MLNetModel.from_pretrained(run)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_is_one_line_that_says_how_to_go_on(recipe, tmp_path):
+    process = start(recipe, "--output_dir", str(tmp_path / "run"), *STEPS, "--num_train_epochs", "500")
+    wait_for_checkpoint(tmp_path / "run", process, 0)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1].strip().splitlines()
+    assert process.returncode == 130
+    assert errors[-1] == "mlnet: stopped; the same command goes on from the last checkpoint"
+    assert "Traceback" not in "".join(errors)

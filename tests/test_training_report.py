@@ -1,0 +1,52 @@
+import json
+
+import numpy as np
+import pytest
+from layouts import write_folder
+from PIL import Image
+
+from modeling_mlnet.data import load
+from modeling_mlnet.training import train
+from modeling_mlnet.training_report import draw_curves, draw_pictures
+
+
+def test_every_evaluation_leaves_curves_and_the_same_pictures(recipe, tmp_path):
+    train(recipe)
+    report = tmp_path / "run" / "report"
+    names = sorted(one.name for one in report.iterdir())
+    assert names == ["curves.png", "pictures_000002.png", "pictures_000004.png", "pictures_best.png"]
+    sizes = {Image.open(report / name).size for name in names if name.startswith("pictures")}
+    assert len(sizes) == 1
+
+
+def test_curves_show_what_was_logged():
+    history = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "eval_loss": 2.5, "eval_CC": 0.5}]
+    loss, cc, *_ = draw_curves(history).axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[3.0, 2.0], [2.5]]
+    assert [list(line.get_ydata()) for line in cc.lines] == [[0.5]]
+
+
+def test_predictions_stand_below_their_pictures_with_their_correlation(tmp_path):
+    rows = list(load(str(write_folder(tmp_path, count=2))))
+    maps = [np.asarray(row["saliency_map"], dtype=np.float32) / 255 for row in rows]
+    figure = draw_pictures(rows, [maps[0], 1 - maps[1]], "step 7")
+    assert [axes.get_title() for axes in figure.axes[4:]] == ["CC 1.00", "CC -1.00"]
+    assert np.array_equal(figure.axes[5].images[0].get_array(), 1 - maps[1])
+
+
+def test_a_report_that_cannot_be_written_costs_no_run(recipe, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "report").write_text("a file in the way")
+    assert "eval_CC" in train(recipe)
+
+
+def test_scalars_and_pictures_go_to_tensorboard(recipe, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(recipe, ["--report_to", "tensorboard", "--logging_steps", "1"])
+    [folder] = {path.parent for path in (tmp_path / "run").rglob("events.out.tfevents*")}
+    events = EventAccumulator(str(folder)).Reload()
+    assert {"train/loss", "eval/CC", "train/learning_rate"} <= set(events.Tags()["scalars"])
+    assert len(events.Images("pictures")) == 3
+    assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 4
