@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from .prediction import Prediction, SaliencyPredictor
 from .visualization import grey, overlay
+from .whole_files import write_whole
 
 SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
 PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
@@ -101,18 +101,6 @@ def _name(found: dict[Path, Path]) -> list[Job]:
             picture: stem if count[str(stem).casefold()] == 1 else longer(picture) for picture, stem in jobs.items()
         }
     return [Job(picture, stem) for picture, stem in jobs.items()]
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file under a temporary name and renames it, so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(prediction: Prediction, outputs: dict[str, Path]) -> None:

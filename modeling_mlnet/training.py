@@ -84,8 +84,7 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    options = {"streaming": True} if streaming else {}
-    return concatenate_datasets([load(one, split if has_splits(one) else None, **options) for one in specs])
+    return concatenate_datasets([load(one, split if has_splits(one) else None, streaming=streaming) for one in specs])
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:

@@ -96,7 +96,7 @@ class Report(TrainerCallback):
             model, self.trainer.processing_class, str(model.device), str(model.dtype).removeprefix("torch.")
         )
         rows = list(self.rows)
-        pictures = draw_pictures(rows, predictor([row["image"] for row in rows]), f"step {step}")
+        pictures = draw_pictures(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
         try:
             save(draw_curves(state.log_history), self.folder / "curves.png")
             save(pictures, self.folder / f"pictures_{step}.png")

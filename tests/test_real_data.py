@@ -1,13 +1,15 @@
 """On real fixation data, read from the folder named by MLNET_DATA (layout in the docstring of `specs`)."""
 
+import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.data import load, scan
+from modeling_mlnet.data import check, export_parquet, load, scan
 from modeling_mlnet.evaluation import evaluate
 
 DATA = os.environ.get("MLNET_DATA")
@@ -39,6 +41,46 @@ def test_salicon_maps_are_where_the_fixations_are():
         density = np.asarray(row["saliency_map"], dtype=float)
         points = np.asarray(row["fixations"]).astype(int)
         assert density[points[:, 1], points[:, 0]].mean() > 1.5 * density.mean()
+
+
+def test_the_annotations_of_2015_are_those_of_the_file():
+    folder = Path(DATA or "") / "salicon_examples"
+    content = json.loads((folder / "annotations" / "fixations_train2014examples.json").read_text())
+    names = {one["id"]: Path(one["file_name"]).stem for one in content["images"]}
+    rows = load(f"salicon:{folder}")
+    assert sorted(rows["image_id"]) == sorted(names.values()) and set(rows["sigma"]) == {19}
+    for row in rows:
+        entries = [one for one in content["annotations"] if names[one["image_id"]] == row["image_id"]]
+        points = [[column - 1, line - 1] for one in entries for line, column in one["fixations"]]
+        assert row["fixations"] == points and len(points) > 1000
+        assert row["observers"] == [one["worker_id"] for one in entries for _ in one["fixations"]]
+
+
+@pytest.mark.parametrize(("name", "size"), [("salicon", (640, 480)), ("osie", (800, 600))])
+def test_a_part_of_a_set_is_whole_but_for_the_pictures_that_are_elsewhere(name, size):
+    spec, count = specs()[name]
+    found = check(spec, "train" if name == "salicon" else None)
+    [split] = found.splits
+    assert not found.problems and not found.notes and not found.is_complete
+    assert split.usable == split.with_fixations == count < split.official
+    assert split.sizes == {size: count} and len(found.rows) == 4
+
+
+def test_an_unchanged_set_is_found_in_the_cache_quickly():
+    spec = specs()["salicon"][0]
+    load(spec)
+    start = time.perf_counter()
+    assert len(load(spec)) == 590
+    assert time.perf_counter() - start < 1.5
+
+
+def test_an_export_of_real_pictures_comes_back_byte_for_byte(tmp_path):
+    spec = f"salicon:{Path(DATA or '') / 'salicon_examples'}"
+    export_parquet(spec, tmp_path / "out", split="train")
+    for ours, theirs in zip(load(str(tmp_path / "out")), load(spec), strict=True):
+        assert np.array_equal(np.asarray(ours["image"]), np.asarray(theirs["image"]))
+        assert np.array_equal(np.asarray(ours["saliency_map"]), np.asarray(theirs["saliency_map"]))
+        assert ours["fixations"] == theirs["fixations"] and ours["observers"] == theirs["observers"]
 
 
 @pytest.mark.parametrize(("name", "least"), [("salicon", 0.82), ("osie", 0.80)])

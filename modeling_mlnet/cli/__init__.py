@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from .data import app as data
 from .evaluate import evaluate
 from .predict import predict
 from .train import train
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(evaluate)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.add_typer(data, name="data")
 
 
 def main() -> None:

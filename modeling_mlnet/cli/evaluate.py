@@ -1,6 +1,7 @@
 """`mlnet evaluate`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ Json = Annotated[Path | None, typer.Option(help="Write everything needed to repe
 
 def evaluate(
     dataset: Annotated[
-        str | None, typer.Option(help="NAME:DIR (salicon, osie, folder) or a folder with metadata.jsonl.")
+        str | None, typer.Option(help="NAME:DIR (salicon, mit1003, cat2000, osie, toronto), a folder or a Hub id.")
     ] = None,
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
     maps: Annotated[
@@ -62,10 +63,10 @@ def evaluate(
     from ..data import load
     from ..evaluation import evaluate as score
     from ..results import describe_run, score_table, write_csv, write_json
-    from .progress import progress_bar, quiet_libraries
+    from .progress import quiet_libraries, tracked
 
     quiet_libraries()
-    rows = load(dataset, split, held_out)
+    rows = load(dataset, split, held_out, progress=tracked)
     source: Any = baseline
     predictor = None
     if maps is not None:
@@ -80,15 +81,11 @@ def evaluate(
         def source(rows: Any) -> Iterator[Any]:
             return engine.maps(row["image"] for row in rows.select_columns("image"))
 
-    def progress(iterable: Iterable[Any], description: str) -> Iterator[Any]:
-        with progress_bar(description) as bar:
-            yield from bar.track(iterable, total=len(rows))
-
     results = {
         "model": str(maps) if maps is not None else baseline or model,
         "kind": "maps" if maps is not None else "baseline" if baseline else "model",
         **{"dataset": dataset, "split": split, "held_out": held_out},
-        **score(rows, source, protocol, workers, progress),
+        **score(rows, source, protocol, workers, partial(tracked, total=len(rows))),
         **describe_run(protocol, model, predictor),
     }
     print(score_table(results))

@@ -1,8 +1,9 @@
 """The progress bar of all commands: on stderr, silent when that is not a terminal."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,6 +16,12 @@ def progress_bar(description: str) -> Iterator[Progress]:
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield progress
+
+
+def tracked(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
+    """Goes through an iterable under a bar; `total` where it does not know its own length."""
+    with progress_bar(description) as bar:
+        yield from bar.track(iterable, total=total)
 
 
 def quiet_libraries() -> None:

@@ -1,59 +1,130 @@
-"""Any pictures with fixations: a folder with `metadata.jsonl`, one JSON object a line."""
+"""Any pictures with fixations: a folder with `metadata.jsonl` or `fixations.csv`."""
 
+import csv
 import json
+import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
-from .schema import SIGMA_FRACTION, Record, Scan, damaged_pair, join_observers, upright_size
+from .fixations import Points, join_observers
+from .layouts import recognise
+from .schema import Record, Scan
+
+METADATA = "metadata.jsonl"
+TABLE = "fixations.csv"
+COLUMNS = ("file_name", "x", "y")  # `observer` may follow
 
 
-def _read_fixations(row: dict) -> tuple[np.ndarray, np.ndarray]:
-    return join_observers(row["observers"] if "observers" in row else [row["fixations"]])
+def list_folder(directory: Path) -> Scan:
+    """Lists the pictures of `metadata.jsonl` or, where there is none, of `fixations.csv`.
+
+    Raises:
+        ValueError: If both are missing, or the one that is there cannot be read.
+    """
+    if (directory / METADATA).is_file():
+        found = _list_metadata(directory)
+    elif (directory / TABLE).is_file():
+        found = _list_table(directory)
+    else:
+        name = recognise(directory)
+        hint = f"; this looks like {name}, give {name}:{directory}" if name else ""
+        raise ValueError(f"{directory / METADATA}: no such file, nor {TABLE}; one must list the pictures{hint}")
+    short = Counter(str(Path(record.image_id).with_suffix("")) for record in found.records)
+    found.records = [_shorten(record, short) for record in found.records]
+    return found
 
 
-def scan_folder(directory: Path, sigma: float | None = None) -> Scan:
-    """Reads `metadata.jsonl`: `file_name`, `observers` or `fixations`, and if there is one `map_file_name`.
+def _shorten(record: Record, short: Counter) -> Record:
+    name = str(Path(record.image_id).with_suffix(""))
+    return replace(record, image_id=name) if short[name] == 1 else record
+
+
+def _list_metadata(directory: Path) -> Scan:
+    """One JSON object a line: `file_name`, `observers` or `fixations`, and, if wanted, `map_file_name` and `sigma`.
 
     `observers` holds one list of `[x, y]` per observer, `fixations` one list for all; 0-based pixels. File names are
     relative to the folder.
-
-    Args:
-        sigma: Pixels; `None` takes 3 % of a picture's longer side.
-
-    Raises:
-        ValueError: If `metadata.jsonl` is missing or not UTF-8.
     """
-    metadata = directory / "metadata.jsonl"
-    if not metadata.is_file():
-        raise ValueError(f"{metadata}: no such file; it must list the pictures, one JSON object a line")
-    scan = Scan()
+    found = Scan()
+    with _open(directory / METADATA) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                found.records.append(_record(directory, json.loads(line)))
+            except (KeyError, TypeError, ValueError) as error:
+                reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+                found.problems.append(f"{directory / METADATA}, line {number}: {reason}")
+    return found
+
+
+def _record(directory: Path, row: Any) -> Record:
+    if not isinstance(row, dict):
+        raise ValueError(f"an object is expected, got {row!r}")
+    saliency_map = directory / row["map_file_name"] if row.get("map_file_name") else None
+    points = join_observers(row["observers"] if "observers" in row else [row["fixations"]])
+    sigma = row.get("sigma")
+    if sigma is not None and not (isinstance(sigma, (int, float)) and 0 < sigma < math.inf):
+        raise ValueError(f"sigma must be a number of pixels above 0, got {sigma!r}")
+    return Record(directory / row["file_name"], row["file_name"], points, saliency_map, sigma)
+
+
+def _list_table(directory: Path) -> Scan:
+    """A line per fixation: `file_name`, `x`, `y` in 0-based pixels and, if wanted, `observer`, any name."""
+    path = directory / TABLE
+    found = Scan()
+    fixations: dict[str, list[tuple[float, float]]] = {}
+    observers: dict[str, list[int]] = {}
+    numbers: dict[str, int] = {}
+    with _open(path) as file:
+        rows = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ValueError(
+                f"{path}: the first line must name the columns {', '.join(COLUMNS)}; no {missing[0]} there"
+            )
+        for row in rows:
+            try:
+                point = (_number(row, "x"), _number(row, "y"))
+                if not row["file_name"]:
+                    raise ValueError("file_name is missing")
+            except ValueError as error:
+                found.problems.append(f"{path}, line {rows.line_num}: {error}")
+                continue
+            fixations.setdefault(row["file_name"], []).append(point)
+            if row.get("observer"):
+                number = numbers.setdefault(row["observer"], len(numbers))
+                observers.setdefault(row["file_name"], []).append(number)
+    for name, points in fixations.items():
+        known = observers.get(name, [])
+        labels = np.array(known if len(known) == len(points) else [], np.int32)
+        found.records.append(Record(directory / name, name, Points(np.array(points, np.float32), labels)))
+    return found
+
+
+def _number(row: dict[str, Any], name: str) -> float:
     try:
-        lines = metadata.read_text(encoding="utf-8").split("\n")
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a number of pixels, got {row[name]!r}")
+    return value
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[IO[str]]:
+    """A text file that may begin with a byte order mark, as spreadsheets write it."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
     except UnicodeDecodeError as error:
-        raise ValueError(f"{metadata}: is not UTF-8: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            image = directory / row["file_name"]
-            saliency_map = directory / row["map_file_name"] if row.get("map_file_name") else None
-            fixations, observers = _read_fixations(row)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
-            scan.problems.append(f"{metadata}, line {number}: {reason}")
-            continue
-        problem = damaged_pair(image, saliency_map)
-        if problem is not None:
-            scan.problems.append(problem)
-            continue
-        width = sigma or SIGMA_FRACTION * max(upright_size(image))
-        scan.records.append(Record(image, row["file_name"], fixations, saliency_map, width, observers))
-    short = Counter(str(Path(record.image_id).with_suffix("")) for record in scan.records)
-    for record in scan.records:
-        name = str(Path(record.image_id).with_suffix(""))
-        if short[name] == 1:
-            record.image_id = name
-    return scan
+        raise ValueError(f"{path}: is not UTF-8: {error}") from error
+    except csv.Error as error:
+        raise ValueError(f"{path}: is no table of values between commas: {error}") from error

@@ -1,49 +1,87 @@
-"""SALICON in its official 2017 layout (Jiang et al., CVPR 2015; salicon.net)."""
+"""SALICON in every form it was published in (Jiang et al., CVPR 2015; salicon.net)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from scipy.io import loadmat
+from .catalog import CATALOG
+from .files import by_stem, without_picture
+from .fixations import Annotation, NoPoints, PointFile, read_gaze_mat, read_map_picture
+from .layouts import why_missing
+from .salicon_json import read_index
+from .schema import Progress, Record, Scan, no_progress
 
-from .schema import Record, Scan, damaged_pair, join_observers
-
-SPLITS = {"train": "train", "validation": "val"}  # the test split has no ground truth
-
-
-def read_fixations(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """All fixations of one `.mat` file as 0-based `(n, 2)` x and y in pixels (the file is 1-based), and observers."""
-    gaze = loadmat(path)["gaze"]
-    fixations, observers = join_observers(list(gaze["fixations"].ravel()))
-    return fixations - 1, observers
+FOLDERS = {"train": "train", "validation": "val", "test": "test"}
+READERS = {".mat": read_gaze_mat, ".png": read_map_picture}
+# Where pictures lie in the archives of 2017, in those of 2015 and in the API's example; {0} is one of FOLDERS.
+PICTURE_FOLDERS = ("images/{0}", "{0}", "images/{0}20*", "{0}20*")
+JSON_FILES = ("annotations/fixations_{0}20*.json", "fixations_{0}20*.json")
 
 
-def scan_salicon(directory: Path, split: str = "train") -> Scan:
-    """Finds `images/SPLIT/*.jpg` with `maps/SPLIT/*.png` and `fixations/SPLIT/*.mat` of the same names.
+def list_salicon(directory: Path, split: str | None = None, progress: Progress = no_progress) -> Scan:
+    """Lists `images/SPLIT/*.jpg` with `maps/SPLIT/*.png` and the fixations of the same names.
+
+    Fixations are `fixations/SPLIT/*.mat` (of 2017, or older with a binary map), `fixations/SPLIT/*.png`, or the JSON
+    of 2015, `annotations/fixations_SPLIT2014.json`; what comes first in this order counts. Either maps or fixations
+    may be absent altogether.
+
+    Args:
+        split: `train`, which `None` means, `validation`, or `test`, which has no ground truth.
+        progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Raises:
-        ValueError: For an unknown split or a folder without that split's pictures.
+        ValueError: If the split's pictures or its ground truth are not there, or the JSON is damaged.
     """
-    if split not in SPLITS:
-        raise ValueError(f"SALICON has the splits {list(SPLITS)}, got {split!r}")
-    folder = SPLITS[split]
-    images = directory / "images" / folder
-    if not images.is_dir():
-        raise ValueError(f"{images}: no such folder; SALICON {split} pictures belong there")
-    scan = Scan()
-    for image in sorted(images.glob("*.jpg")):
-        saliency_map = directory / "maps" / folder / f"{image.stem}.png"
-        mat = directory / "fixations" / folder / f"{image.stem}.mat"
-        problem = damaged_pair(image, saliency_map)
-        if problem is None:
-            if not mat.is_file():
-                problem = f"{mat}: fixations are missing"
-            else:
-                try:
-                    fixations, observers = read_fixations(mat)
-                except Exception as error:  # scipy raises many types for a damaged file
-                    problem = f"{mat}: fixations are damaged: {error}"
-        if problem is not None:
-            scan.problems.append(problem)
-        else:
-            scan.records.append(Record(image, image.stem, fixations, saliency_map, observers=observers))
-    return scan
+    split = split or "train"
+    folder = FOLDERS[split]
+    pictures = _pictures(directory, folder)
+    if split in CATALOG["salicon"].without_truth:
+        return Scan([Record(image, stem) for stem, image in pictures.items()])
+    map_folder = directory / "maps" / folder
+    maps = by_stem(map_folder, (".png",))
+    found = Scan(unmatched=without_picture(maps, pictures))
+    annotations = _annotations(directory, folder, pictures, found, progress)
+    if not map_folder.is_dir() and not annotations:
+        hints = "".join(why_missing(directory, kind, folder) for kind in ("maps", "fixations"))
+        raise ValueError(
+            f"{directory}: SALICON's pictures of {split} are there, but neither maps/{folder}, fixations/{folder} "
+            f"nor annotations/fixations_{folder}2014.json{hints}"
+        )
+    for stem, image in pictures.items():
+        saliency_map = maps.get(stem, map_folder / f"{stem}.png") if map_folder.is_dir() else None
+        found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
+    return found
+
+
+def _pictures(directory: Path, folder: str) -> dict[str, Path]:
+    for pattern in PICTURE_FOLDERS:
+        for place in sorted(directory.glob(pattern.format(folder))):
+            # one without pictures holds the content of another archive, unpacked in the wrong place
+            if pictures := by_stem(place, (".jpg", ".jpeg")):
+                return pictures
+    hint = why_missing(directory, "images", folder)
+    raise ValueError(f"{directory / 'images' / folder}: no such folder with pictures; SALICON's belong there{hint}")
+
+
+def _annotations(
+    directory: Path, folder: str, pictures: Mapping[str, Path], found: Scan, progress: Progress
+) -> dict[str, Annotation]:
+    """For every picture its fixations, or what says that they are missing; empty if there are none at all."""
+    place = directory / "fixations" / folder
+    files = by_stem(place, tuple(READERS))
+    if place.is_dir():
+        found.unmatched += without_picture(files, pictures)
+        return {
+            stem: PointFile(files[stem], READERS[files[stem].suffix.lower()])
+            if stem in files
+            else NoPoints(f"{place / stem}.mat: fixations are missing")
+            for stem in pictures
+        }
+    path = next((one for pattern in JSON_FILES for one in sorted(directory.glob(pattern.format(folder)))), None)
+    if path is None:
+        return {}
+    index = read_index(path, progress)
+    stems = {image.name: stem for stem, image in pictures.items()}
+    found.unmatched += [f"{path}: has fixations for {name}, which is missing" for name in index if name not in stems]
+    return {
+        stem: index.get(name) or NoPoints(f"{path}: fixations for {name} are missing") for name, stem in stems.items()
+    }

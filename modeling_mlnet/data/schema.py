@@ -1,17 +1,18 @@
-"""The one row schema of every data set, and the way rows are made from what a data set's folder holds."""
+"""The one row schema of every data set, and the way a row is made from the files of a picture."""
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Features, Image, List, Value
 from PIL import Image as PILImage
-from transformers.utils import logging
 
-logger = logging.get_logger(__name__)
+from .files import UnusableError, check_picture, upright_size
+from .fixations import Annotation, Points, file_stamp
 
 FEATURES = Features(
     {
@@ -25,34 +26,60 @@ FEATURES = Features(
 )
 SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
+NO_POINTS = Points(np.zeros((0, 2), np.float32))
 
-@dataclass
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+
+
+def no_progress(iterable: Iterable[Any], description: str) -> Iterable[Any]:
+    """A `Progress` that shows nothing."""
+    return iterable
+
+
+@dataclass(frozen=True)
 class Record:
-    """One picture of a data set as its loader found it on disk.
+    """One picture of a data set as its loader lists it; its files are opened when its row is made.
 
     Args:
         image: The picture file.
         image_id: Unique within the data set.
-        fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
+        annotation: Where its fixations come from; `None` if only a saliency map is there.
         saliency_map: The density's file; `None` if it has to be made from the fixations.
-        sigma: Standard deviation in pixels of the Gaussian that makes it.
-        observers: `(n,)`, which observer made each fixation; empty where that is not known.
+        sigma: Standard deviation in pixels of the Gaussian that makes it; `None` takes 3 % of the longer side.
     """
 
     image: Path
     image_id: str
-    fixations: np.ndarray
+    annotation: Annotation | None = None
     saliency_map: Path | None = None
-    sigma: float = 0.0
-    observers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    sigma: float | None = None
+
+    @property
+    def fixations(self) -> np.ndarray:
+        """`(n, 2)` x and y in pixels, 0-based, as the file has them; read at every call."""
+        return NO_POINTS.fixations if self.annotation is None else self.annotation.read().fixations
+
+    def stamp(self) -> str:
+        """A word that differs when one of its files was changed."""
+        parts = [self.image_id, str(self.sigma), file_stamp(self.image)]
+        parts.append("none" if self.annotation is None else self.annotation.stamp())
+        parts.append("none" if self.saliency_map is None else file_stamp(self.saliency_map))
+        return "\n".join(parts)
 
 
 @dataclass
 class Scan:
-    """What a loader found: usable records, and one line for every file that is missing or damaged."""
+    """What is there of a data set.
+
+    Args:
+        records: Its pictures.
+        problems: One line for every file that is missing or damaged.
+        unmatched: One line for every annotation without a picture; nobody needs them, so only the check tells.
+    """
 
     records: list[Record] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
 
 
 def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:
@@ -69,50 +96,13 @@ def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: floa
         Float64 `(height, width)`, at least 0, of maximum 1 unless there is no fixation.
     """
     points = np.asarray(fixations, dtype=np.float64).reshape(-1, 2)
-    columns = np.exp(-((np.arange(width) - points[:, :1]) ** 2) / (2 * sigma**2))  # (n, width)
-    rows = np.exp(-((np.arange(height) - points[:, 1:]) ** 2) / (2 * sigma**2))  # (n, height)
-    density = rows.T @ columns
+    (x, column), (y, row) = (np.unique(points[:, axis], return_inverse=True) for axis in (0, 1))
+    counts = np.zeros((len(y), len(x)))  # thousands of mouse positions share few coordinates
+    np.add.at(counts, (row, column), 1)
+    columns = np.exp(-((np.arange(width) - x[:, None]) ** 2) / (2 * sigma**2))  # (len(x), width)
+    rows = np.exp(-((np.arange(height) - y[:, None]) ** 2) / (2 * sigma**2))  # (len(y), height)
+    density = rows.T @ (counts @ columns)
     return density / density.max() if len(points) else density
-
-
-def damaged(path: Path, kind: str) -> str | None:
-    """Why a picture file cannot be used, in one line that names it; `None` if it can."""
-    try:
-        with PILImage.open(path) as image:
-            image.draft("L", (image.width // 8, image.height // 8))  # a JPEG is then checked at an eighth of its size
-            image.load()
-        return None
-    except FileNotFoundError:
-        return f"{path}: {kind} is missing"
-    except Exception as error:  # every decoder raises its own
-        return f"{path}: {kind} is damaged: {error}"
-
-
-def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of a picture file as it is shown, its EXIF rotation applied."""
-    with PILImage.open(path) as image:
-        sideways = image.getexif().get(PILImage.ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return (image.height, image.width) if sideways else image.size
-
-
-def damaged_pair(image: Path, saliency_map: Path | None) -> str | None:
-    """Why a picture and its saliency map cannot be used, in one line that names the file; `None` if they can."""
-    problem = damaged(image, "picture")
-    if problem is not None or saliency_map is None:
-        return problem
-    problem = damaged(saliency_map, "saliency map")
-    if problem is None and upright_size(image) != upright_size(saliency_map):
-        sizes = "{}x{} px, its picture {}x{} px".format(*upright_size(saliency_map), *upright_size(image))
-        return f"{saliency_map}: saliency map is {sizes}"
-    return problem
-
-
-def join_observers(fixations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """`fixations` and `observers` of a `Record` from one array `(n, 2)` per observer; one alone counts as unknown."""
-    points = [np.asarray(one, dtype=np.float32).reshape(-1, 2) for one in fixations]
-    joined = np.concatenate([np.zeros((0, 2), np.float32), *points])
-    observers = np.repeat(np.arange(len(points), dtype=np.int32), [len(one) for one in points])
-    return joined, observers if len(points) > 1 else observers[:0]
 
 
 def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -120,42 +110,59 @@ def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.all((fixations > -0.5) & (fixations < np.array([width, height]) - 0.5), axis=1)
 
 
-def _rows(records: list[Record]) -> Iterator[dict]:
-    for record in records:
-        width, height = upright_size(record.image)
-        points = np.asarray(record.fixations, dtype=np.float32).reshape(-1, 2)
-        on_picture = inside(points, height, width)
-        fixations = points[on_picture]
-        saliency_map: dict | str
-        if record.saliency_map is not None:
-            saliency_map = str(record.saliency_map)
-        else:
-            density = fixation_density(fixations, height, width, record.sigma)
-            buffer = io.BytesIO()
-            PILImage.fromarray(np.rint(density * 255).astype(np.uint8)).save(buffer, "PNG")
-            saliency_map = {"path": None, "bytes": buffer.getvalue()}
-        yield {
-            "image": str(record.image),
-            "saliency_map": saliency_map,
-            "fixations": fixations.tolist(),
-            "image_id": record.image_id,
-            "observers": record.observers[on_picture].tolist() if len(record.observers) else [],
-            "sigma": record.sigma if record.saliency_map is None else None,
-        }
+def read_record(record: Record) -> tuple[tuple[int, int], Points]:
+    """Opens every file of a picture.
 
-
-def to_dataset(scan: Scan, source: str) -> Dataset:
-    """Rows of the schema from a scan; made densities are kept in the cache of `datasets`.
+    Returns:
+        Width and height in pixels, and the fixations that lie on the picture.
 
     Raises:
-        ValueError: If the scan found nothing that can be used.
+        UnusableError: If one is missing, damaged, or belongs to a picture of another size.
     """
-    for problem in scan.problems:
-        logger.warning(problem)
-    if not scan.records:
-        first = f"; first problem: {scan.problems[0]}" if scan.problems else ""
-        raise ValueError(f"{source}: no usable picture found{first}")
-    return Dataset.from_generator(_rows, features=FEATURES, gen_kwargs={"records": scan.records})
+    size = check_picture(record.image, "picture")
+    if record.saliency_map is not None:
+        check_size(f"{record.saliency_map}: saliency map is", check_picture(record.saliency_map, "saliency map"), size)
+    if record.annotation is None:
+        return size, NO_POINTS
+    points = record.annotation.read()
+    if points.size is not None:
+        check_size(f"{record.image}: its fixations are for", points.size, size)
+    on_picture = inside(points.fixations, size[1], size[0])
+    observers = points.observers[on_picture] if len(points.observers) else points.observers
+    return size, Points(points.fixations[on_picture], observers, size)
+
+
+def check_size(what: str, found: tuple[int, int], picture: tuple[int, int]) -> None:
+    """Raises an UnusableError if something has not its picture's width and height."""
+    if found != picture:
+        raise UnusableError("{} {}x{} px, its picture {}x{} px".format(what, *found, *picture))
+
+
+def make_row(record: Record) -> dict[str, Any]:
+    """One row of the schema; its picture and, where there is one, its saliency map stay where they are.
+
+    Raises:
+        UnusableError: As `read_record`.
+    """
+    size, points = read_record(record)
+    sigma = None
+    saliency_map: dict | str
+    if record.saliency_map is not None:
+        saliency_map = str(record.saliency_map)
+    else:
+        sigma = record.sigma or SIGMA_FRACTION * max(size)
+        density = fixation_density(points.fixations, size[1], size[0], sigma)
+        buffer = io.BytesIO()
+        PILImage.fromarray(np.rint(density * 255).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
+        saliency_map = {"path": None, "bytes": buffer.getvalue()}
+    return {
+        "image": str(record.image),
+        "saliency_map": saliency_map,
+        "fixations": points.fixations.tolist(),
+        "image_id": record.image_id,
+        "observers": points.observers.tolist(),
+        "sigma": sigma,
+    }
 
 
 def is_held_out(image_id: str, fraction: float) -> bool:
@@ -165,3 +172,20 @@ def is_held_out(image_id: str, fraction: float) -> bool:
     """
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+__all__ = [
+    "FEATURES",
+    "SIGMA_FRACTION",
+    "Progress",
+    "Record",
+    "Scan",
+    "check_size",
+    "fixation_density",
+    "inside",
+    "is_held_out",
+    "make_row",
+    "no_progress",
+    "read_record",
+    "upright_size",
+]

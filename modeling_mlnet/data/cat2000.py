@@ -1,0 +1,42 @@
+"""The training set of CAT2000 (Borji and Itti, arXiv:1505.03581)."""
+
+from functools import partial
+from pathlib import Path
+
+from .catalog import CATALOG
+from .files import PICTURES, by_stem, without_picture
+from .fixations import NoPoints, PointFile, read_map_mat
+from .layouts import why_missing
+from .schema import Record, Scan
+
+
+def list_cat2000(directory: Path) -> Scan:
+    """Lists `Stimuli/CATEGORY/*.jpg` with `FIXATIONLOCS/CATEGORY/*.mat` and `FIXATIONMAPS/CATEGORY/*.jpg`.
+
+    `Output` folders, which hold a model's maps, are left out. Pictures keep the grey borders they were shown with:
+    fixations and maps count from the corner of the whole 1920x1080 px. Observers are not known, as the file with them
+    takes Matlab. An image id is `CATEGORY/NAME`.
+
+    Raises:
+        ValueError: If the pictures or their fixations are not there.
+    """
+    for name in ("Stimuli", "FIXATIONLOCS"):
+        if not any((directory / name).glob("*/*.*")):
+            hint = why_missing(directory, name)
+            raise ValueError(f"{directory / name}: no such folder with files; trainSet.zip of CAT2000 holds it{hint}")
+    found = Scan()
+    has_maps = any((directory / "FIXATIONMAPS").glob("*/*.*"))
+    categories = sorted({one.name for one in (directory / "Stimuli").iterdir() if one.is_dir()} - {"Output"})
+    for category in categories:
+        pictures = by_stem(directory / "Stimuli" / category, PICTURES)
+        points = by_stem(directory / "FIXATIONLOCS" / category, (".mat",))
+        maps = by_stem(directory / "FIXATIONMAPS" / category, PICTURES)
+        found.unmatched += without_picture(points, pictures) + without_picture(maps, pictures)
+        for stem, image in pictures.items():
+            missing = NoPoints(f"{directory / 'FIXATIONLOCS' / category / stem}.mat: fixations are missing")
+            annotation = PointFile(points[stem], partial(read_map_mat, "fixLocs")) if stem in points else missing
+            expected = directory / "FIXATIONMAPS" / category / f"{stem}.jpg"
+            saliency_map = maps.get(stem, expected) if has_maps else None
+            name = f"{category}/{stem}"
+            found.records.append(Record(image, name, annotation, saliency_map, CATALOG["cat2000"].sigma))
+    return found

@@ -1,0 +1,208 @@
+"""Looking through a data set: what is there, what is missing or damaged, and a drawing of some rows."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Image
+
+from ..visualization import overlay
+from ..whole_files import write_whole
+from .catalog import ALL, CATALOG
+from .files import UnusableError, check_picture
+from .loading import LISTERS, list_pictures, load, locate, splits_of
+from .schema import FEATURES, Progress, make_row, no_progress, read_record
+
+DRAWN = 4
+
+
+@dataclass
+class SplitCheck:
+    """What is there of one split.
+
+    Args:
+        split: Its name, or `ALL`.
+        official: How many pictures its authors count; `None` where nobody does.
+        pictures: How many are there, and of these
+        usable: those whose files are all whole,
+        own_maps: those that bring their density,
+        with_fixations: those with a fixation at least,
+        with_observers: those whose observers are known.
+        fixations: How many fixations lie on the pictures.
+        sizes: How often each width and height occurs.
+        problems: One line for every file that is missing or damaged.
+    """
+
+    split: str
+    official: int | None = None
+    pictures: int = 0
+    usable: int = 0
+    own_maps: int = 0
+    with_fixations: int = 0
+    with_observers: int = 0
+    fixations: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def count(self, size: tuple[int, int], fixations: int, own_map: bool, observers: bool) -> None:
+        """Counts one usable picture."""
+        self.usable += 1
+        self.sizes[size] += 1
+        self.fixations += fixations
+        self.with_fixations += fixations > 0
+        self.own_maps += own_map
+        self.with_observers += observers
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing or damaged."""
+        return not self.problems and self.usable == (self.pictures if self.official is None else self.official)
+
+
+@dataclass
+class Check:
+    """What is there of a data set.
+
+    Args:
+        title: What it is called.
+        splits: Its splits.
+        rows: A few rows of the schema, evenly spaced, with their pictures undecoded.
+        notes: Lines about what is unusual but no fault.
+    """
+
+    title: str
+    splits: list[SplitCheck]
+    rows: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for every file that is missing or damaged."""
+        return [problem for split in self.splits for problem in split.problems]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing or damaged, and every picture that its authors count is there."""
+        return all(split.is_complete for split in self.splits)
+
+
+def check(spec: str, split: str | None = None, progress: Progress = no_progress) -> Check:
+    """Opens every file of a data set and compares what is there with what its authors describe.
+
+    Args:
+        spec: `NAME:DIR`, or a folder with `metadata.jsonl`, `fixations.csv` or exported Parquet files.
+        split: One of the data set's splits; `None` looks at all of them.
+        progress: Wraps an iteration, `(iterable, description)`, to show a bar.
+
+    Raises:
+        ValueError: If the data set or the split does not exist, or the data set is packed or elsewhere in the folder.
+    """
+    kind, place = locate(spec)
+    known = CATALOG.get(kind)
+    look = partial(_check_files, spec) if kind in LISTERS else partial(_check_rows, spec)
+    reports, samples = [], []
+    names: Sequence[str | None] = splits_of(spec) or [None] if split is None else [split]
+    for name in names:
+        report = SplitCheck(name or ALL, known.pictures.get(name or ALL) if known else None)
+        try:
+            samples.append(list(look(name, report, progress)))
+        except ValueError as error:  # this split is not there
+            if len(names) == 1:
+                raise
+            report.problems.append(str(error))
+        reports.append(report)
+    if not any(report.pictures for report in reports):
+        raise ValueError(reports[0].problems[0])
+    rows = [row() for row in _spread([one for sample in samples for one in sample])]
+    result = Check(known.title if known else str(place), reports, rows)
+    if known is not None and known.size is not None:
+        result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
+    return result
+
+
+def _check_files(spec: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
+    """Counts the pictures of a split and yields what makes the row of each that has ground truth."""
+    listed = list_pictures(spec, split, progress)
+    report.pictures = len(listed.records)
+    report.problems += [*listed.problems, *listed.unmatched]
+    for record in progress(listed.records, f"checking {split or ''}".strip()):
+        try:
+            size, points = read_record(record)
+        except UnusableError as error:
+            report.problems.append(str(error))
+            continue
+        report.count(size, len(points.fixations), record.saliency_map is not None, len(points.observers) > 0)
+        if record.annotation is not None or record.saliency_map is not None:
+            yield partial(_encoded_row, record)
+
+
+def _encoded_row(record: Any) -> dict[str, Any]:
+    return FEATURES.encode_example(make_row(record))
+
+
+def _check_rows(spec: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
+    rows = load(spec, split)
+    report.pictures = len(rows)
+    encoded = rows.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
+    for index, row in enumerate(progress(encoded, f"checking {split or ''}".strip())):
+        try:
+            size = check_picture(_file(row["image"]), "picture", row["image_id"])
+            check_picture(_file(row["saliency_map"]), "saliency map", row["image_id"])
+        except UnusableError as error:
+            report.problems.append(str(error))
+            continue
+        report.count(size, len(row["fixations"]), row["sigma"] is None, len(row["observers"]) > 0)
+        yield partial(encoded.__getitem__, index)
+
+
+def _file(encoded: dict[str, Any]) -> Any:
+    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
+
+
+def _spread(items: Sequence[Any]) -> list[Any]:
+    indices = np.linspace(0, len(items) - 1, min(DRAWN, len(items))).round().astype(int)
+    return [items[index] for index in indices]
+
+
+def _other_sizes(report: SplitCheck, size: tuple[int, int]) -> str:
+    others = {one: number for one, number in report.sizes.items() if one != size}
+    largest = max(others, key=lambda one: others[one])
+    return "{}: {} pictures are not {}x{} px, the official size; {} are {}x{} px".format(
+        report.split, sum(others.values()), *size, others[largest], *largest
+    )
+
+
+def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draws rows one below another: the picture, the picture with its fixations, the picture under its density.
+
+    Args:
+        rows: Rows of the schema, decoded or not.
+        path: The picture file to write.
+
+    Raises:
+        ValueError: If there is no row, or the file's ending is not that of a picture.
+    """
+    from matplotlib.figure import Figure  # half a second that only drawings need
+
+    if not rows:
+        raise ValueError(f"{path}: there is no row to draw")
+    figure = Figure(figsize=(12, 3.2 * len(rows)), layout="constrained")
+    for axes, row in zip(figure.subplots(len(rows), 3, squeeze=False), rows, strict=True):
+        row = FEATURES.decode_example(row)
+        image = np.asarray(row["image"].convert("RGB"))
+        density = np.asarray(row["saliency_map"], dtype=np.float64) / 255
+        points = np.asarray(row["fixations"]).reshape(-1, 2)
+        made = "" if row["sigma"] is None else f", made with sigma {row['sigma']:.1f} px"
+        titles = (row["image_id"], f"{len(points)} fixations", f"density{made}")
+        for axis, picture, title in zip(axes, (image, image, overlay(image, density)), titles, strict=True):
+            axis.imshow(picture)
+            axis.set_title(title, fontsize=8)
+            axis.set_axis_off()
+        size = min(6, 3000 / max(1, len(points)))  # thousands of mouse positions would hide the picture
+        axes[1].scatter(points[:, 0], points[:, 1], s=size, c="red", edgecolors="white", linewidths=0.05 * size)
+    write_whole(path, partial(figure.savefig, format=path.suffix[1:] or "png", dpi=100))

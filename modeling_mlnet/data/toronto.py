@@ -1,0 +1,66 @@
+"""The Toronto set (Bruce and Tsotsos, Journal of Vision 2007)."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.sparse import issparse
+
+from .files import PICTURES, by_stem, upright_size
+from .fixations import Annotation, NoPoints, points_of_mask
+from .layouts import why_missing
+from .schema import Record, Scan
+
+DENSITIES = "Density Maps*"
+
+
+def list_toronto(directory: Path) -> Scan:
+    """Lists `Original Image Set/NUMBER.jpg` with the binary map of that number in `origfixdata.mat` (key `white`).
+
+    The archive's own density maps, `Density Maps .../dNUMBER.jpg`, are taken where they have the pictures' size.
+    Observers are pooled.
+
+    Raises:
+        ValueError: If the pictures are not there, or `origfixdata.mat` is missing or damaged.
+    """
+    pictures = by_stem(directory / "Original Image Set", PICTURES)
+    if not pictures:
+        hint = why_missing(directory, "Original Image Set")
+        raise ValueError(f"{directory / 'Original Image Set'}: no such folder with pictures of Toronto{hint}")
+    path = directory / "origfixdata.mat"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; Toronto keeps its fixations there")
+    try:
+        masks = loadmat(path, variable_names=["white"])["white"].ravel()
+    except Exception as error:  # scipy raises many types for a damaged file
+        raise ValueError(f"{path}: fixations are damaged: {error}") from error
+    densities = _densities(directory, pictures)
+    found = Scan()
+    for stem in sorted(pictures, key=lambda stem: (len(stem), stem)):  # 2 before 10
+        annotation = _points(masks, stem, path)
+        found.records.append(Record(pictures[stem], stem, annotation, densities.get(f"d{stem}")))
+    numbers = {str(number) for number in range(1, len(masks) + 1)}
+    found.unmatched = [f"{path}: map {one} has no picture" for one in sorted(numbers - set(pictures), key=int)]
+    return found
+
+
+def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
+    if not stem.isdecimal() or not 1 <= int(stem) <= len(masks):
+        return NoPoints(f"{path}: fixations for picture {stem} are missing")
+    mask = masks[int(stem) - 1]
+    try:
+        return points_of_mask(mask.toarray() if issparse(mask) else mask)
+    except ValueError as error:
+        return NoPoints(f"{path}: fixations for picture {stem} are damaged: {error}")
+
+
+def _densities(directory: Path, pictures: dict[str, Path]) -> dict[str, Path]:
+    folder = next(iter(sorted(directory.glob(DENSITIES))), directory / "none")
+    found = by_stem(folder, PICTURES)
+    for stem, image in pictures.items():
+        try:
+            if f"d{stem}" in found and upright_size(found[f"d{stem}"]) != upright_size(image):
+                return {}
+        except OSError:  # damaged: the reading of the record names it
+            continue
+    return found

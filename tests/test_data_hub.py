@@ -1,0 +1,76 @@
+"""Data sets on the Hub: on one that runs on this machine, from processes that know no other."""
+
+import json
+import os
+import subprocess
+import sys
+
+from layouts import write_osie, write_salicon
+from loopback_hub import NAME, loopback_hub
+
+from modeling_mlnet.data import export_parquet, load
+
+
+def python(code, tmp_path, **environment):
+    settings = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1", **environment}
+    settings.pop("HF_DATASETS_CACHE", None)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=settings, cwd=tmp_path
+    )
+
+
+def printed(code, tmp_path, **environment):
+    done = python(code, tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+LOAD = """
+import json
+from modeling_mlnet.data import load, splits_of
+
+def told(rows):
+    return [[one["image_id"], one["image"].size, one["fixations"]] for one in rows]
+
+names = splits_of("NAME")
+print(json.dumps([{name: told(load("NAME", name, streaming=kind)) for name in names} for kind in (False, True)]))
+"""
+
+
+def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
+    for split, count in {"train": 3, "val": 2}.items():
+        write_salicon(tmp_path / "set", count, split)
+    export_parquet(f"salicon:{tmp_path / 'set'}", tmp_path / "out")
+    with loopback_hub(tmp_path / "out") as address:
+        found = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=address)
+    expected = {name: load(f"salicon:{tmp_path / 'set'}", name) for name in ("train", "validation")}
+    told = {
+        name: [[one["image_id"], list(one["image"].size), one["fixations"]] for one in rows]
+        for name, rows in expected.items()
+    }
+    assert found == [told, told]
+
+
+def test_annotations_from_the_hub_need_the_folder_of_the_pictures(tmp_path):
+    export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out", annotations_only=True)
+    code = f"from modeling_mlnet.data import load; rows = load('{NAME}', images='set'); print(rows[0]['image'].width)"
+    with loopback_hub(tmp_path / "out") as address:
+        assert printed(code, tmp_path, HF_ENDPOINT=address) == 64
+        done = python(code.replace(", images='set'", ""), tmp_path, HF_ENDPOINT=address)
+    assert f"{NAME}: holds annotations only; give the folder of its pictures with images=DIR" in done.stderr
+
+
+def test_what_cannot_be_reached_is_one_clear_line(tmp_path):
+    words = [sys.executable, "-m", "modeling_mlnet.cli", "evaluate", "--baseline", "centre", "--dataset", NAME]
+    settings = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"mlnet: error: {NAME}: no such folder, and no data set of the Hub that can be read")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_of_the_same_name_comes_first(tmp_path, monkeypatch):
+    write_osie(tmp_path / "set")
+    export_parquet(f"osie:{tmp_path / 'set'}", tmp_path / NAME)
+    monkeypatch.chdir(tmp_path)
+    assert len(load(NAME)) == 3
