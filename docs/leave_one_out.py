@@ -1,6 +1,6 @@
 """What to expect on pictures of another kind: mlnet-mini's recipe on three data sets, scored on all of the fourth.
 
-Trains four times for three epochs (about ten minutes each on two cores) into runs/without_NAME; writes
+Trains four times for two epochs (about five minutes each on two cores) into runs/without_NAME; writes
 docs/leave_one_out.json and the table between the markers of mlnet-mini's card. Runs that ended are not repeated.
 
     MLNET_DATA=DIR MLNET_BACKBONE=lite0.safetensors python docs/leave_one_out.py
@@ -31,7 +31,7 @@ def measure(name: str, data: str) -> dict[str, Any]:
     run = ROOT / "runs" / f"without_{name.lower()}"
     if not (run / "eval_results.json").is_file():
         others = [spec for one, spec in specs.items() if one != name]
-        words = ["--num_train_epochs", "3", "--output_dir", str(run), "--disable_tqdm", "true"]
+        words = ["--num_train_epochs", "2", "--output_dir", str(run), "--disable_tqdm", "true"]
         train(ROOT / "recipes" / "mini.yaml", ["--datasets", *others, *words])
     predictor = SaliencyPredictor(run)
     rows = load(specs[name])
