@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
@@ -64,6 +66,38 @@ def checkpoints_of(output_dir: Path) -> list[Path]:
     return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
 
 
+class Interruption(TrainerCallback):
+    """Lets Ctrl-C end a run between two steps, as a context; a second Ctrl-C ends it at once.
+
+    Python drops a KeyboardInterrupt that arrives inside a destructor, and a run is full of those.
+    """
+
+    def __init__(self):
+        self.is_asked_for = False
+        self.previous: Any = None
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():  # only there signals can be handled
+            self.previous = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.is_asked_for = True
+        signal.signal(signal.SIGINT, self.previous)
+        logger.warning("stopping after this step; another Ctrl-C stops at once")
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Called by the Trainer."""
+        if self.is_asked_for:
+            raise KeyboardInterrupt
+
+    on_prediction_step = on_step_end
+
+
 class MLNetTrainer(Trainer):
     """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics.
 
@@ -107,7 +141,8 @@ class MLNetTrainer(Trainer):
             for module in model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        return super().compute_loss(model, {k: v for k, v in inputs.items() if k != "row"}, *args, **kwargs)
+        known = {name: value for name, value in inputs.items() if name not in ("row", "image_id")}
+        return super().compute_loss(model, known, *args, **kwargs)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As the Trainer's, but `dataloader_drop_last` is about training only: every picture is scored."""
@@ -172,4 +207,4 @@ class MLNetTrainer(Trainer):
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         if self.args.push_to_hub and not _internal_call:
-            self.push_to_hub(commit_message="Model save")
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)

@@ -21,7 +21,7 @@ from .image_processing_mlnet import MLNetImageProcessor
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
 from .recipe import SCORES, DataArguments, MLNetTrainingArguments, ModelArguments, check_keys, parse_recipe
-from .trainer import BatchMetrics, MLNetTrainer, checkpoints_of, is_whole
+from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
 from .training_report import Report
 
 logger = logging.get_logger(__name__)
@@ -158,8 +158,10 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     trainer.add_callback(Report(trainer, validation_dataset))
     if arguments.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
-    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or last_checkpoint(arguments))
-    scores = trainer.evaluate()
+    with Interruption() as interruption:
+        trainer.add_callback(interruption)
+        trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or last_checkpoint(arguments))
+        scores = trainer.evaluate()
     trainer.save_model()
     trainer.save_metrics("eval", scores)
     trainer.save_state()
