@@ -111,6 +111,8 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
     best = (arguments.metric_for_best_model or "loss").removeprefix("eval_")
     if best not in SCORES:
         raise ValueError(f"{recipe}: metric_for_best_model must be one of {sorted(SCORES)}, got {best!r}")
+    if arguments.early_stopping_patience is not None and arguments.eval_strategy == "no":
+        raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
 

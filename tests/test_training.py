@@ -167,6 +167,10 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
     [
         (["--metric_for_best_model", "CCC"], "metric_for_best_model must be one of"),
         (["--model", "minni"], "minni: no such checkpoint folder"),
+        (
+            ["--early_stopping_patience", "2", "--eval_strategy", "no", "--load_best_model_at_end", "false"],
+            "early_stopping_patience needs eval_strategy epoch or steps",
+        ),
         (["--image_processor", '{"antialiasing": true}'], "'antialiasing'; the nearest valid key is 'antialias'"),
     ],
 )
