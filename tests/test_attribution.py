@@ -20,7 +20,7 @@ from modeling_mlnet.evaluation import evaluate
 def small(**config) -> MLNetModel:
     """An untrained network in float64 whose map is nowhere 0 and whose prior is not flat."""
     torch.manual_seed(1)
-    defaults = {"backbone": "mobilenetv1_100", "encoder_channels": 6, "prior_shape": (3, 4), "image_size": (64, 96)}
+    defaults = {"backbone": "test_efficientnet", "encoder_channels": 6, "prior_shape": (3, 4), "image_size": (64, 96)}
     model = MLNetModel(MLNetConfig(**defaults | config)).double()
     with torch.no_grad():
         model.prior.weight.uniform_(-0.5, 0.5)
@@ -55,7 +55,8 @@ def test_importance_agrees_with_finite_differences(pixel_values, apply_prior):
     found = level_importance(model, pixel_values[:1], apply_prior)
     features = torch.cat(model.extract_levels(pixel_values[:1]), dim=1)
     step, count = 1e-6, features[0, 0].numel()
-    for channel in (0, 100, 255, 256, 700, 768, 1791):  # of all three levels and at their borders
+    first, second, third = model.backbone.channels
+    for channel in (0, first - 1, first, first + second - 1, first + second, first + second + third - 1):
         change = torch.zeros(count, *features.shape[1:], dtype=torch.float64)
         change[torch.arange(count), channel] = step * torch.eye(count, dtype=torch.float64).view(-1, 4, 6)
         for name in ("mean", "variance"):
@@ -100,9 +101,10 @@ def test_the_prior_matters_unless_it_is_left_out(pixel_values):
 def test_a_level_the_encoder_does_not_read_has_no_importance_and_no_share(pixel_values):
     model = small().eval()
     with torch.no_grad():
-        model.encoder.conv.weight[:, 256:768] = 0
+        first, second, _ = model.backbone.channels
+        model.encoder.conv.weight[:, first : first + second] = 0
     found = level_importance(model, pixel_values).describe()["levels"]
-    assert [one["channels"] for one in found] == [256, 512, 1024]
+    assert [one["channels"] for one in found] == model.backbone.channels
     for measure in MEASURES:
         assert found[1]["importance"][measure]["mean"] == 0 and found[0]["importance"][measure]["mean"] > 0
         assert sum(one["share"][measure]["mean"] for one in found) == approx(1)
@@ -115,7 +117,7 @@ def test_scaling_features_changes_gradients_but_not_contributions(pixel_values):
     levels = model.extract_levels
     model.extract_levels = lambda values: [level * (1 if k else 10) for k, level in enumerate(levels(values))]
     with torch.no_grad():
-        model.encoder.conv.weight[:, :256] /= 10
+        model.encoder.conv.weight[:, : model.backbone.channels[0]] /= 10
     after = level_importance(model, pixel_values)
     np.testing.assert_allclose(after.per_image["mean"][:, 0], before.per_image["mean"][:, 0] / 10)
     np.testing.assert_allclose(after.per_image["mean_contribution"], before.per_image["mean_contribution"])
@@ -188,7 +190,7 @@ def test_ablation_of_a_level_is_the_score_of_the_map_without_it(predictor, rows)
 def test_ablation_of_a_level_nobody_reads_changes_nothing(predictor, rows):
     with torch.no_grad():
         predictor.model.encoder.conv.weight[:, :256] = 0
-    change = level_ablation(predictor, rows, protocol="mit")["variants"]["without stride 8"]
+    change = level_ablation(predictor, rows, protocol="salicon2015-unfiltered")["variants"]["without stride 8"]
     assert all(one["mean"] == approx(0, abs=1e-5) for one in change.values())
 
 

@@ -28,7 +28,7 @@ class PriorMap:
     spread: tuple[float, float]
 
     def words(self) -> str:
-        """Centre and spread in two sentences."""
+        """Range, place and spread in three sentences."""
         low, high = float(self.factor.min()), float(self.factor.max())
         if high - low < 1e-6:
             return f"The prior is flat: it multiplies the map by {low:.2f} everywhere."
@@ -38,13 +38,17 @@ class PriorMap:
             for shift, before, after in ((x - 0.5, "left of", "right of"), (y - 0.5, "above", "below"))
             if abs(shift) >= NOTABLE
         ]
+        rows, columns = self.factor.shape
+        row, column = divmod(int(self.factor.argmax()), columns)
+        top, left = 100 * (row + 0.5) / rows, 100 * (column + 0.5) / columns
         place = f"{' and '.join(sides)} the middle" if sides else "in the middle"
         mean_spread = (spread_x + spread_y) / 2
         pull = "draws the map together" if mean_spread < FLAT_SPREAD - NOTABLE else "hardly draws the map together"
         if mean_spread > FLAT_SPREAD + NOTABLE:
             pull = "pushes the map apart"
         return (
-            f"The prior multiplies the map by {low:.2f} to {high:.2f}; its centre of mass lies {place}. "
+            f"The prior multiplies the map by {low:.2f} to {high:.2f}, the most {left:.0f} % from the left and "
+            f"{top:.0f} % from the top. Its centre of mass lies {place}. "
             f"It spreads over {100 * spread_x:.0f} % of the width and {100 * spread_y:.0f} % of the height "
             f"(a flat one: {100 * FLAT_SPREAD:.0f} %), which {pull}."
         )

@@ -5,6 +5,8 @@ import sys
 import typer
 
 from .evaluate import evaluate
+from .explain import explain
+from .figure import figure
 from .predict import predict
 from .train import train
 
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(evaluate)
+app.command()(explain)
+app.command()(figure)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 
