@@ -1,6 +1,7 @@
 """What `mlnet explain` writes: importance of levels, the prior, and single pictures before and behind it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +134,8 @@ def picture_panels(
         ValueError: If the picture cannot be read.
     """
     processor, model = predictor.image_processor, predictor.model
-    before, behind = (
-        SaliencyPredictor(model, processor, str(model.device), str(model.dtype).removeprefix("torch."), apply_prior)
-        for apply_prior in (False, True)
-    )
+    before, behind = copy(predictor), copy(predictor)
+    before.apply_prior, behind.apply_prior = False, True
     first = next(before.stream([picture], keep_images=True))
     if first.saliency_map is None or first.image is None:
         raise ValueError(first.error)

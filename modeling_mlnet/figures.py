@@ -63,7 +63,7 @@ def draw_importance(importance: LevelImportance, title: str = "") -> Figure:
 def _draw_bars(axes: Axes, importance: LevelImportance, measure: str) -> None:
     intervals = importance.intervals(measure)
     means = np.array([one["mean"] for one in intervals])
-    errors = np.array([[one["mean"] - one["low"], one["high"] - one["mean"]] for one in intervals]).T
+    errors = _errors(intervals)
     places = np.arange(len(means))
     # a single picture has no interval
     axes.bar(places, means, color=_colors(len(means)), yerr=errors if importance.images > 1 else None, capsize=4)
@@ -91,6 +91,12 @@ def _draw_channels(axes: Axes, importance: LevelImportance, measure: str) -> Non
     axes.legend(fontsize=8, title="level, channels", title_fontsize=8)
 
 
+def _errors(intervals: list[dict[str, Any]]) -> np.ndarray:
+    """Lengths below and above the means, `(2, n)`."""
+    errors = np.array([[one["mean"] - one["low"], one["high"] - one["mean"]] for one in intervals]).T
+    return errors.clip(0, None)  # where all pictures agree, rounding can put the mean outside of its interval
+
+
 def _colors(count: int) -> list[str]:
     return [COLORS[index % len(COLORS)] for index in range(count)]
 
@@ -109,11 +115,9 @@ def draw_ablation(ablation: dict[str, Any], metrics: tuple[str, ...] = ("CC", "N
         f"{ablation['images']} pictures, protocol {ablation['protocol']}: change against the whole network"
     )
     for axes, metric in zip(figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0], metrics, strict=True):
-        changes = [one[metric] for one in variants.values()]
-        for place, one in enumerate(changes):
+        for place, one in enumerate(variants[name][metric] for name in variants):
             color = COLORS[0] if one["differs"] else COLORS[-1]
-            errors = [[one["mean"] - one["low"]], [one["high"] - one["mean"]]]
-            axes.errorbar(one["mean"], place, xerr=errors, fmt="o", color=color, capsize=4)
+            axes.errorbar(one["mean"], place, xerr=_errors([one]), fmt="o", color=color, capsize=4)
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_title(f"{metric} (whole: {ablation['full'][metric]['mean']:.3f})", fontsize=9)
         axes.set_yticks(range(len(variants)), list(variants))

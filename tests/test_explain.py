@@ -138,6 +138,11 @@ def test_bars_have_the_heights_and_intervals_of_the_numbers(small_checkpoint, pi
     assert bars(single.axes[0]).errorbar is None  # one picture has no interval
 
 
+def test_pictures_that_all_agree_are_drawn(small_checkpoint, pictures):
+    axes = draw_importance(level_importance(small_checkpoint, pictures[:1] * 3)).axes[0]
+    assert len(bars(axes)) == 3
+
+
 @pytest.mark.parametrize(("suffix", "head"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_a_figure_is_written_by_its_suffix_and_the_same_twice(small_checkpoint, pictures, tmp_path, suffix, head):
     importance = level_importance(small_checkpoint, pictures[:1])
