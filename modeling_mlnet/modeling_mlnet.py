@@ -228,26 +228,43 @@ class MLNetModel(MLNetPreTrainedModel):
         Raises:
             ValueError: If a tensor has the wrong shape.
         """
-        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3 or min(pixel_values.shape[-2:]) < MIN_SIZE:
-            raise ValueError(
-                f"pixel_values must be (batch, 3, height, width) with sides of at least {MIN_SIZE}, "
-                f"got {tuple(pixel_values.shape)}"
-            )
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
-        levels = [_to_grid(level, height, width) for level in self.backbone(pixel_values)]
-        saliency_map = self.encoder(torch.cat(levels, dim=1))  # (batch, height/8, width/8)
-        prior = None
-        if apply_prior:
-            prior = self.prior(height, width)
-            saliency_map = F.relu(saliency_map * prior)
+        levels = self.extract_levels(pixel_values)
+        saliency_map, prior = self.map_from_levels(torch.cat(levels, dim=1), apply_prior)
         return MLNetOutput(
             loss=None if labels is None else self._loss(saliency_map, labels),
             saliency_map=saliency_map,
             prior=prior,
             hidden_states=tuple(levels) if output_hidden_states else None,
         )
+
+    def extract_levels(self, pixel_values: Tensor) -> list[Tensor]:
+        """The backbone's levels on the grid of stride 8, each `(batch, channels, height/8, width/8)`.
+
+        Raises:
+            ValueError: If the tensor has the wrong shape.
+        """
+        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3 or min(pixel_values.shape[-2:]) < MIN_SIZE:
+            raise ValueError(
+                f"pixel_values must be (batch, 3, height, width) with sides of at least {MIN_SIZE}, "
+                f"got {tuple(pixel_values.shape)}"
+            )
+        height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
+        return [_to_grid(level, height, width) for level in self.backbone(pixel_values)]
+
+    def map_from_levels(self, features: Tensor, apply_prior: bool = True) -> tuple[Tensor, Tensor | None]:
+        """What follows the backbone: the saliency map `(batch, height/8, width/8)` and the prior's factor.
+
+        Args:
+            features: The concatenated levels `(batch, channels, height/8, width/8)`.
+            apply_prior: `False` gives the map before the learned prior, and `None` for the factor.
+        """
+        saliency_map = self.encoder(features)
+        if not apply_prior:
+            return saliency_map, None
+        prior = self.prior(*features.shape[-2:])
+        return F.relu(saliency_map * prior), prior
 
     def _loss(self, saliency_map: Tensor, labels: Tensor) -> Tensor:
         if labels.shape != saliency_map.shape:

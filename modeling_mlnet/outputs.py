@@ -15,6 +15,7 @@ from .visualization import grey, overlay
 from .whole_files import write_whole
 
 SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
+EXPLANATION = ".explain.png"  # of `mlnet explain`
 PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 
 
@@ -85,7 +86,7 @@ def _is_picture(path: Path, results: Path | None) -> bool:
     return (
         path.suffix.lower() in PICTURES
         and not path.name.startswith(".")
-        and not path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"]))
+        and not path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"], EXPLANATION))
         and (results is None or results not in path.resolve().parents)
         and path.is_file()
     )

@@ -38,7 +38,17 @@ class Prediction:
 
 
 @dataclass
-class _Prepared:
+class Prepared:
+    """One picture, read and made ready for the network.
+
+    Args:
+        source: What was given.
+        size: Height and width in pixels of the upright picture.
+        pixel_values: `(1, 3, height, width)` on the canvas; `None` if it could not be read.
+        image: As in `Prediction`.
+        error: As in `Prediction`.
+    """
+
     source: Any
     size: tuple[int, int] = (0, 0)
     pixel_values: Tensor | None = None
@@ -124,18 +134,29 @@ class SaliencyPredictor:
         Yields:
             One `Prediction` per picture; one that cannot be read has its `error` set and stops nothing.
         """
-        batch: list[_Prepared] = []
+        for batch in self.batches(images, keep_images):
+            yield from self._predict(batch)
+
+    def batches(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[list[Prepared]]:
+        """What `stream` passes through the network: pictures in order, those of a batch on canvases of one size.
+
+        Args:
+            images: Any iterable of pictures.
+            keep_images: Whether the pictures themselves are kept.
+        """
+        batch: list[Prepared] = []
         for prepared in self._read_ahead(images, keep_images):
             # One pass takes one canvas. A bad picture waits for its turn like the others.
             shapes = {one.pixel_values.shape for one in [*batch, prepared] if one.pixel_values is not None}
             if len(shapes) > 1 or len(batch) == self.batch_size:
-                yield from self._predict(batch)
+                yield batch
                 batch = []
             batch.append(prepared)
-        yield from self._predict(batch)
+        if batch:
+            yield batch
 
-    def _read_ahead(self, images: Iterable[Any], keep_images: bool) -> Iterator[_Prepared]:
-        waiting: deque[Future[_Prepared]] = deque()
+    def _read_ahead(self, images: Iterable[Any], keep_images: bool) -> Iterator[Prepared]:
+        waiting: deque[Future[Prepared]] = deque()
         with ThreadPoolExecutor(READERS) as readers:
             try:
                 for image in images:
@@ -147,7 +168,7 @@ class SaliencyPredictor:
             finally:
                 readers.shutdown(wait=False, cancel_futures=True)
 
-    def _prepare(self, source: Any, keep_image: bool) -> _Prepared:
+    def _prepare(self, source: Any, keep_image: bool) -> Prepared:
         is_path = isinstance(source, (str, PathLike))
         try:
             picture = image_to_tensor(read_image(source) if is_path else source)
@@ -156,15 +177,15 @@ class SaliencyPredictor:
             message = str(error)
             if is_path and not message.startswith(fspath(source)):
                 message = f"{fspath(source)}: {message}"
-            return _Prepared(source, error=message)
+            return Prepared(source, error=message)
         image = None
         if keep_image:
             image = to_rgb(picture).round().byte().permute(1, 2, 0).numpy()
         height, width = picture.shape[-2:]
-        return _Prepared(source, (height, width), pixel_values, image)
+        return Prepared(source, (height, width), pixel_values, image)
 
     @torch.inference_mode()
-    def _predict(self, batch: list[_Prepared]) -> Iterator[Prediction]:
+    def _predict(self, batch: list[Prepared]) -> Iterator[Prediction]:
         tensors = [one.pixel_values for one in batch if one.pixel_values is not None]
         maps: Iterator[Tensor] = iter(())
         if tensors:

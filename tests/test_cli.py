@@ -182,7 +182,7 @@ def test_wrong_model_is_one_line_and_status_2(pictures, tmp_path):
 
 
 def test_every_command_has_help_with_an_example():
-    for command in ("predict", "evaluate", "train"):
+    for command in ("predict", "evaluate", "explain", "figure", "train"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0 and f"Example: mlnet {command}" in result.output
 

@@ -6,6 +6,8 @@ import typer
 
 from .data import app as data
 from .evaluate import evaluate
+from .explain import explain
+from .figure import figure
 from .predict import predict
 from .train import train
 
@@ -19,6 +21,8 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(evaluate)
+app.command()(explain)
+app.command()(figure)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.add_typer(data, name="data")
 

@@ -1,0 +1,105 @@
+"""Whether importance means something: what the scores lose when a level says nothing any more."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..metrics import Protocol, get_protocol
+from ..prediction import SaliencyPredictor
+from .levels import RunningMean, evaluation_mode, level_names, readable_batches
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def level_ablation(
+    predictor: SaliencyPredictor,
+    dataset: "Dataset",
+    protocol: str | Protocol = "tuebingen",
+    keep_only: bool = False,
+    workers: int = 0,
+    progress: Callable[[Iterable[Any], str], Iterable[Any]] = lambda iterable, description: iterable,
+) -> dict[str, Any]:
+    """Scores the maps with each level replaced by its mean over the data set, per channel, on the same pictures.
+
+    Two passes through the backbone: one for the means, one for all maps; then one scoring per variant.
+
+    Args:
+        predictor: Its model and `apply_prior` are used.
+        dataset: Rows of `modeling_mlnet.data`.
+        protocol: As in `evaluate`.
+        keep_only: Whether all levels but one are replaced, too, one after the other.
+        workers: As in `evaluate`.
+        progress: As in `evaluate`.
+
+    Returns:
+        `{"protocol", "images", "full", "variants"}`: `full` is `{metric: {"mean", "low", "high", "n"}}` of the
+        unchanged network, `variants` is `{"without LEVEL": {metric: ...}}` with the paired differences, variant minus
+        full, as `results.compare` gives them.
+
+    Raises:
+        ValueError: As `evaluate`.
+    """
+    from ..evaluation import evaluate  # needs the extra `eval`, which the rest of the package's attribution does not
+    from ..results import compare
+
+    protocol = get_protocol(protocol)
+    names = level_names(predictor.model)
+    indices = range(len(names))
+    variants = {"full": [], **{f"without {name}": [index] for index, name in enumerate(names)}}
+    if keep_only and len(names) > 2:  # with two levels, "only A" is "without B"
+        variants |= {f"only {name}": [one for one in indices if one != index] for index, name in enumerate(names)}
+
+    def pictures(description: str) -> Iterable[Any]:
+        return progress((row["image"] for row in dataset.select_columns("image")), description)
+
+    with evaluation_mode(predictor.model):
+        means = _channel_means(predictor, pictures("averaging the levels"))
+        maps, sizes = _maps(predictor, pictures("predicting"), means, variants)
+
+    def of_variant(name: str) -> Callable[[Any], Iterator[np.ndarray]]:
+        process = predictor.image_processor.post_process_saliency
+        return lambda rows: (
+            process(one[None], [size])[0].numpy() for one, size in zip(maps[name], sizes, strict=True)
+        )
+
+    scores = {name: evaluate(dataset, of_variant(name), protocol, workers, progress) for name in variants}
+    return {
+        "protocol": protocol.name,
+        "images": scores["full"]["images"],
+        "full": scores["full"]["metrics"],
+        "variants": {name: compare(scores["full"], scores[name]) for name in variants if name != "full"},
+    }
+
+
+@torch.inference_mode()
+def _channel_means(predictor: SaliencyPredictor, images: Iterable[Any]) -> list[Tensor]:
+    """Per level, the mean of every channel over positions and pictures, `(1, channels, 1, 1)`."""
+    running: list[RunningMean] = [RunningMean() for _ in predictor.model.backbone.channels]
+    for pixel_values, _ in readable_batches(predictor, images):
+        for mean, level in zip(running, predictor.model.extract_levels(pixel_values), strict=True):
+            mean.update(level.double().mean((2, 3)).cpu().numpy())
+    return [
+        torch.from_numpy(one.mean).to(predictor.model.device, predictor.model.dtype)[None, :, None, None]
+        for one in running
+    ]
+
+
+@torch.inference_mode()
+def _maps(
+    predictor: SaliencyPredictor, images: Iterable[Any], means: list[Tensor], variants: dict[str, list[int]]
+) -> tuple[dict[str, list[Tensor]], list[tuple[int, int]]]:
+    """By variant the maps on the grid, which are small enough to be kept, and the pictures' sizes."""
+    maps: dict[str, list[Tensor]] = {name: [] for name in variants}
+    sizes: list[tuple[int, int]] = []
+    for pixel_values, of_batch in readable_batches(predictor, images):
+        levels = predictor.model.extract_levels(pixel_values)
+        sizes += of_batch
+        for name, replaced in variants.items():
+            parts = [means[k].expand_as(level) if k in replaced else level for k, level in enumerate(levels)]
+            saliency_map, _ = predictor.model.map_from_levels(torch.cat(parts, dim=1), predictor.apply_prior)
+            maps[name] += saliency_map.float().cpu().unbind()
+    return maps, sizes

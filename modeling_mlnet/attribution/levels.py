@@ -1,0 +1,231 @@
+"""Which level moves the map: the paper's importance of features (Sec. IV, Eq. 4-6, Fig. 3)."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
+from ..metrics.evaluator import mean_with_interval
+from ..modeling_mlnet import MLNetModel
+from ..prediction import SaliencyPredictor
+
+# The paper's own are the first two. A level of small features can have large gradients, so that gradients alone do
+# not compare levels of different scale; gradient times feature does.
+MEASURES = ("mean", "variance", "mean_contribution", "variance_contribution")
+BATCH_SIZE = 8  # of pixel values that come in one tensor
+
+
+@dataclass(frozen=True)
+class LevelImportance:
+    """Importance of the levels and of every channel, averaged over pictures.
+
+    Args:
+        levels: Their names, in the order of concatenation.
+        channels: Number of channels of each.
+        apply_prior: Whether the map was that behind the learned prior.
+        per_image: By measure, `(pictures, levels)`: the mean over the level's channels.
+        channel_mean: By measure, `(channels,)`: the mean over pictures, channels in the order of concatenation.
+        channel_std: By measure, `(channels,)`: the standard deviation over pictures.
+    """
+
+    levels: tuple[str, ...]
+    channels: tuple[int, ...]
+    apply_prior: bool
+    per_image: dict[str, np.ndarray]
+    channel_mean: dict[str, np.ndarray]
+    channel_std: dict[str, np.ndarray]
+
+    @property
+    def images(self) -> int:
+        """Number of pictures."""
+        return len(self.per_image[MEASURES[0]])
+
+    def intervals(self, measure: str) -> list[dict[str, Any]]:
+        """Per level the mean over pictures and its bootstrap 95 % interval: `{"mean", "low", "high", "n"}`."""
+        return [mean_with_interval(column) for column in self.per_image[measure].T]
+
+    def shares(self, measure: str) -> list[dict[str, Any]]:
+        """As `intervals`, of the level's part, 0..1, in the sum over all channels; dead maps do not count."""
+        totals = self.per_image[measure] * np.array(self.channels)
+        sums = totals.sum(axis=1, keepdims=True)
+        parts = np.divide(totals, sums, out=np.full_like(totals, np.nan), where=sums > 0)
+        return [mean_with_interval(column) for column in parts.T]
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """Values of all channels, `(channels,)`, as one array per level."""
+        return np.split(values, np.cumsum(self.channels)[:-1])
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the single pictures, for JSON."""
+        importance = {measure: self.intervals(measure) for measure in MEASURES}
+        share = {measure: self.shares(measure) for measure in MEASURES}
+        return {
+            "images": self.images,
+            "apply_prior": self.apply_prior,
+            "levels": [
+                {
+                    "name": name,
+                    "channels": channels,
+                    "importance": {measure: importance[measure][index] for measure in MEASURES},
+                    "share": {measure: share[measure][index] for measure in MEASURES},
+                }
+                for index, (name, channels) in enumerate(zip(self.levels, self.channels, strict=True))
+            ],
+            "per_channel": {
+                measure: {"mean": self.channel_mean[measure].tolist(), "std": self.channel_std[measure].tolist()}
+                for measure in MEASURES
+            },
+        }
+
+
+def level_importance(
+    model: MLNetModel | SaliencyPredictor | str | PathLike,
+    images: Iterable[Any],
+    apply_prior: bool | None = None,
+) -> LevelImportance:
+    """How much a change of each level, and of each channel, would move the map, to first order.
+
+    With x the concatenated levels of a picture and phi the mean of its map or the map's variance over positions, the
+    weight is w = d phi / d x at the picture's own x (Simonyan et al., 2014; paper, Eq. 4-6). Importance of a channel
+    is the mean over positions of |w| (measures `mean` and `variance`), or of |x * w|, the first-order contribution
+    (`mean_contribution` and `variance_contribution`), averaged over pictures; that of a level the mean over its
+    channels. The backbone runs once per picture and is not differentiated; dropout is off.
+
+    Args:
+        model: A `SaliencyPredictor`, or what its `model` takes by name; or a loaded `MLNetModel`.
+        images: Pictures, any iterable, read one batch at a time; for an `MLNetModel` tensors of pixel values
+            `(batch, 3, height, width)`, or one such tensor.
+        apply_prior: Whether phi is of the map behind the prior; `None` as the predictor does, else yes.
+
+    Raises:
+        ValueError: If there is no picture, or one that cannot be read, naming it.
+    """
+    network, batches, apply_prior = _resolve(model, images, apply_prior)
+    channels = tuple(network.backbone.channels)
+    over_pictures = {measure: RunningMean() for measure in MEASURES}
+    per_image: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
+    with evaluation_mode(network):
+        for pixel_values in batches:
+            of_batch = _importance(network, pixel_values.to(network.device, network.dtype), apply_prior)
+            for measure, values in of_batch.items():
+                of_channels = values.double().cpu().numpy()  # (batch, channels)
+                over_pictures[measure].update(of_channels)
+                levels = np.split(of_channels, np.cumsum(channels)[:-1], axis=1)
+                per_image[measure].append(np.stack([level.mean(axis=1) for level in levels], axis=1))
+    if not per_image[MEASURES[0]]:
+        raise ValueError("there is no picture to explain")
+    return LevelImportance(
+        level_names(network),
+        channels,
+        apply_prior,
+        {measure: np.concatenate(rows) for measure, rows in per_image.items()},
+        {measure: one.mean for measure, one in over_pictures.items()},
+        {measure: one.std for measure, one in over_pictures.items()},
+    )
+
+
+def _resolve(
+    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any], apply_prior: bool | None
+) -> tuple[MLNetModel, Iterable[Tensor], bool]:
+    """The network, batches of pixel values, and whether the prior applies."""
+    if isinstance(model, MLNetModel):
+        batches = images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
+        return model, batches, apply_prior is not False
+    predictor = model if isinstance(model, SaliencyPredictor) else SaliencyPredictor(model)
+    batches = (tensor for tensor, _ in readable_batches(predictor, images))
+    return predictor.model, batches, predictor.apply_prior if apply_prior is None else apply_prior
+
+
+def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> dict[str, Tensor]:
+    """By measure, of every picture and channel: `(batch, channels)`."""
+    with torch.no_grad():
+        features = torch.cat(model.extract_levels(pixel_values), dim=1)
+    features.requires_grad_()
+    with torch.enable_grad():
+        saliency_map, _ = model.map_from_levels(features, apply_prior)
+        # Behind the backbone no picture of a batch touches another, so the gradient of the sum over pictures is, in
+        # every picture's own features, that picture's own: two passes backward for the whole batch.
+        phis = {"mean": saliency_map.mean((1, 2)).sum(), "variance": saliency_map.var((1, 2), correction=0).sum()}
+    gradients = {
+        name: torch.autograd.grad(phi, features, retain_graph=name == "mean")[0] for name, phi in phis.items()
+    }
+    values = features.detach()
+    return {
+        **{name: one.abs().mean((2, 3)) for name, one in gradients.items()},
+        **{f"{name}_contribution": (one * values).abs().mean((2, 3)) for name, one in gradients.items()},
+    }
+
+
+class RunningMean:
+    """Mean and standard deviation over what arrives in parts (Chan et al., 1983), in float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = np.zeros(())
+        self._squares = np.zeros(())
+
+    def update(self, values: np.ndarray) -> None:
+        """Adds values `(n, ...)`."""
+        total = self.count + len(values)
+        mean = values.mean(axis=0)
+        difference = mean - self.mean
+        self._squares = self._squares + ((values - mean) ** 2).sum(axis=0)
+        self._squares = self._squares + difference**2 * (self.count * len(values) / total)
+        self.mean = self.mean + difference * (len(values) / total)
+        self.count = total
+
+    @property
+    def std(self) -> np.ndarray:
+        """Over all values so far, 0 for a single one."""
+        return np.sqrt(self._squares / max(self.count - 1, 1))
+
+
+def readable_batches(
+    predictor: SaliencyPredictor, images: Iterable[Any]
+) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
+    """Pixel values `(batch, 3, height, width)` and the pictures' own sizes `(height, width)`.
+
+    Raises:
+        ValueError: At a picture that cannot be read.
+    """
+    for batch in predictor.batches(images):
+        tensors = []
+        for one in batch:
+            if one.pixel_values is None:
+                raise ValueError(one.error)
+            tensors.append(one.pixel_values)
+        yield torch.cat(tensors).to(predictor.model.device, predictor.model.dtype), [one.size for one in batch]
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Dropout and batch-norm updates off, and as they were afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def level_names(model: MLNetModel) -> tuple[str, ...]:
+    """What to call the levels, in the order of concatenation: `pool3` in a VGG, `stride 8` elsewhere."""
+    backbone: Any = model.backbone
+    if isinstance(backbone, MLNetVGGBackbone):
+        last = 0  # convolutions behind the last pool: the paper's level conv5_3 is the third
+        for layer in backbone.modules():
+            last = 0 if isinstance(layer, MLNetMaxPool2d) else last + isinstance(layer, nn.Conv2d)
+        levels = model.config.feature_levels or (3, 4, 5)
+        return tuple(f"pool{level}" if level < 5 else f"conv5_{last}" for level in sorted(levels))
+    info = backbone.features.feature_info
+    names = [f"stride {stride}" for stride in info.reduction()]
+    if len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(f"{name} ({module})" for name, module in zip(names, info.module_name(), strict=True))

@@ -1,0 +1,91 @@
+"""Which pixels moved the map: the gradient with respect to the picture, smoothed over noise."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..prediction import SaliencyPredictor
+from .levels import evaluation_mode, readable_batches
+
+
+def pixel_attribution(
+    predictor: SaliencyPredictor,
+    image: Any,
+    region: tuple[int, int, int, int] | None = None,
+    samples: int = 16,
+    noise: float = 0.15,
+    seed: int = 0,
+) -> np.ndarray:
+    """How much each pixel would move the map's mean, to first order (SmoothGrad; Smilkov et al., 2017).
+
+    The gradient of the mean with respect to the picture is averaged over copies with Gaussian noise of standard
+    deviation `noise * (max - min)` of the network's input; its absolute value, the largest of the three colours
+    (Simonyan et al., 2014), is brought to the picture's size. The same seed gives the same map.
+
+    Args:
+        predictor: Its `apply_prior` decides which map is meant.
+        image: One picture.
+        region: Left, top, right and bottom in pixels of the upright picture; the mean is then that of the map inside.
+        samples: Copies; 1 with `noise=0` is the plain gradient.
+        noise: At least 0, as a part of the input's range.
+        seed: Of the noise.
+
+    Returns:
+        Float32 `(height, width)` in 0..1, the largest value 1 (all 0 where the map does not move).
+
+    Raises:
+        ValueError: If the picture cannot be read or an argument is out of its range.
+    """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
+    if noise < 0:
+        raise ValueError(f"noise must be at least 0, got {noise}")
+    [(pixel_values, [size])] = readable_batches(predictor, [image])
+    weights = _region_weights(predictor, size, region, tuple(pixel_values.shape[-2:]))
+    generator = torch.Generator().manual_seed(seed)
+    scale = noise * float(pixel_values.max() - pixel_values.min())
+    total = torch.zeros_like(pixel_values[0], dtype=torch.float32)
+    with evaluation_mode(predictor.model):
+        for start in range(0, samples, predictor.batch_size):
+            count = min(predictor.batch_size, samples - start)
+            drawn = torch.randn(count, *pixel_values.shape[1:], generator=generator) * scale
+            noisy = (pixel_values + drawn.to(pixel_values)).requires_grad_()
+            with torch.enable_grad():
+                saliency_map = predictor.model(noisy, apply_prior=predictor.apply_prior).saliency_map
+                phi = (saliency_map * weights).sum()
+            [gradient] = torch.autograd.grad(phi, noisy)
+            total += gradient.float().sum(0)
+    return _to_picture(predictor, (total / samples).abs().amax(0), size)
+
+
+def _region_weights(
+    predictor: SaliencyPredictor, size: tuple[int, int], region: tuple[int, int, int, int] | None, canvas: tuple
+) -> Tensor:
+    """What each cell of the map counts, summing to 1: the letterbox of the region, as it is for labels."""
+    height, width = size
+    left, top, right, bottom = region or (0, 0, width, height)
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ValueError(f"region must lie on the picture of {width}x{height} px, got {region}")
+    mask = torch.zeros(1, height, width, dtype=torch.uint8)
+    mask[:, top:bottom, left:right] = 255
+    labels = predictor.image_processor(mask, saliency_maps=mask, return_tensors="pt")["labels"]
+    if region is None:  # the paper's phi, the whole map, borders of the letterbox included
+        labels = torch.ones_like(labels)
+    if not labels.sum() > 0:
+        raise ValueError(f"region {region} is smaller than what the map resolves on a canvas of {canvas}")
+    return (labels / labels.sum()).to(predictor.model.device, predictor.model.dtype)
+
+
+def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """From the canvas `(height, width)` to the picture."""
+    processor = predictor.image_processor
+    if processor.do_resize:
+        # a map of one cell per pixel is just a finer grid to the inverse of the letterbox
+        [result] = processor.post_process_saliency(values[None], [size])
+        return result.cpu().numpy()
+    top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
+    cut = F.relu(values[top : top + size[0], left : left + size[1]])
+    return (cut / cut.max().clamp_min(torch.finfo(cut.dtype).tiny)).cpu().numpy()

@@ -1,0 +1,68 @@
+"""`mlnet figure`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def figure(
+    dataset: Annotated[str, typer.Option(help="NAME:DIR or a folder with metadata.jsonl.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The sheet, by suffix.", metavar="FILE.png|FILE.pdf")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="mini, a checkpoint's folder or a Hub id; may be repeated.")
+    ] = None,
+    maps: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of another model's maps (IMAGE_ID.npy or .png); may be repeated.", metavar="DIR"),
+    ] = None,
+    rule: Annotated[str, typer.Option(help="random, or best or worst by --metric of the first model.")] = "random",
+    metric: Annotated[str, typer.Option(help="Of the protocol.")] = "CC",
+    count: Annotated[int, typer.Option(min=1, help="Pictures.")] = 6,
+    seed: Annotated[int, typer.Option(help="Of the rule random.")] = 0,
+    photos: Annotated[bool, typer.Option(help="Show the photographs, not only the maps.")] = True,
+    protocol: Annotated[str, typer.Option(help="Of the scores.")] = "tuebingen",
+    split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
+    held_out: Annotated[
+        float | None, typer.Option(help="Only the fraction that `mlnet train` with this held_out leaves out.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+) -> None:
+    """Draw pictures, truth and predictions side by side, chosen by a rule (the paper's Fig. 4 and 5).
+
+    `--rule worst` shows what a model cannot do. Without --model and --maps the sheet is mini's.
+
+    Example: mlnet figure --dataset osie:/data/osie --held-out 0.1 --rule worst --model mini -o worst.png
+    """
+    from ..figures import check_format, save_figure
+
+    check_format(output)
+
+    from ..data import load
+    from ..figure_sheet import choose_pictures, draw_sheet, sheet_table
+    from ..map_files import MapFolder
+    from ..prediction import SaliencyPredictor
+    from .progress import progress_bar, quiet_libraries
+
+    quiet_libraries()
+
+    def predicted_by(name: str) -> Callable[[Any], Iterator[Any]]:
+        predictor = SaliencyPredictor(name, device=device)
+        return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
+
+    models = model or ([] if maps else ["mini"])
+    sources: dict[str, Callable[[Any], Iterable[Any]]] = {name: predicted_by(name) for name in models}
+    sources |= {str(folder): MapFolder(folder) for folder in maps or []}
+    last = [Path(name).name for name in sources]
+    if len(set(last)) == len(last):  # headings are narrow
+        sources = dict(zip(last, sources.values(), strict=True))
+    rows = load(dataset, split, held_out)
+
+    def progress(iterable: Iterable[Any], description: str) -> Iterator[Any]:
+        with progress_bar(description) as bar:
+            yield from bar.track(iterable, total=len(rows))
+
+    sheet = choose_pictures(rows, sources, rule, metric, count, seed, protocol, progress)
+    save_figure(draw_sheet(sheet, photos), output)
+    print(sheet_table(sheet))
