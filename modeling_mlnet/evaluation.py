@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from typing import Any
 
@@ -14,11 +13,11 @@ import numpy as np
 from datasets import Dataset, Image
 from PIL import Image as PILImage
 
-from .data.schema import SIGMA_FRACTION, upright_size
+from .data.files import encoded_file, upright_size
+from .data.schema import SIGMA_FRACTION
 from .metrics import Evaluator, FixationPool, Protocol, get_protocol
 from .metrics.protocols import gaussian_density
-
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+from .progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -64,14 +63,10 @@ def read_truths(dataset: Dataset) -> Iterator[Truth]:
     """The truth of every row, without decoding a picture."""
     encoded = dataset.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
     for row in encoded:
-        width, height = upright_size(_file(row["image"]))
+        width, height = upright_size(encoded_file(row["image"]))
         fixations = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
         observers = np.asarray(row["observers"], dtype=np.int64)
         yield Truth(row["image_id"], (height, width), fixations, observers, row["sigma"], row["saliency_map"])
-
-
-def _file(encoded: dict[str, Any]) -> Any:
-    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
 def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
@@ -83,7 +78,7 @@ def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) ->
     """`Evaluator.score` of one picture: the data set's own density counts where the protocol wants it."""
     density = None
     if truth.sigma is None and evaluator.protocol.own_sigma:
-        with PILImage.open(_file(truth.density)) as image:
+        with PILImage.open(encoded_file(truth.density)) as image:
             density = np.asarray(image.convert("L"), dtype=np.float64)
     return evaluator.score(
         saliency_map, truth.fixations, density, sigma=truth.sigma, size=truth.size, image_id=truth.image_id
@@ -118,7 +113,7 @@ def evaluate(
     maps: str | Callable[[Dataset], Iterable[np.ndarray]],
     protocol: str | Protocol = "tuebingen",
     workers: int = 0,
-    progress: Progress = lambda iterable, description: iterable,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Predicts and scores a data set in one pass; a few maps are in memory at a time.
 

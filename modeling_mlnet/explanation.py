@@ -12,6 +12,7 @@ from .configuration_mlnet import STRIDE
 from .figures import draw_ablation, draw_importance, draw_panels, draw_prior, save_figure
 from .outputs import EXPLANATION, Job, Report
 from .prediction import SaliencyPredictor
+from .progress import Progress, no_progress
 from .results import write_json
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
 
 IMPORTANCE, PRIOR = "importance.png", "prior.png"
 CAP = 99.0  # percentile from which pixel attribution is shown as full: single pixels would darken all others
-
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-
-
-def _plain(iterable: Iterable[Any], description: str) -> Iterable[Any]:
-    return iterable
 
 
 def explain_files(
@@ -90,7 +85,7 @@ def explain_dataset(
     ablation: bool = False,
     protocol: str = "tuebingen",
     details: dict[str, Any] | None = None,
-    progress: Progress = _plain,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Explains the levels over a data set; no photograph is written.
 

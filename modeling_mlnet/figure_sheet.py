@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from .evaluation import Truth, fixation_pool, read_truths, score_truth
 from .figures import literal, show
 from .metrics import LOWER_IS_BETTER, Evaluator, get_protocol
+from .progress import Progress, no_progress
 
 RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
 
 Source = Callable[[Dataset], Iterable[np.ndarray]]
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def choose_pictures(
     count: int = 6,
     seed: int = 0,
     protocol: str = "tuebingen",
-    progress: Progress = lambda iterable, description: iterable,
+    progress: Progress = no_progress,
 ) -> Sheet:
     """Chooses pictures by a rule, not by taste, and predicts and scores them with every source.
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .attribution import LevelImportance, PriorMap
-from .outputs import write_whole
+from .whole_files import write_whole
 
 COLORS = ("#3b6fb6", "#e07b28", "#4a9a5c", "#a0509a", "#8a8a8a")
 FORMATS = ("png", "pdf")

@@ -15,7 +15,7 @@ import numpy as np
 from .manifest import resolve_model
 from .metrics import LOWER_IS_BETTER, PROTOCOLS, get_protocol
 from .metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
-from .outputs import write_whole
+from .whole_files import write_whole
 
 if TYPE_CHECKING:
     from .prediction import SaliencyPredictor

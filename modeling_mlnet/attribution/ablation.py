@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..metrics import Protocol, get_protocol
 from ..prediction import SaliencyPredictor
+from ..progress import Progress, no_progress
 from .levels import RunningMean, evaluation_mode, level_names, readable_batches
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def level_ablation(
     protocol: str | Protocol = "tuebingen",
     keep_only: bool = False,
     workers: int = 0,
-    progress: Callable[[Iterable[Any], str], Iterable[Any]] = lambda iterable, description: iterable,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Scores the maps with each level replaced by its mean over the data set, per channel, on the same pictures.
 

@@ -14,10 +14,11 @@ from datasets import Dataset, IterableDataset
 from datasets.exceptions import DatasetGenerationError
 from transformers.utils import logging
 
+from ..progress import Progress, no_progress
 from ..whole_files import write_whole
 from .files import UnusableError
 from .fixations import file_stamp
-from .schema import FEATURES, Progress, Record, Scan, make_row, no_progress
+from .schema import FEATURES, Record, Scan, make_row
 
 logger = logging.get_logger(__name__)
 

@@ -4,19 +4,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Image
 
+from ..progress import Progress, no_progress
 from ..visualization import overlay
 from ..whole_files import write_whole
 from .catalog import ALL, CATALOG
-from .files import UnusableError, check_picture
+from .files import UnusableError, check_picture, encoded_file
 from .loading import LISTERS, list_pictures, load, locate, splits_of
-from .schema import FEATURES, Progress, make_row, no_progress, read_record
+from .schema import FEATURES, make_row, read_record
 
 DRAWN = 4
 
@@ -151,17 +151,13 @@ def _check_rows(spec: str, split: str | None, report: SplitCheck, progress: Prog
     encoded = rows.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
     for index, row in enumerate(progress(encoded, f"checking {split or ''}".strip())):
         try:
-            size = check_picture(_file(row["image"]), "picture", row["image_id"])
-            check_picture(_file(row["saliency_map"]), "saliency map", row["image_id"])
+            size = check_picture(encoded_file(row["image"]), "picture", row["image_id"])
+            check_picture(encoded_file(row["saliency_map"]), "saliency map", row["image_id"])
         except UnusableError as error:
             report.problems.append(str(error))
             continue
         report.count(size, len(row["fixations"]), row["sigma"] is None, len(row["observers"]) > 0)
         yield partial(encoded.__getitem__, index)
-
-
-def _file(encoded: dict[str, Any]) -> Any:
-    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
 def _spread(items: Sequence[Any]) -> list[Any]:

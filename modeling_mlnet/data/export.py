@@ -12,10 +12,10 @@ from datasets import Dataset, Image
 from datasets.table import embed_table_storage
 from transformers.utils import logging
 
+from ..progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
 from .loading import list_pictures, load, locate, split_spec, splits_of
-from .schema import Progress, no_progress
 
 logger = logging.get_logger(__name__)
 

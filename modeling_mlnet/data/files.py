@@ -1,6 +1,7 @@
 """Looking at the files of a data set: which are there, and whether a picture can be decoded."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ def upright_size(file: Any) -> tuple[int, int]:
 def _upright_size(image: PILImage.Image) -> tuple[int, int]:
     sideways = image.getexif().get(PILImage.ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if sideways else image.size
+
+
+def encoded_file(encoded: dict[str, Any]) -> Any:
+    """What opens a picture that `datasets` did not decode: its path, or a file of its bytes."""
+    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
 def check_picture(file: Any, kind: str, name: object = None) -> tuple[int, int]:

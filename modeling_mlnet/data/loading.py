@@ -5,6 +5,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from ..progress import Progress, no_progress
 from .cache import to_dataset, to_stream
 from .cat2000 import list_cat2000
 from .catalog import CATALOG
@@ -15,7 +16,7 @@ from .mit1003 import list_mit1003
 from .osie import list_osie
 from .published import HUB_ID, Keep, Rows, hub_splits, load_hub, load_parquet, parquet_files, pick_split
 from .salicon import list_salicon
-from .schema import Progress, Scan, is_held_out, no_progress, read_record
+from .schema import Scan, is_held_out, read_record
 from .toronto import list_toronto
 
 LISTERS: dict[str, Callable[..., Scan]] = {

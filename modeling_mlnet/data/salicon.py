@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..progress import Progress, no_progress
 from .catalog import CATALOG
 from .files import by_stem, without_picture
 from .fixations import Annotation, NoPoints, PointFile, read_gaze_mat, read_map_picture
 from .layouts import why_missing
 from .salicon_json import read_index
-from .schema import Progress, Record, Scan, no_progress
+from .schema import Record, Scan
 
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 READERS = {".mat": read_gaze_mat, ".png": read_map_picture}

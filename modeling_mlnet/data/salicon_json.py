@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..progress import Progress, no_progress
 from .cache import remembered
 from .files import UnusableError
 from .fixations import Points, file_stamp, join_observers
 from .json_stream import stream_items
-from .schema import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from datasets import Features, Image, List, Value
 from PIL import Image as PILImage
 
-from .files import UnusableError, check_picture, upright_size
+from .files import UnusableError, check_picture
 from .fixations import Annotation, Points, file_stamp
 
 FEATURES = Features(
@@ -27,13 +26,6 @@ FEATURES = Features(
 SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
 NO_POINTS = Points(np.zeros((0, 2), np.float32))
-
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-
-
-def no_progress(iterable: Iterable[Any], description: str) -> Iterable[Any]:
-    """A `Progress` that shows nothing."""
-    return iterable
 
 
 @dataclass(frozen=True)
@@ -172,20 +164,3 @@ def is_held_out(image_id: str, fraction: float) -> bool:
     """
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
-
-
-__all__ = [
-    "FEATURES",
-    "SIGMA_FRACTION",
-    "Progress",
-    "Record",
-    "Scan",
-    "check_size",
-    "fixation_density",
-    "inside",
-    "is_held_out",
-    "make_row",
-    "no_progress",
-    "read_record",
-    "upright_size",
-]
