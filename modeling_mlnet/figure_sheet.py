@@ -15,6 +15,7 @@ from .progress import Progress, no_progress
 
 RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
+NAME_LENGTH = 36  # characters that stand beside a row
 
 Source = Callable[[Dataset], Iterable[np.ndarray]]
 
@@ -131,7 +132,7 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
         for axes, scores in zip(grid[index, -len(sheet.maps) :], sheet.scores.values(), strict=True):
             line = "   ".join(f"{name} {scores[index][name]:.2f}" for name in sheet.metrics)
             axes.set_xlabel(line, fontsize=8)
-        grid[index, 0].set_ylabel(literal(row["image_id"].rpartition("/")[2]), fontsize=6)
+        grid[index, 0].set_ylabel(literal(row["image_id"][-NAME_LENGTH:]), fontsize=6)
     for axes, heading in zip(grid[0], headings, strict=True):
         axes.set_title(literal(heading), fontsize=9, wrap=True)
     return figure

@@ -86,6 +86,7 @@ def _draw_channels(axes: Axes, importance: LevelImportance, measure: str) -> Non
         axes.fill_between(places, np.sort(values)[::-1], color=color, step="mid", label=f"{name}, {len(values)}")
         start += len(values)
     axes.set_xlim(0, start)
+    axes.set_ylim(0)
     axes.set_title(f"{TITLES[measure]} of the channels, sorted within their level", fontsize=9, y=1.05)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
     axes.legend(fontsize=8, title="level, channels", title_fontsize=8)
