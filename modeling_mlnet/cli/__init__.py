@@ -7,9 +7,14 @@ import typer
 from .data import app as data
 from .evaluate import evaluate
 from .explain import explain
+from .export import export
 from .figure import figure
+from .models import models
 from .predict import predict
+from .push import push
 from .train import train
+
+EXTRAS = {"ot": "eval", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx", "gradio": "demo", "av": "demo"}
 
 app = typer.Typer(
     name="mlnet",
@@ -24,6 +29,9 @@ app.command()(evaluate)
 app.command()(explain)
 app.command()(figure)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command()(models)
+app.command()(push)
+app.command()(export)
 app.add_typer(data, name="data")
 
 
@@ -34,7 +42,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(_fail(str(error)))
     except ModuleNotFoundError as error:
-        sys.exit(_fail(f"{error}; install the extras with: pip install 'mlnet-saliency[train]'"))
+        extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
+        sys.exit(_fail(f"{error}; install the extra with: pip install 'mlnet-saliency[{extra}]'"))
 
 
 def _fail(message: str) -> int:
