@@ -71,7 +71,8 @@ def resolve_model(name: str) -> Source:
         ValueError: If it is listed but not published, or looks like a path that does not exist.
     """
     entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
-    if entry is None:
+    is_published = entry is not None and (entry.path or entry.hub_id)
+    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may be what somebody converted
         if Path(name).expanduser().is_dir():
             return Source(str(Path(name).expanduser()))
         if name.count("/") != 1 or name.startswith((".", "/", "~")):

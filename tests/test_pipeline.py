@@ -1,8 +1,15 @@
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
+from datasets import Image as ImageColumn
 from PIL import Image
 from transformers import pipeline
+from transformers.pipelines.pt_utils import KeyDataset
 
 import modeling_mlnet  # noqa: F401 - registers the pipeline
 from modeling_mlnet import SaliencyPredictor
@@ -26,6 +33,32 @@ def test_lists_of_every_kind_in_order(saliency, pictures, batch_size):
     items = [pictures[0], Image.open(pictures[1]), np.asarray(Image.open(pictures[2]))]
     results = saliency(items, batch_size=batch_size)
     assert [tuple(one["saliency_map"].shape) for one in results] == [(40, 60), (60, 40), (64, 96)]
+
+
+def test_generators_data_set_columns_and_addresses(saliency, pictures, tmp_path):
+    expected = [one["saliency_map"] for one in saliency([str(path) for path in pictures])]
+    for found in saliency(str(path) for path in pictures), saliency(iter(pictures), batch_size=2):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one["saliency_map"], other, atol=1e-5, rtol=0)
+    rows = Dataset.from_dict({"image": [str(path) for path in pictures]}).cast_column("image", ImageColumn())
+    for found in saliency(KeyDataset(rows, "image"), batch_size=2), saliency(rows["image"]):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one["saliency_map"], other, atol=1e-5, rtol=0)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = saliency(f"http://127.0.0.1:{server.server_port}/{pictures[0].name}")
+        server.shutdown()
+    torch.testing.assert_close(found["saliency_map"], expected[0], atol=1e-5, rtol=0)
+
+
+def test_half_precision_on_a_chosen_device(small_checkpoint, saliency, pictures):
+    coarse = pipeline("saliency-prediction", model=str(small_checkpoint), dtype=torch.bfloat16, device="cpu")
+    assert coarse.model.dtype == torch.bfloat16
+    found = coarse(str(pictures[0]))["saliency_map"]
+    assert found.dtype == torch.float32
+    expected = saliency(str(pictures[0]))["saliency_map"]
+    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.99
 
 
 def test_prior_can_be_left_out(saliency, pictures):

@@ -143,8 +143,13 @@ def test_errors_of_arrays_name_the_item(predictor, pictures):
         predictor([pictures[0], np.zeros((5, 5, 2))])
 
 
-def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint():
+def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint(tmp_path, monkeypatch):
     manifest = read_manifest()
     assert set(manifest) == {"mlnet-mini", "vgg16-salicon"}
     assert resolve_model("mini") == resolve_model("mlnet-mini")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vgg16-salicon").mkdir()
+    assert (
+        resolve_model("vgg16-salicon").place == "vgg16-salicon"
+    )  # what the converter made, as long as none is published
     assert resolve_model("someone/their-model") == ("someone/their-model", None, None)
