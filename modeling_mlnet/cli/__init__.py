@@ -5,11 +5,14 @@ import sys
 import typer
 
 from .data import app as data
+from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
 from .figure import figure
 from .predict import predict
 from .train import train
+
+DEMO_MODULES = ("av", "gradio", "pandas")  # of the extra `demo`; the rest comes with `train`
 
 app = typer.Typer(
     name="mlnet",
@@ -23,6 +26,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
 app.command()(figure)
+app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.add_typer(data, name="data")
 
@@ -34,7 +38,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(_fail(str(error)))
     except ModuleNotFoundError as error:
-        sys.exit(_fail(f"{error}; install the extras with: pip install 'mlnet-saliency[train]'"))
+        extra = "demo" if error.name in DEMO_MODULES else "train"
+        sys.exit(_fail(f"{error}; install the extras with: pip install 'mlnet-saliency[{extra}]'"))
 
 
 def _fail(message: str) -> int:

@@ -54,5 +54,7 @@ def three_lines(model: str, card: str) -> str:
         "and must not be used to judge viewers."
     )
     numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-    sources = f"[Model card]({link}) · [Paper: Cornia et al., ICPR 2016]({PAPER}) · Licence of code and mlnet-mini: MIT"
+    sources = (
+        f"[Model card]({link}) · [Paper: Cornia et al., ICPR 2016]({PAPER}) · Licence of code and mlnet-mini: MIT"
+    )
     return f"{numbered}\n\n{sources}"

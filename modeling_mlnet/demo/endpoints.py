@@ -100,7 +100,12 @@ def _add_compare(handlers: Handlers) -> None:
 
     gr.Button().click(
         compare,
-        [_picture("First design"), _picture("Second design"), gr.Textbox("", label=f"{BOXES}; of the first"), _prior()],
+        [
+            _picture("First design"),
+            _picture("Second design"),
+            gr.Textbox("", label=f"{BOXES}; of the first"),
+            _prior(),
+        ],
         [
             gr.JSON(label="Names, size of the first, and regions: box, shares first and second in 0..1, difference"),
             gr.File(label="Regions (CSV)"),

@@ -117,7 +117,9 @@ class Handlers:
         details = {"picture": result.name, "width": result.size[0], "height": result.size[1]}
         return rows, picture, *self._tables(f"{result.stem}.regions", rows, details)
 
-    def compare(self, payloads: tuple[Any, Any], boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    def compare(
+        self, payloads: tuple[Any, Any], boxes: Any, apply_prior: Any
+    ) -> tuple[list[dict[str, Any]], list[str]]:
         """Two designs on one scale.
 
         Returns:
@@ -175,7 +177,9 @@ class Handlers:
             files.append(pictures.save_png(Image.fromarray(pictures.colored(values, "inferno")), path))
         return levels, prior_map(predictor.model).words(), files
 
-    def video(self, payload: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[tuple[list[Moment], int, Path]]:
+    def video(
+        self, payload: Any, apply_prior: Any, opacity: Any, colormap: Any
+    ) -> Iterator[tuple[list[Moment], int, Path]]:
         """Renders a clip; after every frame the moments so far, how many are expected, and where the clip will be.
 
         Raises:

@@ -122,7 +122,16 @@ def open_picture(upload: Upload) -> tuple[Image.Image, tuple[int, int]]:
     with _one_large:
         image = _decode(upload)
         size = image.size
-        if image.mode in ("P", "1", "CMYK", "YCbCr", "LAB", "PA", "La", "RGBa"):  # these cannot be averaged as they are
+        if image.mode in (
+            "P",
+            "1",
+            "CMYK",
+            "YCbCr",
+            "LAB",
+            "PA",
+            "La",
+            "RGBa",
+        ):  # these cannot be averaged as they are
             image = image.convert("RGBA" if "transparency" in image.info or image.mode in ("PA", "RGBa") else "RGB")
         image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
         return image, size

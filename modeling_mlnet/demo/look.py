@@ -11,11 +11,29 @@ CSS = """
 :focus-visible { outline: 3px solid #1d4ed8 !important; outline-offset: 2px; }
 .dark :focus-visible { outline-color: #93c5fd !important; }
 @media (max-width: 640px) {
+  .tab-container button { padding: 0 0.35rem !important; font-size: 0.85rem !important; }
+  .gradio-container main { padding: 0.75rem !important; }
   .gradio-container { padding: 0.5rem !important; }
   .card table { display: block; overflow-x: auto; }
 }
 .card table { font-size: 0.85rem; }
 .card { overflow-x: auto; }
+"""
+
+# gradio's slider between two pictures has no alternative texts of its own: they come from the words beside it.
+ALT_TEXTS = """
+() => {
+  const describe = () => {
+    const pictures = document.querySelectorAll("#predict-slider img");
+    const words = document.querySelector("#predict-words");
+    const texts = ["The picture", "The picture under its saliency map. " + (words ? words.innerText : "")];
+    pictures.forEach((picture, index) => {
+      const text = texts[Math.min(index, 1)];
+      if (picture.alt !== text) picture.alt = text;
+    });
+  };
+  new MutationObserver(describe).observe(document.body, {childList: true, subtree: true, characterData: true});
+}
 """
 
 

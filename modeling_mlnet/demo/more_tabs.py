@@ -11,7 +11,7 @@ from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .messages import told
 from .pictures import COLORMAPS
-from .predict_tab import NETWORK, picture_input, prior_switch
+from .predict_tab import NETWORK, PRIVATE, picture_input, prior_switch
 from .tables import levels_table
 from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment
 from .words import percent
@@ -51,7 +51,15 @@ class WhyTab:
                 self.words = gr.Markdown(LEVELS, elem_id="why-words")
         with gr.Row():
             panels = [
-                gr.Image(label=label, interactive=False, height=220, min_width=200, alt_text=alt, elem_id=f"why-{number}")
+                gr.Image(
+                    label=label,
+                    interactive=False,
+                    height=220,
+                    min_width=200,
+                    buttons=["download", "fullscreen"],
+                    alt_text=alt,
+                    elem_id=f"why-{number}",
+                )
                 for number, (label, alt) in enumerate(PANELS.items())
             ]
 
@@ -60,7 +68,8 @@ class WhyTab:
             levels, prior, files = handlers.why(image, apply_prior)
             return [f"{levels_table(levels)}\n\n{LEVELS}\n\n{prior}", *files]
 
-        gr.on([self.button.click], why, [self.image, self.prior], [self.words, *panels], preprocess=False, **NETWORK)
+        inputs, outputs = [self.image, self.prior], [self.words, *panels]
+        self.button.click(why, inputs, outputs, preprocess=False, show_progress_on=[self.words], **NETWORK)
 
 
 class VideoTab:
@@ -75,12 +84,20 @@ class VideoTab:
         limit = f"at most {MAX_SECONDS} seconds and {MAX_UPLOAD // 2**20} MB"
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
-                gr.Markdown(f"A clip of **{limit}**: {KINDS}. The result has {FRAMES_A_SECOND} frames a second, no sound.")
+                gr.Markdown(
+                    f"A clip of **{limit}**: {KINDS}. The result has {FRAMES_A_SECOND} frames a second, no sound."
+                )
                 self.video = gr.Video(
-                    label=f"Clip, {limit}", sources=["upload"], height=260, elem_id="video-clip", buttons=[]
+                    label=f"Clip, at most {MAX_SECONDS} s",
+                    sources=["upload"],
+                    height=260,
+                    elem_id="video-clip",
+                    buttons=[],
                 )
                 self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the map", elem_id="video-opacity")
-                self.colormap = gr.Radio(list(COLORMAPS), value="inferno", label="Colour map", elem_id="video-colormap")
+                self.colormap = gr.Radio(
+                    list(COLORMAPS), value="inferno", label="Colour map", elem_id="video-colormap"
+                )
                 self.prior = prior_switch("video-prior")
                 with gr.Row():
                     self.button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
@@ -91,7 +108,12 @@ class VideoTab:
                     label="Clip under its saliency maps", interactive=False, height=300, elem_id="video-shown"
                 )
                 self.curve = gr.LinePlot(
-                    x=SECOND, y=SPREAD, title="How widely attention is spread", y_lim=[0, None], height=240, elem_id="video-curve"
+                    x=SECOND,
+                    y=SPREAD,
+                    title="How widely attention is spread",
+                    y_lim=[0, None],
+                    height=240,
+                    elem_id="video-curve",
                 )
         self._connect()
 
@@ -116,7 +138,7 @@ class VideoTab:
             show_progress_on=[self.status],
             concurrency_id="video",
             concurrency_limit=1,
-            api_visibility="private",
+            **PRIVATE,
         )
         self.cancel.click(
             lambda: f"Cancelled.\n\n{CURVE}",
@@ -124,7 +146,7 @@ class VideoTab:
             self.status,
             cancels=[rendering],
             queue=False,
-            api_visibility="private",
+            **PRIVATE,
         )
 
 

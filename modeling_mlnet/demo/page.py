@@ -1,7 +1,9 @@
 """The page as a whole, and the server that shows it."""
 
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from .about import read_card, three_lines
 from .endpoints import add_endpoints
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
-from .look import CSS, theme
+from .look import ALT_TEXTS, CSS, theme
 from .messages import CarefulBlocks
 from .more_tabs import VideoTab, WhyTab
 from .predict_tab import PredictTab
@@ -53,7 +55,7 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
         with gr.Tab("Regions", id="regions"):
             regions = RegionsTab(handlers)
         with gr.Tab("Compare", id="compare"):
-            compare = CompareTab(handlers)
+            CompareTab(handlers)
         with gr.Tab("Why", id="why"):
             why = WhyTab(handlers)
         with gr.Tab("Video", id="video"):
@@ -63,7 +65,7 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
                 gr.Markdown(card, elem_classes="card")
         add_endpoints(handlers)
-        predict.connect([regions.image, compare.first, why.image])
+        predict.connect([regions.image, why.image])
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
 
@@ -102,6 +104,7 @@ def serving(
             show_error=False,
             ssr_mode=False,
             theme=theme(),
+            js=ALT_TEXTS,
             css=CSS,
             footer_links=["api"],
             **options,
@@ -135,10 +138,13 @@ def launch(model: str = "mini", examples: Path | None = None, **options: Any) ->
         ValueError: If the model cannot be loaded.
         OSError: If the port is taken.
     """
-    import threading
-
-    with serving(model, examples, **options):
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+    ended = threading.Event()
+    # A container is stopped by SIGTERM; without a handler its temporary files would stay.
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with serving(model, examples, **options):
+            while not ended.wait(1):
+                pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

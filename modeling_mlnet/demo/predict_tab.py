@@ -13,8 +13,9 @@ from .pictures import COLORMAPS
 from .words import alt_text, strongest_in_words
 
 FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"]
-NETWORK = {"concurrency_id": "network", "api_visibility": "private"}
-LIGHT = {"concurrency_id": "light", "concurrency_limit": 4, "api_visibility": "private"}
+NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "private"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+LIGHT: dict[str, Any] = {"concurrency_id": "light", "concurrency_limit": 4, **PRIVATE}
 WAITING = "The result appears here: the picture under its saliency map, and where its attention lies, in words."
 TAKES = f"{KINDS}; up to {MAX_PICTURE // 2**20} MB and {MAX_PIXELS // 10**6} megapixels."
 
@@ -54,25 +55,24 @@ class PredictTab:
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
                 self._inputs()
+                if examples:
+                    self._examples(examples)
             with gr.Column(scale=3, min_width=280):
                 self._outputs()
-        if examples:
-            self._examples(examples)
 
     def _inputs(self) -> None:
         self.image = picture_input("Picture", "predict-picture", ("upload", "webcam", "clipboard"))
-        gr.Markdown(TAKES)
         self.button = gr.Button("Predict", variant="primary", elem_id="predict-button")
-        self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the map", elem_id="predict-opacity")
-        self.colormap = gr.Radio(list(COLORMAPS), value="inferno", label="Colour map", elem_id="predict-colormap")
         self.prior = prior_switch("predict-prior")
+        gr.Markdown(TAKES)
 
     def _outputs(self) -> None:
         self.slider = gr.ImageSlider(
-            label="Picture and saliency map: drag the line, or use the arrow keys",
+            label="Picture | picture under its map",
             interactive=False,
             type="filepath",
             max_height=480,
+            slider_position=25,
             elem_id="predict-slider",
             buttons=["fullscreen"],
         )
@@ -81,6 +81,20 @@ class PredictTab:
         self.bare = gr.Image(
             label="Saliency map alone", interactive=False, height=240, elem_id="predict-map", buttons=["fullscreen"]
         )
+        with gr.Row():
+            self.opacity = gr.Slider(
+                0,
+                1,
+                OPACITY,
+                step=0.05,
+                label="Opacity of the map",
+                info="0 shows the picture alone.",
+                min_width=220,
+                elem_id="predict-opacity",
+            )
+            self.colormap = gr.Radio(
+                list(COLORMAPS), value="inferno", label="Colour map", min_width=220, elem_id="predict-colormap"
+            )
         with gr.Row():
             self.downloads = [
                 gr.DownloadButton(label, interactive=False, size="sm", min_width=90, elem_id=f"predict-get-{name}")
@@ -97,6 +111,9 @@ class PredictTab:
             elem_id="predict-examples",
             api_visibility="private",
         )
+        credits = examples[0].parent / "CREDITS.md"
+        if credits.is_file():
+            gr.Markdown(credits.read_text(encoding="utf-8"))
 
     @property
     def outputs(self) -> list[Any]:
@@ -122,16 +139,13 @@ class PredictTab:
                 return self._empty(len(followers))
             return self._filled(image, apply_prior, opacity, colormap, len(followers))
 
-        gr.on([self.button.click], predict, inputs, outputs, preprocess=False, **NETWORK)
-        gr.on(
-            [self.image.change, self.prior.input],
-            predict_if_there,
-            inputs,
-            outputs,
-            preprocess=False,
-            trigger_mode="always_last",
-            **NETWORK,
-        )
+        waiting = {"preprocess": False, "show_progress_on": [self.slider], **NETWORK}
+        gr.on([self.button.click], predict, inputs, outputs, **waiting)
+        gr.on([self.prior.input], predict_if_there, inputs, outputs, trigger_mode="always_last", **waiting)
+        # Emptied first, so that no map of the picture before stands beside a new one, or one that cannot be read.
+        self.image.change(
+            lambda: self._empty(len(followers)), None, outputs, queue=False, show_progress="hidden", **PRIVATE
+        ).then(predict_if_there, inputs, outputs, **waiting)
 
         @told
         def recolor(kept: tuple[str, str], opacity: Any, colormap: Any) -> list[Any]:

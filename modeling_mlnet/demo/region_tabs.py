@@ -70,6 +70,7 @@ class RegionsTab:
                     label="Boxes over the saliency map",
                     interactive=False,
                     height=360,
+                    buttons=["download", "fullscreen"],
                     elem_id="regions-shown",
                     alt_text="The picture under its saliency map with numbered boxes; their shares are in the table",
                 )
@@ -98,17 +99,16 @@ class RegionsTab:
 
         outputs = [self.shown, self.table, *self.downloads]
         inputs = [self.image, self.boxes, self.prior]
-        gr.on([self.button.click], measure, inputs, outputs, preprocess=False, **NETWORK)
+        self.button.click(
+            measure, inputs, outputs, preprocess=False, show_progress_on=[self.shown, self.table], **NETWORK
+        )
         self.image.select(
             corner, [self.boxes, self.corner], [self.boxes, self.corner, self.hint], show_progress="hidden", **LIGHT
         )
-        gr.on(
-            [self.clear.click],
-            lambda: ["", None, FIRST_CORNER],
-            None,
-            [self.boxes, self.corner, self.hint],
-            **LIGHT,
-        )
+        emptied = [self.boxes, self.corner, self.hint]
+        self.clear.click(lambda: ["", None, FIRST_CORNER], None, emptied, show_progress="hidden", **LIGHT)
+        # a corner of one picture is none of the next
+        self.image.change(lambda: [None, FIRST_CORNER], None, emptied[1:], show_progress="hidden", **LIGHT)
 
 
 class CompareTab:
@@ -135,6 +135,7 @@ class CompareTab:
                     label=f"{which} design",
                     interactive=False,
                     height=300,
+                    buttons=["download", "fullscreen"],
                     elem_id=f"compare-shown-{which.lower()}",
                     alt_text=f"The {which.lower()} design under its saliency map, on the scale of both",
                 )
@@ -148,11 +149,11 @@ class CompareTab:
             rows, (one, other, *files) = self.handlers.compare((first, second), boxes, apply_prior)
             return [one, other, f"{comparison_table(rows)}\n\n{POINTS}", *ready(files)]
 
-        gr.on(
-            [self.button.click],
+        self.button.click(
             compare,
             [self.first, self.second, self.boxes, self.prior],
             [*self.shown, self.table, *self.downloads],
             preprocess=False,
+            show_progress_on=self.shown,
             **NETWORK,
         )

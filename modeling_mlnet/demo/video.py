@@ -84,7 +84,9 @@ class Clip:
         self._stream = self._container.streams.video[0]
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
-            raise ValueError(f"{self.name} has {width} x {height} px; clips may have up to 4096 x 2304. Shrink it first.")
+            raise ValueError(
+                f"{self.name} has {width} x {height} px; clips may have up to 4096 x 2304. Shrink it first."
+            )
         self.seconds = float(self._container.duration or 0) / av.time_base
         if self.seconds > MAX_SECONDS + 1:
             raise ValueError(self._too_long(f"{self.seconds:.0f} seconds"))
@@ -174,7 +176,9 @@ def render_clip(
                 if image is None or saliency_map is None:
                     raise ValueError(f"{clip.name}, frame {index + 1}: {prediction.error}")
                 if stream is None:
-                    stream = output.add_stream("libx264", rate=FRAMES_A_SECOND, options={"crf": "23", "preset": "veryfast"})
+                    stream = output.add_stream(
+                        "libx264", rate=FRAMES_A_SECOND, options={"crf": "23", "preset": "veryfast"}
+                    )
                     stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
                 shown = av.VideoFrame.from_ndarray(
                     np.asarray(overlay(image, saliency_map, colormap, opacity)), format="rgb24"

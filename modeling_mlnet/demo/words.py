@@ -16,8 +16,10 @@ def place(x: float, y: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as people read it: "34 %", "0.4 %"."""
+    """A share as people read it: "34 %", "0.4 %", "< 0.1 %"."""
     value = 100 * share
+    if 0 < value < 0.05:
+        return "< 0.1 %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
 
 
@@ -27,7 +29,8 @@ def strongest_in_words(regions: list[dict]) -> str:
         return "The map is empty: no part of this picture stands out to the network."
     lines = [
         f"{number}. **{one['where'].capitalize()}**: {percent(one['share'])} of the predicted attention, "
-        f"on {percent(one['area'])} of the picture"
+        f"on {percent(one['area'])} of the picture, around {percent(one['x'])} from the left and "
+        f"{percent(one['y'])} from the top"
         for number, one in enumerate(regions, 1)
     ]
     return "\n".join(lines)
