@@ -50,8 +50,8 @@ def three_lines(model: str, card: str) -> str:
     else:
         lines.append("How well it does is measured and said in its model card, as far as there is one.")
     lines.append(
-        "It is not made for screens, documents, drawings or medical pictures, says nothing about anyone in the picture, "
-        "and must not be used to judge viewers."
+        "It is not made for screens, documents, drawings or medical pictures, says nothing about anyone in the "
+        "picture, and must not be used to judge viewers."
     )
     numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     sources = (

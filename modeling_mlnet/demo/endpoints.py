@@ -45,10 +45,14 @@ def add_endpoints(handlers: Handlers) -> None:
 def _add_predict(handlers: Handlers) -> None:
     @told
     def predict(image: Any, apply_prior: Any, opacity: Any, colormap: Any) -> tuple[str, str, str, dict[str, Any]]:
-        """Where people look in a picture: overlay, saliency map, values, and the three strongest regions.
+        """Where people look in a picture.
 
-        The values are float32 (height, width) in 0..1, relative to the picture's most salient point. Pictures longer
-        than 1600 px are shrunk to that first. Send the file itself: addresses are not fetched.
+        Takes the picture (send the file itself, addresses are not fetched), whether to apply the learned prior, and
+        for the overlay the opacity of the map in 0..1 and the colour map. Returns the overlay (PNG), the saliency map
+        (PNG, 8-bit grey), its values (npy, float32 (height, width) in 0..1, relative to the most salient point), and
+        the picture's width and height in pixels with the three strongest regions: where in words, share of all
+        predicted attention and part of the area in 0..1, centre x and y relative to the sides. Pictures longer than
+        1600 px are shrunk to that first.
         """
         found = handlers.predict(image, apply_prior, opacity, colormap)
         width, height = found.result.size
@@ -59,10 +63,10 @@ def _add_predict(handlers: Handlers) -> None:
         predict,
         [_picture("Picture"), _prior(), *_look()],
         [
-            gr.Image(label="Overlay (PNG)", format="png", type="filepath"),
-            gr.Image(label="Saliency map, 8-bit grey (PNG)", format="png", type="filepath"),
-            gr.File(label="Saliency map, float32 (height, width) in 0..1 (npy)"),
-            gr.JSON(label="Strongest regions: where, share and area in 0..1, centre x and y relative to the sides"),
+            gr.Image(label="Overlay", format="png", type="filepath"),
+            gr.Image(label="Saliency map", format="png", type="filepath"),
+            gr.File(label="Values"),
+            gr.JSON(label="Found"),
         ],
         api_name="predict",
         preprocess=False,
@@ -73,7 +77,13 @@ def _add_predict(handlers: Handlers) -> None:
 def _add_regions(handlers: Handlers) -> None:
     @told
     def regions(image: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str]:
-        """Boxes' shares of the predicted attention, their shares relative to area, and ranks by share."""
+        """What boxes hold of the predicted attention.
+
+        Takes the picture, the boxes in pixels, one a line (x, y, width, height; a name and a colon may come first),
+        and whether to apply the learned prior. Returns the picture's size and the regions: share of all predicted
+        attention and part of the area in 0..1, relative (share over area), rank by share; the same as CSV; and the
+        boxes over the overlay (PNG).
+        """
         _, picture, json_path, csv_path = handlers.regions(image, boxes, apply_prior)
         return _read(json_path), csv_path, picture
 
@@ -81,9 +91,9 @@ def _add_regions(handlers: Handlers) -> None:
         regions,
         [_picture("Picture"), gr.Textbox(label=BOXES), _prior()],
         [
-            gr.JSON(label="Picture, its size in pixels, and regions: box, share and area in 0..1, relative, rank"),
-            gr.File(label="Regions (CSV)"),
-            gr.Image(label="Boxes over the overlay (PNG)", format="png", type="filepath"),
+            gr.JSON(label="Found"),
+            gr.File(label="CSV"),
+            gr.Image(label="Overlay", format="png", type="filepath"),
         ],
         api_name="regions",
         preprocess=False,
@@ -94,7 +104,12 @@ def _add_regions(handlers: Handlers) -> None:
 def _add_compare(handlers: Handlers) -> None:
     @told
     def compare(first: Any, second: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str, str]:
-        """Two designs on one scale, and the difference of their shares per box; without boxes, per ninth."""
+        """Two designs on one scale, and what boxes hold of either.
+
+        Takes two pictures, boxes as `/regions` in pixels of the first (none: its nine ninths), and whether to apply
+        the learned prior. Returns the size of the first and the regions: shares first and second in 0..1 and their
+        difference; the same as CSV; and both overlays (PNG), as bright as attention per area on a common scale.
+        """
         _, (one, other, json_path, csv_path) = handlers.compare((first, second), boxes, apply_prior)
         return _read(json_path), csv_path, one, other
 
@@ -107,10 +122,10 @@ def _add_compare(handlers: Handlers) -> None:
             _prior(),
         ],
         [
-            gr.JSON(label="Names, size of the first, and regions: box, shares first and second in 0..1, difference"),
-            gr.File(label="Regions (CSV)"),
-            gr.Image(label="First design on the common scale (PNG)", format="png", type="filepath"),
-            gr.Image(label="Second design on the common scale (PNG)", format="png", type="filepath"),
+            gr.JSON(label="Found"),
+            gr.File(label="CSV"),
+            gr.Image(label="First overlay", format="png", type="filepath"),
+            gr.Image(label="Second overlay", format="png", type="filepath"),
         ],
         api_name="compare",
         preprocess=False,
@@ -123,21 +138,21 @@ def _add_video(handlers: Handlers) -> None:
     def video(video: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         """A clip of at most 60 seconds under its maps, and how widely attention is spread over its time.
 
-        Gives the progress after every eighth frame (no clip yet), and the clip with all moments at the end.
+        Takes the clip (MP4, MOV, WebM, MKV or AVI, up to 100 MB), whether to apply the learned prior, and opacity and
+        colour map of the overlay. Gives the progress at every eighth frame (no clip yet, frames so far and expected),
+        and at the end the clip (MP4, H.264, 8 frames a second) and all moments: time in seconds, and effective_area in
+        0..1, the part of the picture that the predicted attention would fill if it were even.
         """
-        moments, expected, path = [], 0, None
         for moments, expected, path in handlers.video(video, apply_prior, opacity, colormap):
-            if len(moments) % 8 == 1:
-                yield None, {"frames": len(moments), "expected": expected, "moments": []}
-        rows = [{"time": one.time, "effective_area": one.effective_area} for one in moments]
-        yield str(path), {"frames": len(moments), "expected": len(moments), "moments": rows}
+            rows = [{"time": one.time, "effective_area": one.effective_area} for one in moments] if path else []
+            yield path and str(path), {"frames": len(moments), "expected": expected, "moments": rows}
 
     gr.Button().click(
         video,
         [gr.Video(label="Clip, at most 60 seconds and 100 MB"), _prior(), *_look()],
         [
-            gr.File(label="Clip under its maps (H.264 MP4)"),
-            gr.JSON(label="Frames so far, frames expected, and moments: time in seconds, effective_area in 0..1"),
+            gr.File(label="Clip"),
+            gr.JSON(label="Found"),
         ],
         api_name="video",
         preprocess=False,

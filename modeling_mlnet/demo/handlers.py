@@ -19,6 +19,7 @@ from .regions import as_csv, measure, ninths, parse_boxes, strongest
 from .store import Result, Store
 from .video import Clip, Moment, render_clip
 
+PROGRESS = 8  # frames from one message about the progress to the next
 SAMPLES = 8  # noisy copies for the pixels that moved the map: enough to see them, and a second or two on two cores
 
 
@@ -179,8 +180,12 @@ class Handlers:
 
     def video(
         self, payload: Any, apply_prior: Any, opacity: Any, colormap: Any
-    ) -> Iterator[tuple[list[Moment], int, Path]]:
-        """Renders a clip; after every frame the moments so far, how many are expected, and where the clip will be.
+    ) -> Iterator[tuple[list[Moment], int, Path | None]]:
+        """Renders a clip.
+
+        Yields:
+            At every eighth frame the moments so far, how many are expected (0 if the clip does not tell) and `None`;
+            at the end all moments, their number, and the file.
 
         Raises:
             ValueError: As `Clip` and `check_look`.
@@ -193,4 +198,6 @@ class Handlers:
         predictor = self.store.predictors[bool(apply_prior)]
         for moment in render_clip(predictor, clip, path, opacity, colormap):
             moments.append(moment)
-            yield moments, clip.expected, path
+            if len(moments) % PROGRESS == 1:
+                yield moments, clip.expected, None
+        yield moments, len(moments), path

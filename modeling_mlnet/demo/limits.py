@@ -14,7 +14,7 @@ MAX_PICTURE = 40 * 2**20  # bytes
 MAX_PIXELS = 50_000_000  # phones go up to 48 megapixels; decoded, that is 150 MB
 MAX_SIDE = 1600  # px; larger pictures are shrunk first, the network itself sees far less
 MAX_BOXES = 50
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # EPS and the like would start other programs
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # EPS and the like would start other programs
 KINDS = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 
@@ -75,10 +75,13 @@ def check_picture(upload: Upload) -> tuple[int, int]:
         raise ValueError(f"{upload.name} is empty (0 bytes). Choose another picture.")
     if size > MAX_PICTURE:
         raise ValueError(
-            f"{upload.name} has {size / 2**20:.0f} MB; pictures may have up to {MAX_PICTURE // 2**20} MB. Shrink it first."
+            f"{upload.name} has {size / 2**20:.0f} MB; pictures may have up to {MAX_PICTURE // 2**20} MB. "
+            "Shrink it first."
         )
+    Image.init()
+    formats = [one for one in FORMATS if one in Image.OPEN]  # not every build of Pillow reads AVIF
     try:
-        with Image.open(upload.path, formats=FORMATS) as image:
+        with Image.open(upload.path, formats=formats) as image:
             width, height = image.size
     except Image.DecompressionBombError:
         raise ValueError(_too_many(upload.name)) from None

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def told(function: Callable) -> Callable:
-    """Lets what a visitor can set right reach the browser as one line; all else is logged, and told without details."""
+    """Lets what a visitor can set right reach the browser as one line; logs the rest and tells no details."""
 
     def to_visitor(error: Exception) -> Exception:
         if isinstance(error, gr.Error):

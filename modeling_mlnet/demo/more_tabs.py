@@ -24,8 +24,8 @@ PANELS = {
     "Pixels that moved it": "How much each pixel of the picture would move the map",
 }
 LEVELS = (
-    "The network reads the picture at several levels, from fine (small strides) to coarse. A level's part is how much a "
-    "change in it would move this map's mean, to first order: by its gradient, and by gradient times feature, which "
+    "The network reads the picture at several levels, from fine (small strides) to coarse. A level's part is how much "
+    "a change in it would move this map's mean, to first order: by its gradient, and by gradient times feature, which "
     "does not depend on a level's scale."
 )
 CURVE = (
@@ -121,12 +121,11 @@ class VideoTab:
         @told
         def render(video: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[list[Any]]:
             yield ["Reading the clip ...", None, None]
-            moments: list[Moment] = []
-            path = None
             for moments, expected, path in self.handlers.video(video, apply_prior, opacity, colormap):
-                if len(moments) % 8 == 1:
+                if path is None:
                     yield [progress_in_words(len(moments), expected), gr.skip(), gr.skip()]
-            yield [f"{curve_in_words(moments)}\n\n{CURVE}", str(path), curve(moments)]
+                else:
+                    yield [f"{curve_in_words(moments)}\n\n{CURVE}", str(path), curve(moments)]
 
         inputs = [self.video, self.prior, self.opacity, self.colormap]
         rendering = self.button.click(
@@ -171,7 +170,7 @@ def curve_in_words(moments: list[Moment]) -> str:
     most = max(moments, key=lambda one: one.effective_area)
     mean = sum(one.effective_area for one in moments) / len(moments)
     return (
-        f"{len(moments)} frames. Attention is most concentrated at {least.time:.1f} s, on {percent(least.effective_area)} "
-        f"of the picture, and most spread at {most.time:.1f} s, on {percent(most.effective_area)}; "
-        f"{percent(mean)} on average."
+        f"{len(moments)} frames. Attention is most concentrated at {least.time:.1f} s, on "
+        f"{percent(least.effective_area)} of the picture, and most spread at {most.time:.1f} s, on "
+        f"{percent(most.effective_area)}; {percent(mean)} on average."
     )

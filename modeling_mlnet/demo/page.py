@@ -45,9 +45,10 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
     handlers = Handlers(store)
     card = read_card(model)
     with CarefulBlocks(title=f"{TITLE} ML-Net saliency prediction", analytics_enabled=False) as demo:
+        add_endpoints(handlers)  # first: the names are theirs
         gr.Markdown(
-            f"# {TITLE}\nChoose a picture and see where ML-Net predicts that people look first. It predicts the average "
-            "viewer's first seconds, not a person.",
+            f"# {TITLE}\nChoose a picture and see where ML-Net predicts that people look first. It predicts the "
+            "average viewer's first seconds, not a person.",
             elem_classes="narrow",
         )
         with gr.Tab("Predict", id="predict"):
@@ -64,7 +65,6 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
         if card:
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
                 gr.Markdown(card, elem_classes="card")
-        add_endpoints(handlers)
         predict.connect([regions.image, why.image])
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 

@@ -24,7 +24,7 @@ def picture_input(label: str, elem_id: str, sources: tuple[str, ...] = ("upload"
     """Where a picture goes in; what gradio would decode itself is left to `Handlers`."""
     return gr.Image(
         label=label,
-        sources=list(sources),  # type: ignore[arg-type]
+        sources=list(sources),
         type="filepath",
         image_mode=None,
         height=280,

@@ -16,8 +16,8 @@ SHARES = (
     "spread would give. **Rank**: by share."
 )
 POINTS = (
-    "Both maps have one scale: attention per area, its highest value in either design being the brightest. **Points**: "
-    "second minus first, in percent of all predicted attention of a design."
+    "Both maps have one scale: attention per area, its highest value in either design being the brightest. "
+    "**Points**: second minus first, in percent of all predicted attention of a design."
 )
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,11 @@ def parse_boxes(text: str, size: tuple[int, int]) -> list[Box]:
             x, y, width, height = (float(value) for value in values.replace(";", ",").split(","))
         except ValueError:
             raise ValueError(f"Line {number}: expected x, y, width, height, got {line.strip()[:60]!r}.") from None
-        inside = 0 <= x and 0 <= y and x + width <= size[0] and y + height <= size[1]
+        inside = x >= 0 and y >= 0 and x + width <= size[0] and y + height <= size[1]
         if not (width > 0 and height > 0 and inside):  # not (...): NaN ends here too
             raise ValueError(
-                f"Line {number}: the box {values.strip()[:60]} must lie inside the picture of {size[0]} x {size[1]} px."
+                f"Line {number}: the box {values.strip()[:60]} must lie inside the picture of "
+                f"{size[0]} x {size[1]} px."
             )
         if len(boxes) == MAX_BOXES:
             raise ValueError(f"At most {MAX_BOXES} boxes at once; this is box {MAX_BOXES + 1}.")
@@ -139,7 +141,7 @@ def to_grid(saliency_map: np.ndarray, cells: int = GRID) -> np.ndarray:
 
     def sums(count: int) -> np.ndarray:
         edges = np.linspace(0, count, max(1, round(count * scale)) + 1)
-        return np.stack([coverage(low, high, count) for low, high in zip(edges[:-1], edges[1:], strict=True)])
+        return np.stack([coverage(low, high, count) for low, high in pairwise(edges)])
 
     return sums(rows) @ saliency_map.astype(np.float64) @ sums(columns).T
 
@@ -164,7 +166,7 @@ def strongest(saliency_map: np.ndarray, count: int = 3) -> list[dict[str, Any]]:
         return []
     labels = _basins(grid)
     rows, columns = grid.shape
-    regions = []
+    regions: list[dict[str, Any]] = []
     for label in np.unique(labels):
         mine = labels == label
         mine &= grid >= grid[mine].max() / 2

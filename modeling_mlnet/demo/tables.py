@@ -20,7 +20,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def regions_table(rows: list[dict[str, Any]]) -> str:
     """Of `measure`."""
     cells = [
-        [_cell(row["region"]), percent(row["share"]), f"{row['relative']:.2f} ×", str(row["rank"])] for row in rows
+        [_cell(row["region"]), percent(row["share"]), f"{row['relative']:.2f} x", str(row["rank"])] for row in rows
     ]
     return _table(["Region", "Share", "To area", "Rank"], cells)
 
@@ -37,4 +37,4 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
 def levels_table(levels: list[dict[str, Any]]) -> str:
     """Of `Handlers.why`."""
     cells = [[_cell(row["level"]), percent(row["gradient"]), percent(row["contribution"])] for row in levels]
-    return _table(["Level", "Gradient", "Gradient × feature"], cells)
+    return _table(["Level", "Gradient", "Gradient x feature"], cells)
