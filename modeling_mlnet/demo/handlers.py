@@ -30,18 +30,14 @@ class Predicted:
     Args:
         result: Picture and map.
         regions: Of `strongest`.
-        picture: File of the picture.
         overlay: File of the picture under its map.
-        bare_map: File of the map in the colours of the overlay.
         grey_map: File of the map in 8-bit grey.
         values: File of the map in float32.
     """
 
     result: Result
     regions: list[dict[str, Any]]
-    picture: str
     overlay: str
-    bare_map: str
     grey_map: str
     values: str
 
@@ -71,7 +67,18 @@ class Handlers:
             ValueError: As `open` and `check_look`.
         """
         opacity, colormap = pictures.check_look(opacity, colormap)
-        return self._show(self.open(payload, apply_prior), opacity, colormap)
+        result = self.open(payload, apply_prior)
+        return Predicted(
+            result,
+            strongest(result.saliency_map),
+            pictures.save_overlay(result, self.store, opacity, colormap),
+            pictures.save_map(result, self.store),
+            pictures.save_values(result, self.store),
+        )
+
+    def look(self, result: Result, colormap: str) -> tuple[str, str]:
+        """Files that only the page shows: the picture, and the map alone in colours."""
+        return pictures.save_picture(result, self.store), pictures.save_colored_map(result, self.store, colormap)
 
     def recolor(self, key: str, name: str, opacity: Any, colormap: Any) -> tuple[str, str, str]:
         """Picture, overlay and bare map anew, without the network.
@@ -81,21 +88,8 @@ class Handlers:
         """
         opacity, colormap = pictures.check_look(opacity, colormap)
         result = self.store.load(key, name)
-        overlay = pictures.save_overlay(result, self.store, opacity, colormap)
-        picture = pictures.save_picture(result, self.store)
-        return picture, overlay, pictures.save_colored_map(result, self.store, colormap)
-
-    def _show(self, result: Result, opacity: float, colormap: str) -> Predicted:
-        store = self.store
-        return Predicted(
-            result,
-            strongest(result.saliency_map),
-            pictures.save_picture(result, store),
-            pictures.save_overlay(result, store, opacity, colormap),
-            pictures.save_colored_map(result, store, colormap),
-            pictures.save_map(result, store),
-            pictures.save_values(result, store),
-        )
+        picture, bare = self.look(result, colormap)
+        return picture, pictures.save_overlay(result, self.store, opacity, colormap), bare
 
     def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], str, str, str]:
         """Shares of boxes.

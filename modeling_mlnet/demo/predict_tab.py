@@ -166,11 +166,12 @@ class PredictTab:
 
     def _filled(self, image: Any, apply_prior: Any, opacity: Any, colormap: Any, followers: int) -> list[Any]:
         found = self.handlers.predict(image, apply_prior, opacity, colormap)
+        picture, bare = self.handlers.look(found.result, colormap)
         files = (found.overlay, found.grey_map, found.values)
         return [
-            (found.picture, found.overlay),
+            (picture, found.overlay),
             strongest_in_words(found.regions),
-            gr.Image(found.bare_map, alt_text=alt_text(found.regions)),
+            gr.Image(bare, alt_text=alt_text(found.regions)),
             *(gr.DownloadButton(value=path, interactive=True) for path in files),
             (found.result.key, found.result.name),
             *[image["path"]] * followers,

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from .words import COLUMNS, ROWS, place
 
 GRID = 48  # cells along the longer side on which regions are found: the network's own map has about as many
 SEPARATE = 0.8  # two peaks are two regions if the map between them falls below this part of the lower one
+FLOOR = 0.05  # of the map's highest point; what is lower makes no region
 SEEN = 0.01  # of all attention; weaker regions are not worth a word
 
 
@@ -138,19 +138,24 @@ def to_grid(saliency_map: np.ndarray, cells: int = GRID) -> np.ndarray:
     """The map's sums over equal cells, at most `cells` along its longer side."""
     rows, columns = saliency_map.shape
     scale = min(1.0, cells / max(rows, columns))
+    down, across = (max(1, round(count * scale)) for count in (rows, columns))
+    return _sums(_sums(saliency_map, down).T, across).T
 
-    def sums(count: int) -> np.ndarray:
-        edges = np.linspace(0, count, max(1, round(count * scale)) + 1)
-        return np.stack([coverage(low, high, count) for low, high in pairwise(edges)])
 
-    return sums(rows) @ saliency_map.astype(np.float64) @ sums(columns).T
+def _sums(values: np.ndarray, cells: int) -> np.ndarray:
+    """Sums over equal parts of the first axis: differences of the running sum, interpolated at the parts' edges."""
+    running = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0, dtype=np.float64)])
+    edges = np.linspace(0, len(values), cells + 1)
+    below = np.minimum(edges.astype(int), len(values) - 1)
+    beyond = (edges - below)[:, None]
+    return np.diff(running[below] * (1 - beyond) + running[below + 1] * beyond, axis=0).clip(0)
 
 
 def strongest(saliency_map: np.ndarray, count: int = 3) -> list[dict[str, Any]]:
     """The regions that hold most of the predicted attention.
 
     Every peak of the map claims what lies downhill of it; two peaks are one where the map between them stays above
-    `SEPARATE` of the lower one. A region is what is at least half as high as its peak.
+    `SEPARATE` of the lower one. A region is what is at least half as high as its peak, and above `FLOOR`.
 
     Args:
         saliency_map: `(height, width)`, at least 0.
@@ -167,7 +172,7 @@ def strongest(saliency_map: np.ndarray, count: int = 3) -> list[dict[str, Any]]:
     labels = _basins(grid)
     rows, columns = grid.shape
     regions: list[dict[str, Any]] = []
-    for label in np.unique(labels):
+    for label in np.unique(labels[labels >= 0]):
         mine = labels == label
         mine &= grid >= grid[mine].max() / 2
         mass = grid * mine
@@ -180,7 +185,7 @@ def strongest(saliency_map: np.ndarray, count: int = 3) -> list[dict[str, Any]]:
 
 
 def _basins(grid: np.ndarray) -> np.ndarray:
-    """For every cell the index of the peak it belongs to: cells join from the highest down."""
+    """For every cell the index of the peak it belongs to, -1 below `FLOOR`: cells join from the highest down."""
     rows, columns = grid.shape
     values = grid.ravel()
     parent = np.full(values.size, -1)  # -1: not yet seen
@@ -191,8 +196,9 @@ def _basins(grid: np.ndarray) -> np.ndarray:
             cell = parent[cell]
         return cell
 
-    belongs = np.empty(values.size, dtype=int)
-    for cell in np.argsort(-values, kind="stable"):
+    order = np.argsort(-values, kind="stable")
+    high = order[values[order] >= FLOOR * values.max()]
+    for cell in high:
         row, column = divmod(int(cell), columns)
         around = (
             near * columns + beside
@@ -200,8 +206,10 @@ def _basins(grid: np.ndarray) -> np.ndarray:
             for beside in range(max(column - 1, 0), min(column + 2, columns))
         )
         peaks = sorted({peak_of(one) for one in around if parent[one] >= 0}, key=lambda peak: -values[peak])
-        parent[cell] = belongs[cell] = peaks[0] if peaks else cell
+        parent[cell] = peaks[0] if peaks else cell
         for lower in peaks[1:]:
             if values[cell] >= SEPARATE * values[lower]:
                 parent[lower] = peaks[0]
-    return np.array([peak_of(int(cell)) for cell in belongs]).reshape(rows, columns)
+    labels = np.full(values.size, -1)
+    labels[high] = [peak_of(int(cell)) for cell in high]
+    return labels.reshape(rows, columns)
