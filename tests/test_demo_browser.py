@@ -316,7 +316,8 @@ def test_every_control_has_a_name(open_page):
         """() => [...document.querySelectorAll('main button, main input, main textarea, main img')]
         .filter(e => e.offsetParent !== null && e.type !== 'file')
         .filter(e => !(e.innerText || e.getAttribute('aria-label') || e.alt || e.title || e.labels?.length ||
-                       e.getAttribute('aria-labelledby') || e.closest('label')))
+                       e.getAttribute('aria-labelledby') || e.closest('label') ||
+                       e.querySelector('img[alt]:not([alt=""])')))
         .map(e => e.outerHTML.slice(0, 200))"""
     )
     assert not nameless

@@ -6,6 +6,8 @@ CSS = """
 .gradio-container { max-width: 1100px !important; margin: 0 auto !important; }
 .gradio-container a { text-decoration: underline; }
 .narrow { max-width: 46rem; }
+.tab-container button.selected { color: #1d4ed8 !important; }
+.dark .tab-container button.selected { color: #93c5fd !important; }
 .prose table { width: 100%; }
 .prose td, .prose th { padding: 0.3rem 0.5rem; text-align: left; overflow-wrap: anywhere; }
 :focus-visible { outline: 3px solid #1d4ed8 !important; outline-offset: 2px; }

@@ -101,7 +101,7 @@ class VideoTab:
                 self.prior = prior_switch("video-prior")
                 with gr.Row():
                     self.button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
-                    self.cancel = gr.Button("Cancel", variant="stop", min_width=120, elem_id="video-cancel")
+                    self.cancel = gr.Button("Cancel", min_width=120, elem_id="video-cancel")
             with gr.Column(scale=3, min_width=280):
                 self.status = gr.Markdown(CURVE, elem_id="video-status")
                 self.shown = gr.Video(
