@@ -24,7 +24,8 @@ def overlay(
     """
     import matplotlib  # half a second that only overlays need
 
-    colors = matplotlib.colormaps[colormap](np.rint(saliency_map * 255).astype(np.uint8))[..., :3]
+    table = (255 * matplotlib.colormaps[colormap](np.arange(256))[:, :3]).astype(np.float32)
+    colors = table[np.rint(saliency_map * 255).astype(np.uint8)]  # float32: a quarter of the memory
     weight = opacity * saliency_map[..., None]
-    blended = image * (1 - weight) + 255 * colors * weight
+    blended = image * (1 - weight) + colors * weight
     return Image.fromarray(np.rint(blended).astype(np.uint8))
