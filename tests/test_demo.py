@@ -567,12 +567,18 @@ def test_a_full_queue_is_told(small_checkpoint, monkeypatch, pictures):
 
 
 def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pictures):
-    with serving(str(small_checkpoint), keep=1, quiet=True) as address:
+    with serving(str(small_checkpoint), ROOT / "demo" / "examples", keep=1, quiet=True) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
+
+        def files():
+            return {path.name for path in folder.rglob("*") if path.is_file()}
+
+        examples = {path.name for path in (ROOT / "demo" / "examples").glob("*.jpg")}
+        assert files() == examples
         Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
-        assert any(path.is_file() for path in folder.rglob("*"))
+        assert files() > examples
         until = time.monotonic() + 20
-        while any(path.is_file() for path in folder.rglob("*")):
+        while files() != examples:
             assert time.monotonic() < until
             time.sleep(0.2)
         # and it still works

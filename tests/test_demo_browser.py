@@ -1,6 +1,6 @@
 """The web page in a real browser: what a visitor does, on a desk, on a phone, and with the keyboard alone.
 
-Screenshots of failures are kept in `test-results/`.
+Screenshots of failures are kept in the folder MLNET_SCREENSHOTS, or in `test-results/`.
 """
 
 import os
@@ -19,7 +19,7 @@ from modeling_mlnet.demo import serving
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "tests" / "fixtures" / "images"
 EXAMPLES = ROOT / "demo" / "examples"
-RESULTS = ROOT / "test-results"
+RESULTS = Path(os.environ.get("MLNET_SCREENSHOTS", ROOT / "test-results"))
 INSTALL = "no Chromium: apt-get install chromium, or python -m playwright install chromium"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -69,7 +69,7 @@ def open_page(browser, server, request):
     yield go
     report = getattr(request.node, "report_call", None)  # of conftest.py
     if report is None or report.failed or said:
-        RESULTS.mkdir(exist_ok=True)
+        RESULTS.mkdir(parents=True, exist_ok=True)
         for number, page in enumerate(opened):
             name = re.sub(r"\W+", "_", request.node.name)
             page.screenshot(path=RESULTS / f"{name}-{number}.png", full_page=True)

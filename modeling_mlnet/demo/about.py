@@ -39,7 +39,8 @@ def correlations(card: str) -> dict[str, dict[str, float]]:
 
 def three_lines(model: str, card: str) -> str:
     """What it is and is not, as Markdown."""
-    link = f"https://huggingface.co/{model}" if not card and model.count("/") == 1 else "#model-card"
+    path, _ = resolve_model(model)
+    link = "#model-card" if card or Path(path).is_dir() else f"https://huggingface.co/{path}"
     lines = [f"{NOT_A_PERSON}: where people look in a picture when they look without a task."]
     scores = correlations(card)
     if scores:

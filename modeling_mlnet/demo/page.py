@@ -1,11 +1,13 @@
 """The page as a whole, and the server that shows it."""
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from .messages import CarefulBlocks
 from .more_tabs import VideoTab, WhyTab
 from .predict_tab import PredictTab
 from .region_tabs import CompareTab, RegionsTab
-from .store import Store, keep_swept
+from .store import KEPT, Store, keep_swept
 
 TITLE = "Where do people look?"
 WORKERS = 2  # pictures at once
@@ -76,15 +78,13 @@ def _pictures(folder: Path | None) -> list[Path]:
 
 
 @contextmanager
-def serving(
-    model: str = "mini", examples: Path | None = None, keep: float | None = None, **options: Any
-) -> Iterator[str]:
+def serving(model: str = "mini", examples: Path | None = None, keep: float = KEPT, **options: Any) -> Iterator[str]:
     """Serves the page as long as the context lasts, and leaves no temporary file behind.
 
     Args:
         model: As in `build_demo`.
         examples: As in `build_demo`.
-        keep: Seconds that uploads and results are kept; `None` for an hour.
+        keep: Seconds that uploads and results are kept.
         options: Of `gradio.Blocks.launch`.
 
     Yields:
@@ -94,8 +94,8 @@ def serving(
     folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-"))
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    end = keep_swept(folder) if keep is None else keep_swept(folder, keep, every=keep / 4)
     demo = None
+    end: Callable[[], None] = partial(shutil.rmtree, folder, ignore_errors=True)
     try:
         demo = build_demo(model, examples, folder)
         _, address, _ = demo.launch(
@@ -109,6 +109,7 @@ def serving(
             footer_links=["api"],
             **options,
         )
+        end = keep_swept(folder, keep, every=min(60, keep / 4))
         yield address
     finally:
         if demo is not None:

@@ -122,16 +122,15 @@ def to_image(picture: Image.Image) -> np.ndarray:
     return to_rgb(image_to_tensor(picture)).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def sweep(folder: Path, age: float = KEPT) -> None:
-    """Removes all files of a folder that were written more than `age` seconds ago, and the folders left empty."""
+def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset()) -> None:
+    """Removes what was written in a folder more than `age` seconds ago and folders left empty, but nothing `spared`."""
     oldest = time.time() - age
     for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before its folder
         try:
-            if path.lstat().st_mtime > oldest:
+            if path in spared or path.lstat().st_mtime > oldest:
                 continue
             if path.is_dir() and not path.is_symlink():
-                if path != folder / "results":
-                    path.rmdir()
+                path.rmdir()
             else:
                 path.unlink()
         except OSError:  # a folder that is not empty, or somebody was faster
@@ -139,16 +138,16 @@ def sweep(folder: Path, age: float = KEPT) -> None:
 
 
 def keep_swept(folder: Path, age: float = KEPT, every: float = 60) -> Callable[[], None]:
-    """Sweeps a folder again and again in the background.
+    """Sweeps a folder again and again in the background; what is in it already stays, as the example pictures do.
 
     Returns:
         A function that ends it and removes the folder.
     """
-    ended = threading.Event()
+    ended, spared = threading.Event(), frozenset(folder.rglob("*"))
 
     def work() -> None:
         while not ended.wait(every):
-            sweep(folder, age)
+            sweep(folder, age, spared)
 
     thread = threading.Thread(target=work, name="sweep", daemon=True)
     thread.start()
