@@ -642,3 +642,19 @@ def test_the_command_says_what_is_missing_and_what_is_wrong(tmp_path):
     command = [sys.executable, "-m", "modeling_mlnet.cli", "demo", "--model", str(tmp_path / "none")]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert result.returncode == 2 and "no such checkpoint" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(monkeypatch):
+    import socket
+
+    from typer.testing import CliRunner
+
+    from modeling_mlnet.cli import app
+
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(app, ["demo", "--port", str(port)])
+    assert isinstance(result.exception, ValueError) and f"port {port} is taken" in str(result.exception)

@@ -25,4 +25,9 @@ def demo(
     from .progress import quiet_libraries
 
     quiet_libraries()
-    launch(model, examples or EXAMPLES, server_name=host, server_port=port, share=share)
+    try:
+        launch(model, examples or EXAMPLES, server_name=host, server_port=port, share=share)
+    except OSError as error:  # gradio's message speaks of its own parameters
+        if "empty port" not in str(error):
+            raise
+        raise ValueError(f"port {port} is taken on {host}; choose another one with --port") from error

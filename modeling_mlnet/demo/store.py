@@ -123,7 +123,7 @@ def to_image(picture: Image.Image) -> np.ndarray:
 
 
 def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset()) -> None:
-    """Removes what was written in a folder more than `age` seconds ago and folders left empty, but nothing `spared`."""
+    """Removes what was written in a folder more than `age` seconds ago and folders left empty, except `spared`."""
     oldest = time.time() - age
     for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before its folder
         try:
