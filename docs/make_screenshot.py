@@ -32,11 +32,8 @@ def main() -> None:
         page.mouse.move(0, 0)
         page.screenshot(path=OUTPUT)
         browser.close()
-    with Image.open(OUTPUT) as image:  # 256 colours are half of the bytes
-        small = image.convert("RGB").quantize(
-            256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG
-        )
-    small.save(OUTPUT, optimize=True)
+    with Image.open(OUTPUT) as image:
+        image.convert("RGB").save(OUTPUT, optimize=True)
 
 
 if __name__ == "__main__":
