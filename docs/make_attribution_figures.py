@@ -1,4 +1,4 @@
-"""Draws docs/images/attribution/*.png, the figures of docs/attribution.md, and writes docs/attribution.json.
+"""Draws the figures of docs/attribution.md and of mlnet-mini's card, and writes docs/attribution.json.
 
 Reads the data sets of score_mini.py in the folder named by MLNET_DATA, the pictures that training kept out. Their
 photographs are not shown: the sheets have map panels alone, and single pictures are the free ones of the tests.
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, concatenate_datasets
+from PIL import Image
 from score_mini import DATASETS, HELD_OUT, put
 
-from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.attribution import level_ablation, level_importance, prior_map
 from modeling_mlnet.data import load
 from modeling_mlnet.explanation import in_words, picture_panels
@@ -24,7 +25,8 @@ from modeling_mlnet.figures import draw_ablation, draw_importance, draw_panels, 
 from modeling_mlnet.results import write_json
 
 DOCS = Path(__file__).parent
-OUTPUT = DOCS / "images" / "attribution"
+OUTPUT, CARD = DOCS / "images" / "attribution", MINI / "images"
+COLORS = 192  # maps and bars do not need more, and the files travel with the package
 PAGE, MARKERS = DOCS / "attribution.md", ("<!-- numbers -->", "<!-- end of numbers -->")
 FREE = DOCS.parent / "tests" / "fixtures" / "images"
 
@@ -46,17 +48,19 @@ def draw_all(predictor: SaliencyPredictor, rows: Dataset, name: str) -> dict[str
     importance = level_importance(predictor, (row["image"] for row in rows.select_columns("image")))
     ablation = level_ablation(predictor, rows, keep_only=True)
     prior = prior_map(predictor.model)
-    save_figure(draw_importance(importance, name), OUTPUT / "importance.png")
+    save_figure(draw_importance(importance, name), CARD / "importance.png")
     save_figure(draw_ablation(ablation), OUTPUT / "ablation.png")
-    save_figure(draw_prior(prior), OUTPUT / "prior.png")
+    save_figure(draw_prior(prior), CARD / "prior.png")
     for picture in ("astronaut", "coffee"):
         panels = picture_panels(predictor, FREE / f"{picture}.jpg")
         save_figure(draw_panels(panels, picture), OUTPUT / f"{picture}.png")
     sources = {name: lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))}
     for rule in ("worst", "random"):
         sheet = choose_pictures(rows, sources, rule, count=6)
-        save_figure(draw_sheet(sheet, photos=False), OUTPUT / f"{rule}.png")
+        save_figure(draw_sheet(sheet, photos=False), (CARD if rule == "worst" else OUTPUT) / f"{rule}.png")
         print(sheet_table(sheet))
+    for path in (*OUTPUT.glob("*.png"), *CARD.glob("*.png")):
+        Image.open(path).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
     return {"model": name, **importance.describe(), "prior": prior.describe(), "ablation": ablation}
 
 

@@ -1,4 +1,4 @@
-"""Draws docs/images/examples.jpg, the picture in README.md: four pictures above the embedded checkpoint's overlays.
+"""Draws examples.jpg for README.md and the card: four pictures above the embedded checkpoint's overlays.
 
 python docs/make_figures.py
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.visualization import overlay
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +26,7 @@ def main() -> None:
         gap = np.full((GAP, image.width, 3), 255, dtype=np.uint8)
         columns.append(np.vstack([image, gap, overlay(np.asarray(image), predictor(image))]))
         columns.append(np.full((2 * HEIGHT + GAP, GAP, 3), 255, dtype=np.uint8))
-    Image.fromarray(np.hstack(columns[:-1])).save(ROOT / "docs" / "images" / "examples.jpg", quality=88)
+    Image.fromarray(np.hstack(columns[:-1])).save(MINI / "images" / "examples.jpg", quality=85)
 
 
 if __name__ == "__main__":

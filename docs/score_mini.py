@@ -8,18 +8,19 @@ out, beside the references; writes docs/mini_scores.json and the tables between 
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation import BASELINES, evaluate, read_truths
-from modeling_mlnet.metrics import PROTOCOLS
+from modeling_mlnet.model_card import front_matter, score_lines
 
 HELD_OUT = 0.1  # as in recipes/mini.yaml
 SCORES = Path(__file__).parent / "mini_scores.json"
-CARD, README = MINI / "README.md", Path(__file__).parent.parent / "README.md"
+CARD, ROOT = MINI / "README.md", Path(__file__).parent.parent
+README, MANIFEST = ROOT / "README.md", ROOT / "hubconfig.json"
 MARKERS = ("<!-- scores -->", "<!-- end of scores -->")
 DATASETS = {
     "SALICON": "salicon:{}/salicon",
@@ -27,6 +28,8 @@ DATASETS = {
     "EyeCrowd": "folder:{}/eyecrowd",
     "SUN": "folder:{}/sun500",
 }
+SLUGS = {"SALICON": "salicon", "OSIE": "osie", "EyeCrowd": "eyecrowd", "SUN": "sun-scenes"}
+IN_MANIFEST = ("AUC", "NSS", "CC", "SIM")
 SHOWN = ("tuebingen", "mit", "salicon2015-unfiltered")
 
 
@@ -50,23 +53,6 @@ def measure(data: str) -> dict[str, Any]:
     return scores
 
 
-def table(protocol: str, datasets: dict[str, Any], sources: Sequence[str], intervals: bool = True) -> Iterator[str]:
-    """Markdown lines."""
-    names = list(PROTOCOLS[protocol].metrics)
-    yield f"| data set | pictures | | {' | '.join(names)} |"
-    yield "|---|---|---|" + "---|" * len(names)
-    for dataset, found in datasets.items():
-        for source in sources:
-            if source in found:
-                cells = [_cell(found[source]["metrics"][name], intervals) for name in names]
-                first = f"{dataset} | {found[source]['images']}" if source == "mini" else " | "
-                yield f"| {first} | {source} | {' | '.join(cells)} |"
-
-
-def _cell(score: dict[str, float], interval: bool) -> str:
-    return f"{score['mean']:.3f}" + f" ({score['low']:.3f}..{score['high']:.3f})" * interval
-
-
 def put(path: Path, lines: Iterable[str], markers: tuple[str, str] = MARKERS) -> None:
     """Replaces what is between the markers."""
     text = path.read_text(encoding="utf-8")
@@ -74,15 +60,35 @@ def put(path: Path, lines: Iterable[str], markers: tuple[str, str] = MARKERS) ->
     path.write_text("\n".join([f"{before}{markers[0]}", "", *lines, "", f"{markers[1]}{after}"]), encoding="utf-8")
 
 
+def put_front_matter(datasets: dict[str, Any]) -> None:
+    """What the Hub reads of the card."""
+    scores = {name: found["mini"]["metrics"] for name, found in datasets.items()}
+    data = front_matter("mlnet-mini", scores, "tuebingen", SLUGS, "mit", "timm/tf_efficientnet_lite0.in1k")
+    body = CARD.read_text(encoding="utf-8").split("---\n", 2)[2]
+    CARD.write_text(f"---\n{data.to_yaml()}\n---\n{body}", encoding="utf-8")
+
+
+def put_into_manifest(datasets: dict[str, Any]) -> None:
+    """The figures that `mlnet models` shows."""
+    manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    manifest["checkpoints"]["mlnet-mini"]["scores"] = {
+        name: {metric: round(found["mini"]["metrics"][metric]["mean"], 3) for metric in IN_MANIFEST}
+        for name, found in datasets.items()
+    }
+    MANIFEST.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    """Measures, and writes all three files."""
+    """Measures, and writes all four files."""
     scores = measure(os.environ["MLNET_DATA"])
+    put_into_manifest(scores["tuebingen"])
+    put_front_matter(scores["tuebingen"])
     SCORES.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     lines = []
     for protocol, datasets in scores.items():
-        lines += ["", f"Protocol `{protocol}`:", "", *table(protocol, datasets, ("mini", *BASELINES))]
+        lines += ["", f"Protocol `{protocol}`:", "", *score_lines(protocol, datasets, ("mini", *BASELINES))]
     put(CARD, lines[1:])
-    put(README, table("tuebingen", scores["tuebingen"], ("mini", "centre", "half-observers"), intervals=False))
+    put(README, score_lines("tuebingen", scores["tuebingen"], ("mini", "centre", "half-observers"), intervals=False))
 
 
 if __name__ == "__main__":

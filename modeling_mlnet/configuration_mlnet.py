@@ -14,7 +14,7 @@ STRIDE = 8  # input pixels per cell of the saliency map, whatever the backbone
 MIN_SIZE = 32  # smallest input side, in pixels
 
 # Keys of config.json that transformers itself reads or writes and that are not dataclass fields.
-_TRANSFORMERS_KEYS = frozenset(
+TRANSFORMERS_KEYS = frozenset(
     {
         "_attn_implementation_internal",
         "_commit_hash",
@@ -88,9 +88,12 @@ class MLNetConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         valid = {f.name for f in fields(self)}
         for key in kwargs:
-            if key not in valid | _TRANSFORMERS_KEYS:
+            if key not in valid | TRANSFORMERS_KEYS:
                 nearest = nearest_name(key, valid)
                 raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
+        if not __name__.startswith("transformers_modules"):
+            # For users without the package. With it, `pipeline()` would ask for trust in code that is installed.
+            kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
         self.validate_architecture()  # here too, for a plain ValueError: the strict dataclass raises its own type
 
@@ -100,7 +103,7 @@ class MLNetConfig(PreTrainedConfig):
         names = {f.name for f in fields(cls)}
         for key in kwargs:  # what is not like a field is an argument of the loading itself
             nearest = nearest_name(key, names, cutoff=0.75)
-            if key not in names | _TRANSFORMERS_KEYS and nearest:
+            if key not in names | TRANSFORMERS_KEYS and nearest:
                 raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
         result = super().from_dict(config_dict, **kwargs)
         (result[0] if isinstance(result, tuple) else result).validate_architecture()

@@ -1,11 +1,14 @@
-"""The manifest of published checkpoints, `hubconfig.json`, and what a `--model` argument means."""
+"""Checkpoints by name: the manifest `hubconfig.json`, and what a `--model` argument means."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent
 ALIASES = {"mini": "mlnet-mini"}
+CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,9 @@ class Checkpoint:
         sha256: Of `model.safetensors`, or `None` as long as it is not published.
         license: SPDX name.
         description: One line.
+        backbone: timm's name of it.
+        parameters: How many.
+        scores: Under the protocol `tuebingen` on pictures it was not trained on, `{data set: {metric: mean}}`.
     """
 
     path: str | None
@@ -27,6 +33,23 @@ class Checkpoint:
     sha256: str | None
     license: str
     description: str
+    backbone: str
+    parameters: int
+    scores: dict[str, dict[str, float]]
+
+
+class Source(NamedTuple):
+    """What a name given as model stands for.
+
+    Args:
+        place: A folder, or a Hub id.
+        revision: Of the Hub id, `None` for its main branch.
+        sha256: Of model.safetensors, `None` if any will do.
+    """
+
+    place: str
+    revision: str | None = None
+    sha256: str | None = None
 
 
 def read_manifest() -> dict[str, Checkpoint]:
@@ -38,8 +61,8 @@ def read_manifest() -> dict[str, Checkpoint]:
     return {name: Checkpoint(**entry) for name, entry in entries.items()}
 
 
-def resolve_model(name: str) -> tuple[str, str | None]:
-    """What a name given as model stands for: `(folder or Hub id, revision)`.
+def resolve_model(name: str) -> Source:
+    """What a name given as model stands for; nothing is downloaded.
 
     Args:
         name: A name of the manifest (`mini` for `mlnet-mini`), a checkpoint's folder, or a Hub id.
@@ -50,16 +73,52 @@ def resolve_model(name: str) -> tuple[str, str | None]:
     entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
     if entry is None:
         if Path(name).expanduser().is_dir():
-            return str(Path(name).expanduser()), None
+            return Source(str(Path(name).expanduser()))
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             known = ", ".join([*ALIASES, *read_manifest()])
             raise ValueError(f"{name}: no such checkpoint folder, and not one of the known models ({known})")
-        return name, None
+        return Source(name)
     if entry.path is not None:
-        return str(PACKAGE / entry.path), None
+        return Source(str(PACKAGE / entry.path))
     if entry.hub_id is None:
         raise ValueError(
             f"{name} is not published yet: convert the authors' file with conversion/convert_keras_weights.py "
             "and name the folder, or name a Hub id"
         )
-    return entry.hub_id, entry.revision
+    return Source(entry.hub_id, entry.revision, entry.sha256)
+
+
+def locate(name: str) -> Path:
+    """The folder of a checkpoint on this machine, downloaded if it has to be.
+
+    Args:
+        name: As in `resolve_model`.
+
+    Raises:
+        ValueError: As `resolve_model`; or if it cannot be downloaded or is not what it should be.
+    """
+    source = resolve_model(name)
+    if Path(source.place).is_dir():
+        return Path(source.place)
+
+    from .hub import fetch
+
+    return fetch(*source)
+
+
+def is_here(entry: Checkpoint) -> bool:
+    """Whether a checkpoint can be used without the network."""
+    if entry.path is not None:
+        return True
+    if entry.hub_id is None:
+        return False
+
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(entry.hub_id, "model.safetensors", revision=entry.revision), str)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

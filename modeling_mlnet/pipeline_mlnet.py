@@ -25,6 +25,7 @@ class SaliencyPredictionPipeline(Pipeline):
     _load_processor = False
     _load_image_processor = True
     _load_feature_extractor = False
+    _load_video_processor = False
     _load_tokenizer = False
 
     def _sanitize_parameters(self, apply_prior: bool | None = None, **kwargs: Any) -> tuple[dict, dict, dict]:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
-from .manifest import resolve_model
+from .manifest import CONFIG, locate
 from .modeling_mlnet import MLNetModel
 from .pictures_mlnet import image_to_tensor, read_image, to_rgb
 
@@ -216,12 +217,13 @@ def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImagePro
     Raises:
         ValueError: If it cannot be found or is not an ML-Net checkpoint.
     """
-    path, revision = resolve_model(name)
+    folder = locate(name)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: it has no {CONFIG}")
+    check_config(folder / CONFIG, name)
     try:
-        model, info = MLNetModel.from_pretrained(
-            path, revision=revision, dtype=torch.float32, output_loading_info=True, **config
-        )
-        image_processor = MLNetImageProcessor.from_pretrained(path, revision=revision)
+        model, info = MLNetModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **config)
+        image_processor = MLNetImageProcessor.from_pretrained(folder)
     except Exception as error:  # files damaged in any way raise the types of half a dozen libraries
         reason = " ".join(str(error).split())
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error

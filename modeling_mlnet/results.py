@@ -1,7 +1,6 @@
 """Results of an evaluation: files, tables and the comparison of two."""
 
 import csv
-import hashlib
 import importlib.metadata
 import io
 import json
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .manifest import resolve_model
+from .manifest import WEIGHTS, locate, resolve_model, sha256
 from .metrics import LOWER_IS_BETTER, PROTOCOLS, get_protocol
 from .metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
 from .whole_files import write_whole
@@ -49,13 +48,10 @@ def describe_run(protocol: str, model: str, predictor: "SaliencyPredictor | None
         "versions": versions,
     }
     if predictor is not None:
-        from transformers.utils import cached_file
-
-        path, revision = resolve_model(model)
-        weights = cached_file(path, "model.safetensors", revision=revision, local_files_only=True)
+        folder = locate(model)
         run["prediction"] = {
-            "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest(),
-            "revision": revision,
+            "sha256": sha256(folder / WEIGHTS),
+            "revision": None if Path(resolve_model(model).place).is_dir() else folder.name,
             "device": str(predictor.model.device),
             "dtype": str(predictor.model.dtype).removeprefix("torch."),
             "apply_prior": predictor.apply_prior,

@@ -13,13 +13,15 @@ from datasets import Dataset
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainerCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import logging
 
 from .evaluation import read_truths, score_truth
 from .image_processing_mlnet import MLNetImageProcessor
 from .metrics import Evaluator
+from .publishing import push
 from .recipe import MLNetTrainingArguments
+from .run_card import RunOrigin, write_run_card
 
 logger = logging.get_logger(__name__)
 
@@ -32,6 +34,7 @@ class BatchMetrics:
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
         self.truths, self.image_processor = list(read_truths(dataset)), image_processor
         self.evaluator = Evaluator()
+        self.results: dict[str, Any] | None = None  # of the last evaluation, with intervals
 
     def __call__(self, prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
         """Scores one batch; the means come with the last one."""
@@ -45,9 +48,9 @@ class BatchMetrics:
             self.evaluator.rows.append({**row, "image_id": row_number})
         if not compute_result:
             return {}
-        means = {name: one["mean"] for name, one in self.evaluator.compute()["metrics"].items()}
+        self.results = self.evaluator.compute()
         self.evaluator.reset()
-        return means
+        return {name: one["mean"] for name, one in self.results["metrics"].items()}
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -109,6 +112,7 @@ class MLNetTrainer(Trainer):
     optimizer: Any
     lr_scheduler: Any
     pictures: Sequence[str] = ()  # of the last batch
+    origin: RunOrigin = RunOrigin()  # for the model card
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> torch.Tensor:
         """As the Trainer's.
@@ -208,3 +212,46 @@ class MLNetTrainer(Trainer):
             shutil.rmtree(temporary, ignore_errors=True)
         if self.args.push_to_hub and not _internal_call:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """Writes this project's card into the run's folder; the Trainer's own knows neither data nor protocol."""
+        if self.is_world_process_zero():
+            write_run_card(self)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs,
+    ) -> str | None:
+        """Publishes the run as `mlnet push` does: never training arguments, optimizer states or other files.
+
+        Returns:
+            The address of the commit; `None` on other processes than the first.
+        """
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        self.create_model_card()
+        return self._publish(Path(self.args.output_dir), commit_message, token, revision, private)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
+            return
+        card = Path(checkpoint_folder) / "README.md"
+        card.write_text(write_run_card(self, scored=False).read_text(encoding="utf-8"), encoding="utf-8")
+        message = f"Training in progress, step {self.state.global_step}"
+        self._publish(Path(checkpoint_folder), message, None, None, None)
+
+    def _publish(
+        self, folder: Path, message: str | None, token: str | None, revision: str | None, private: bool | None
+    ) -> str | None:
+        if self.hub_model_id is None:
+            self.init_hf_repo(token=token, private=private)
+        private = self.args.hub_private_repo if private is None else private
+        revision = revision or self.args.hub_revision
+        hub_id = self.hub_model_id
+        return push(str(folder), hub_id, private, revision, False, token or self.args.hub_token, message)[1]

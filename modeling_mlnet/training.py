@@ -12,15 +12,18 @@ import torch
 from datasets import Dataset, IterableDataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, set_seed
+from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
 from .augmentation import Augment, Collator, SetEpoch
 from .configuration_mlnet import MLNetConfig
 from .data import has_splits, is_held_out, load
 from .image_processing_mlnet import MLNetImageProcessor
+from .model_card import TrainingSet
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
 from .recipe import SCORES, DataArguments, MLNetTrainingArguments, ModelArguments, check_keys, parse_recipe
+from .run_card import RunOrigin, command_line
 from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
 from .training_report import Report
 
@@ -113,8 +116,39 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         raise ValueError(f"{recipe}: metric_for_best_model must be one of {sorted(SCORES)}, got {best!r}")
     if arguments.early_stopping_patience is not None and arguments.eval_strategy == "no":
         raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
+    if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+        raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
+
+
+def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:
+    """What the model card says of a run's start, data and augmentation."""
+    config: Any = model.config
+    weights = f"`{Path(model.backbone_weights).name}`" if model.backbone_weights else "timm's own"
+    start = f"the checkpoint `{Path(model.model).name}`" if model.model else f"{weights} ImageNet weights"
+    if not model.model:
+        start += f" of `{config.get('backbone', MLNetConfig().backbone)}`"
+    validation = data.validation_datasets
+    sets = []
+    for spec in dict.fromkeys([*data.datasets, *validation]):
+        trained: int | None = 0
+        scored = 0
+        if spec in data.datasets and not validation:
+            kept = [is_held_out(one, data.held_out) for one in _load_split([spec], "train")["image_id"]]
+            trained, scored = len(kept) - sum(kept), sum(kept)
+        else:
+            if spec in data.datasets:
+                trained = None if data.streaming else len(_load_split([spec], "train"))
+            scored = len(_load_split([spec], "validation")) if spec in validation else 0
+        sets.append(TrainingSet.of(spec, trained, scored))
+    changes = [
+        "mirrored" if data.horizontal_flip else "",
+        f"crops of {data.random_crop:.0%}" if data.random_crop else "",
+        f"colours by {data.color_jitter:g}" if data.color_jitter else "",
+        f"canvases {', '.join(data.canvas_sizes)}" if data.canvas_sizes else "",
+    ]
+    return RunOrigin(command_line(recipe, overrides), start, sets, ", ".join(filter(None, changes)) or "none")
 
 
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
@@ -157,6 +191,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         compute_metrics=BatchMetrics(validation_dataset, image_processor),
         callbacks=[SetEpoch(augment, collator)],
     )
+    trainer.origin = run_origin(recipe, overrides, model_arguments, data_arguments)
     trainer.add_callback(Report(trainer, validation_dataset))
     if arguments.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
@@ -164,7 +199,11 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         trainer.add_callback(interruption)
         trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or last_checkpoint(arguments))
         scores = trainer.evaluate()
-    trainer.save_model()
+    trainer.save_model(_internal_call=True)
     trainer.save_metrics("eval", scores)
     trainer.save_state()
+    if arguments.push_to_hub:
+        trainer.push_to_hub()
+    else:
+        trainer.create_model_card()
     return scores

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import convert_keras_weights
+import huggingface_hub.utils._http as http
 import numpy as np
 import pytest
 import release
 import torch
+from huggingface_hub import constants
 from layouts import write_folder
+from loopback_hub import running_hub
 from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
@@ -85,6 +88,20 @@ def small_checkpoint(tmp_path_factory) -> Path:
 @pytest.fixture
 def small_model(small_checkpoint) -> MLNetModel:
     return MLNetModel.from_pretrained(small_checkpoint).eval()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty Hub on this machine; huggingface_hub asks it, and waits for nothing between its attempts."""
+    with running_hub(tmp_path / "hub") as hub:
+        template = hub.address + constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(http.time, "sleep", lambda seconds: None)
+        monkeypatch.setenv("HF_TOKEN", "hf_nobody")
+        yield hub
 
 
 @pytest.fixture

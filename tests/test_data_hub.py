@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from layouts import write_osie, write_salicon
-from loopback_hub import NAME, loopback_hub
+from loopback_hub import NAME, running_hub
 
 from modeling_mlnet.data import export_parquet, load
 
@@ -41,8 +41,9 @@ def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
     for split, count in {"train": 3, "val": 2}.items():
         write_salicon(tmp_path / "set", count, split)
     export_parquet(f"salicon:{tmp_path / 'set'}", tmp_path / "out")
-    with loopback_hub(tmp_path / "out") as address:
-        found = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=address)
+    with running_hub(tmp_path / "hub") as hub:
+        hub.add(tmp_path / "out", kind="datasets")
+        found = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=hub.address)
     expected = {name: load(f"salicon:{tmp_path / 'set'}", name) for name in ("train", "validation")}
     told = {
         name: [[one["image_id"], list(one["image"].size), one["fixations"]] for one in rows]
@@ -54,9 +55,10 @@ def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
 def test_annotations_from_the_hub_need_the_folder_of_the_pictures(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out", annotations_only=True)
     code = f"from modeling_mlnet.data import load; rows = load('{NAME}', images='set'); print(rows[0]['image'].width)"
-    with loopback_hub(tmp_path / "out") as address:
-        assert printed(code, tmp_path, HF_ENDPOINT=address) == 64
-        done = python(code.replace(", images='set'", ""), tmp_path, HF_ENDPOINT=address)
+    with running_hub(tmp_path / "hub") as hub:
+        hub.add(tmp_path / "out", kind="datasets")
+        assert printed(code, tmp_path, HF_ENDPOINT=hub.address) == 64
+        done = python(code.replace(", images='set'", ""), tmp_path, HF_ENDPOINT=hub.address)
     assert f"{NAME}: holds annotations only; give the folder of its pictures with images=DIR" in done.stderr
 
 

@@ -154,7 +154,7 @@ def test_the_three_lines_have_the_card_s_figures():
     assert set(scores["OSIE"]) >= {"mini", "centre", "half-observers"}
     assert "| OSIE | 49 | mini | " in card and f"{scores['OSIE']['mini']:.3f} (" in card
     text = about.three_lines("mini", card)
-    assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.2f} on OSIE" in text and "MIT" in text
+    assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text and "MIT" in text
     assert "huggingface.co/someone/else" in about.three_lines("someone/else", "")
 
 

@@ -105,7 +105,7 @@ def test_a_folder_without_checkpoint_or_of_another_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
         SaliencyPredictor(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ValueError, match="no ML-Net checkpoint could be loaded"):
+    with pytest.raises(ValueError, match="of model type 'bert', not of ML-Net"):
         SaliencyPredictor(str(tmp_path))
 
 
@@ -147,4 +147,4 @@ def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint():
     manifest = read_manifest()
     assert set(manifest) == {"mlnet-mini", "vgg16-salicon"}
     assert resolve_model("mini") == resolve_model("mlnet-mini")
-    assert resolve_model("someone/their-model") == ("someone/their-model", None)
+    assert resolve_model("someone/their-model") == ("someone/their-model", None, None)

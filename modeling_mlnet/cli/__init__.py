@@ -8,11 +8,22 @@ from .data import app as data
 from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
+from .export import export
 from .figure import figure
+from .models import models
 from .predict import predict
+from .push import push
 from .train import train
 
-DEMO_MODULES = ("av", "gradio", "pandas")  # of the extra `demo`; the rest comes with `train`
+EXTRAS = {
+    "ot": "eval",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "gradio": "demo",
+    "av": "demo",
+    "pandas": "demo",
+}
 
 app = typer.Typer(
     name="mlnet",
@@ -28,6 +39,9 @@ app.command()(explain)
 app.command()(figure)
 app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
+app.command()(models)
+app.command()(push)
+app.command()(export)
 app.add_typer(data, name="data")
 
 
@@ -38,8 +52,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(_fail(str(error)))
     except ModuleNotFoundError as error:
-        extra = "demo" if error.name in DEMO_MODULES else "train"
-        sys.exit(_fail(f"{error}; install the extras with: pip install 'mlnet-saliency[{extra}]'"))
+        extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
+        sys.exit(_fail(f"{error}; install the extra with: pip install 'mlnet-saliency[{extra}]'"))
 
 
 def _fail(message: str) -> int:

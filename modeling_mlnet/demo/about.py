@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| *(?P<set>[^|]*?) *\| *(?P<count>\d*) *\| *(?P<who>[\w-]+)
 
 def read_card(model: str) -> str:
     """The model card beside a checkpoint, without front matter and pictures; empty if there is none at hand."""
-    path = Path(resolve_model(model)[0]) / "README.md"
+    path = Path(resolve_model(model).place) / "README.md"
     if not path.is_file():
         return ""
     text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -39,15 +39,15 @@ def correlations(card: str) -> dict[str, dict[str, float]]:
 
 def three_lines(model: str, card: str) -> str:
     """What it is and is not, as Markdown."""
-    path, _ = resolve_model(model)
+    path = resolve_model(model).place
     link = "#model-card" if card or Path(path).is_dir() else f"https://huggingface.co/{path}"
     lines = [f"{NOT_A_PERSON}: where people look in a picture when they look without a task."]
     scores = correlations(card)
     if scores:
-        ours = ", ".join(f"{rows['mini']:.2f} on {name}" for name, rows in scores.items() if "mini" in rows)
+        ours = ", ".join(f"{rows['mini']:.3f} on {name}" for name, rows in scores.items() if "mini" in rows)
         guess = [rows["centre"] for rows in scores.values() if "centre" in rows]
         line = f"On pictures kept out of its training its maps correlate with measured attention by {ours}"
-        lines.append(f"{line}; guessing the centre gives {min(guess):.2f} to {max(guess):.2f}. 1 would be perfect.")
+        lines.append(f"{line}; guessing the centre gives {min(guess):.3f} to {max(guess):.3f}. 1 would be perfect.")
     else:
         lines.append("How well it does is measured and said in its model card, as far as there is one.")
     lines.append(

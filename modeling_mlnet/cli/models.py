@@ -1,0 +1,41 @@
+"""`mlnet models`."""
+
+import typer
+
+WIDTH = 120
+
+
+def models() -> None:
+    """List the checkpoints that `--model` knows by name.
+
+    A checkpoint's folder or a Hub id work as well.
+
+    Example: mlnet models
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..manifest import ALIASES, is_here, read_manifest
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "backbone", "parameters", "NSS / CC (tuebingen)", "licence", "where", "here"):
+        table.add_column(title)
+    notes = []
+    for name, entry in read_manifest().items():
+        short = next((alias for alias, long in ALIASES.items() if long == name), None)
+        figures = "\n".join(f"{data} {one['NSS']:.2f} / {one['CC']:.3f}" for data, one in entry.scores.items())
+        where = "in the package" if entry.path else entry.hub_id or "not published yet"
+        table.add_row(
+            f"{short} ({name})" if short else name,
+            entry.backbone,
+            f"{entry.parameters / 1e6:.1f} M",
+            figures or "-",
+            entry.license,
+            where if entry.revision is None else f"{where} at {entry.revision[:8]}",
+            "yes" if is_here(entry) else "no",
+        )
+        notes.append(f"{name}: {entry.description}")
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)  # wrapped cells are harder to read than wrapped lines
+    console.print(table)
+    typer.echo("\n".join(["", *notes]))

@@ -1,0 +1,146 @@
+"""The model card of a training run: what it was trained on and how, and its scores beside the references."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from datasets import Dataset
+
+from .evaluation import evaluate, read_truths
+from .figure_sheet import Source, choose_pictures, draw_sheet
+from .figures import save_figure
+from .metrics import Evaluator
+from .model_card import TrainingSet, compose, front_matter, score_section, training_section
+from .prediction import SaliencyPredictor
+from .whole_files import write_whole
+
+if TYPE_CHECKING:
+    from .trainer import MLNetTrainer
+
+VALIDATION = "validation"  # what the pictures kept out are called, whichever data sets they come from
+LOOKED_AT = 200  # pictures among which the worst are looked for: each costs one more pass through the network
+ABSOLUTE = re.compile(r"(^|:)/(?:[^/]+/)*([^/]+)/?$")  # a path, or one behind the name of a data set
+SHEETS = {"random": "Pictures at random", "worst": "The worst pictures"}
+PROTOCOL = Evaluator().protocol.name
+
+
+@dataclass(frozen=True)
+class RunOrigin:
+    """What the Trainer itself does not know of a run.
+
+    Args:
+        command: That repeats it.
+        start: Where its weights come from.
+        datasets: What it was trained and scored on.
+        changes: What augmentation does, in words.
+    """
+
+    command: str = "`MLNetTrainer`, called from Python"
+    start: str = "not stated"
+    datasets: list[TrainingSet] = field(default_factory=list)
+    changes: str = "not stated"
+
+
+def command_line(recipe: str | Path, overrides: Sequence[str]) -> str:
+    """The `mlnet train` command of a run, without a machine's folders and what only matters to the terminal."""
+    words = ["mlnet", "train", *(ABSOLUTE.sub(r"\1\2", str(one)) for one in (recipe, *overrides))]
+    quiet = ["--disable_tqdm", "true"]
+    for index in range(len(words) - 1):
+        if words[index : index + 2] == quiet:
+            words[index : index + 2] = []
+            break
+    return f"`{shlex.join(words)}`"
+
+
+def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
+    """Writes README.md into the run's folder, with maps-only sheets of pictures at random and of the worst.
+
+    Args:
+        trainer: After its training.
+        scored: Whether the references are scored and the sheets drawn, which takes a while; needs rows of
+            `modeling_mlnet.data` as `eval_dataset`.
+    """
+    folder = Path(trainer.args.output_dir)
+    rows, origin = trainer.eval_dataset, trainer.origin
+    results = getattr(trainer.compute_metrics, "results", None)
+    own_rows = isinstance(rows, Dataset) and {"image", "saliency_map", "fixations"} <= set(rows.column_names)
+    name = trainer.args.hub_model_id or folder.absolute().name
+    title = name.rpartition("/")[2]
+    sections = {"Training": training_section(origin.datasets, _facts(trainer, origin))}
+    scores: dict[str, Any] = {}
+    sources = {} if results is None else {title: results}
+    if scored and own_rows:
+        sources = _all_scores(trainer, rows, title)
+    if sources:
+        scores = {VALIDATION: sources[title]["metrics"]}
+        sections["Scores"] = (
+            "On the pictures kept out of training. They also chose the best checkpoint, and come from the same data "
+            "sets: expect less on pictures of another kind.\n\n"
+            + score_section(PROTOCOL, {VALIDATION: sources}, title)
+        )
+    if scored and own_rows:
+        sections["Pictures"] = _sheets(trainer, rows, folder, title)
+    slugs = {VALIDATION: "+".join(one.slug for one in origin.datasets) or "unknown"}
+    data = front_matter(title, scores, PROTOCOL, slugs, license="other")
+    data.datasets = [one.slug for one in origin.datasets] or None
+    config = trainer.model.config
+    text = (
+        f"ML-Net (Cornia et al., ICPR 2016, arXiv 1609.01064) on the timm backbone `{config.backbone}`, trained on a "
+        f"canvas of {config.image_size[0]}x{config.image_size[1]} px. The licence of the weights follows from the "
+        "data sets and the backbone's weights; state it before you publish."
+    )
+    card = compose(data, title, text, str(folder), sections)
+    write_whole(folder / "README.md", lambda file: file.write(card.encode()))
+    return folder / "README.md"
+
+
+def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
+    args, config = trainer.args, trainer.model.config
+    length = f"{args.max_steps} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
+    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    rate = f"{args.learning_rate:g}"
+    if args.backbone_learning_rate is not None:
+        rate += f" (backbone {args.backbone_learning_rate:g})"
+    device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
+    return {
+        "command": origin.command,
+        "seed": str(args.seed),
+        "start": origin.start,
+        "loss": f"`{config.loss}`",
+        "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
+        "augmentation": origin.changes,
+        "machine": f"{device}, {'bfloat16' if args.bf16 else 'float16' if args.fp16 else 'float32'}",
+    }
+
+
+def _predictions(trainer: "MLNetTrainer") -> Source:
+    predictor = SaliencyPredictor(trainer.model, trainer.processing_class, device=trainer.args.device.type)
+    return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
+
+
+def _all_scores(trainer: "MLNetTrainer", rows: Dataset, name: str) -> dict[str, Any]:
+    """Of the model, under all metrics (those of the training itself leave out what needs other pictures), and of the
+    references.
+    """
+    has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
+    sources: dict[str, Any] = {name: _predictions(trainer), "centre": "centre"}
+    if has_observers:
+        sources["half-observers"] = "half-observers"
+    return {one: evaluate(rows, source, PROTOCOL) for one, source in sources.items()}
+
+
+def _sheets(trainer: "MLNetTrainer", rows: Dataset, folder: Path, name: str) -> str:
+    """Draws the sheets, maps only: whether photographs may be shown is not known."""
+    chosen = np.random.default_rng(trainer.args.seed).permutation(len(rows))[:LOOKED_AT]
+    looked_at = rows.select(sorted(chosen.tolist()))
+    sources = {name: _predictions(trainer)}
+    lines = []
+    for rule, title in SHEETS.items():
+        sheet = choose_pictures(looked_at, sources, rule, count=4, seed=trainer.args.seed)
+        save_figure(draw_sheet(sheet, photos=False), folder / "images" / f"{rule}.png")
+        lines.append(f"{title}: {sheet.rule}; maps only.\n\n![{title}: truth and prediction](images/{rule}.png)")
+    return "\n\n".join(lines)

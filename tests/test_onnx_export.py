@@ -1,0 +1,59 @@
+"""The ONNX model in ONNX Runtime against PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, onnx_export
+from modeling_mlnet.cli import app
+from modeling_mlnet.prediction import load_checkpoint
+
+PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("onnx") / "mini"
+    result = CliRunner().invoke(app, ["export", "mini", "-o", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{folder / 'model.onnx'}: at most ") and result.stdout.count("\n") == 1
+    return folder
+
+
+def test_real_pictures_get_the_same_maps_in_any_batch_and_size(exported):
+    model, _ = load_checkpoint("mini")
+    session = onnxruntime.InferenceSession(exported / "model.onnx")
+    for size in ((240, 320), (96, 136)):
+        processor = MLNetImageProcessor.from_pretrained(exported, size={"height": size[0], "width": size[1]})
+        for count in (1, len(PICTURES)):
+            pixel_values = processor(PICTURES[:count], return_tensors="pt")["pixel_values"]
+            with torch.no_grad():
+                expected = model.eval()(pixel_values).saliency_map.numpy()
+            [found] = session.run(["saliency_map"], {"pixel_values": pixel_values.numpy()})
+            assert found.shape == (count, size[0] // 8, size[1] // 8)
+            np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+
+
+def test_a_folder_that_is_there_is_left_alone(exported):
+    before = sorted(path.name for path in exported.iterdir())
+    result = CliRunner().invoke(app, ["export", "mini", "-o", str(exported)])
+    assert isinstance(result.exception, ValueError) and "is there already" in str(result.exception)
+    assert sorted(path.name for path in exported.iterdir()) == before
+
+
+def test_maps_that_differ_leave_nothing(small_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_export, "largest_difference", lambda model, path: 0.01)
+    with pytest.raises(ValueError, match=r"1\.0e-02 of their maximum off"):
+        onnx_export.export_onnx(str(small_checkpoint), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_vgg_is_exported_too(tmp_path):
+    torch.manual_seed(0)
+    MLNetModel(MLNetConfig(backbone="vgg11", encoder_channels=4)).save_pretrained(tmp_path / "vgg")
+    MLNetImageProcessor().save_pretrained(tmp_path / "vgg")
+    assert onnx_export.export_onnx(str(tmp_path / "vgg"), tmp_path / "out") <= onnx_export.TOLERANCE

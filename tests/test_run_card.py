@@ -1,0 +1,69 @@
+"""The card that a training run writes, and what a run pushes."""
+
+import json
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet.publishing import CODE
+from modeling_mlnet.training import train
+
+ID = "someone/run"
+CHECKPOINT = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", *CODE}
+
+
+@pytest.fixture
+def pushing(recipe):
+    lines = yaml.safe_load(recipe.read_text())
+    recipe.write_text(json.dumps({**lines, "push_to_hub": True, "hub_model_id": ID}))
+    return recipe
+
+
+def files_of(hub):
+    return hub.files(f"models/{ID}", hub.heads[f"models/{ID}"]["main"])
+
+
+def test_a_run_ends_with_a_card_of_its_data_settings_and_scores(recipe, tmp_path):
+    scores = train(
+        recipe,
+        ["--max_steps", "2", "--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_strategy", "no"],
+    )
+    card = ModelCard((tmp_path / "run" / "README.md").read_text())
+    assert (
+        "--max_steps 2" in card.text
+        and "| seed | 7 |" in card.text
+        and "adamw_torch, 0.001 (backbone 0.0001)" in card.text
+    )
+    row = next(line for line in card.text.splitlines() if line.startswith("| data |"))
+    trained, kept = (int(cell) for cell in row.split("|")[2:4])
+    assert trained + kept == 12 and kept == scores_count(card)
+    found = {one.metric_name: one.metric_value for one in card.data.eval_results}
+    assert found["CC (tuebingen)"] == pytest.approx(scores["eval_CC"], abs=1e-4)
+    for reference in ("centre", "half-observers"):
+        assert f"|  |  | {reference} |" in card.text or f"| {reference} |" in card.text
+    for name in ("random", "worst"):
+        assert f"(images/{name}.png)" in card.text and (tmp_path / "run" / "images" / f"{name}.png").stat().st_size
+
+
+def scores_count(card):
+    row = next(line for line in card.text.splitlines() if line.startswith("| validation |"))
+    return int(row.split("|")[2])
+
+
+def test_a_run_pushes_its_checkpoint_with_that_card_and_no_private_files(hub, pushing, tmp_path):
+    train(pushing)
+    files = files_of(hub)
+    assert set(files) == {*CHECKPOINT, "images/random.png", "images/worst.png"}
+    assert files["model.safetensors"] == (tmp_path / "run" / "model.safetensors").read_bytes()
+    text = files["README.md"].decode()
+    assert f'SaliencyPredictor("{ID}")' in text and "half-observers" in text and str(tmp_path) not in text
+    commits = [one for one in hub.requests if "/commit/" in one]
+    assert len(commits) == 3  # every saved epoch, and the end
+    SaliencyPredictor(ID)
+
+
+def test_optimizer_states_are_never_asked_for(pushing):
+    with pytest.raises(ValueError, match="hub_strategy must be end or every_save"):
+        train(pushing, ["--hub_strategy", "all_checkpoints"])
