@@ -17,6 +17,14 @@ from PIL import Image
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets fixtures know whether their test failed, for the screenshots of the browser tests."""
+    report = yield
+    setattr(item, f"report_{call.when}", report)
+    return report
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _private_cache(tmp_path_factory):
     import datasets.config

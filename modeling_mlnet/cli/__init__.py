@@ -5,6 +5,7 @@ import sys
 import typer
 
 from .data import app as data
+from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
 from .export import export
@@ -14,7 +15,15 @@ from .predict import predict
 from .push import push
 from .train import train
 
-EXTRAS = {"ot": "eval", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx", "gradio": "demo", "av": "demo"}
+EXTRAS = {
+    "ot": "eval",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "gradio": "demo",
+    "av": "demo",
+    "pandas": "demo",
+}
 
 app = typer.Typer(
     name="mlnet",
@@ -28,6 +37,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
 app.command()(figure)
+app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(models)
 app.command()(push)

@@ -1,0 +1,172 @@
+"""Fifty people press the button at once: what the web page answers, how fast, and whether every answer is right.
+
+    python benchmarks/demo_load.py --seconds 120 --clients 50
+
+Starts the server in a process of its own with two cores, and clients that send a picture of their own through the API,
+wait for the answer and send the next. No picture is sent twice, so that nothing comes from kept results. Every map is
+compared pixel by pixel with one that is predicted here, one picture at a time. Also measured: what putting several
+pictures into one pass through the network would save, which decides whether waiting requests should share one.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import numpy as np
+import torch
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from modeling_mlnet import SaliencyPredictor
+
+ROOT = Path(__file__).parent.parent
+PICTURES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
+HANGS = 120.0  # seconds without an answer
+
+
+def serve(pipe, cores: int) -> None:
+    """The server, and its highest memory when it is told to end."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    from modeling_mlnet.demo import serving
+
+    with serving("mini") as address:
+        pipe.send(address)
+        pipe.recv()
+        pipe.send(_peak_memory())
+
+
+def _peak_memory() -> float:
+    """MiB of this process at its highest, as the system counts them."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def own_picture(client: int, request: int) -> Image.Image:
+    """One of four pictures with a frame of this request's own colours."""
+    picture = np.asarray(Image.open(PICTURES[client % len(PICTURES)]).convert("RGB")).copy()
+    random = np.random.default_rng((client, request))
+    picture[:8] = random.integers(0, 256, picture[:8].shape, dtype=np.uint8)
+    return Image.fromarray(picture)
+
+
+def ask(address: str, number: int, until: float, folder: Path, answers: list) -> None:
+    """One client: a picture after the other, until the time is over."""
+    client = Client(address, verbose=False)
+    request = 0
+    while time.monotonic() < until:
+        path = folder / f"{number}-{request}.png"
+        own_picture(number, request).save(path, compress_level=1)
+        started = time.monotonic()
+        try:
+            _, _, values, _ = client.submit(handle_file(path), api_name="/predict").result(timeout=HANGS)
+            outcome, detail = "answered", str(values)
+        except TimeoutError:
+            outcome, detail = "hangs", ""
+        except Exception as error:  # what a client sees
+            outcome, detail = ("full" if "full" in str(error).lower() else "failed"), str(error)[:200]
+        answers.append((number, request, outcome, detail, time.monotonic() - started))
+        request += 1
+        if outcome == "full":
+            time.sleep(1)  # as the page asks
+
+
+def wrong_maps(answers: list, folder: Path) -> tuple[int, float]:
+    """How many maps differ from those predicted here one by one, and by how much at most."""
+    torch.set_num_threads(1)  # as in the server: other sums, other last digits
+    predictor = SaliencyPredictor("mini")
+    wrong, largest = 0, 0.0
+    for number, request, outcome, values, _ in answers:
+        if outcome != "answered":
+            continue
+        expected = predictor(folder / f"{number}-{request}.png")
+        got = np.load(values)
+        same = got.shape == expected.shape and np.array_equal(got, expected)
+        wrong += not same
+        if not same and got.shape == expected.shape:
+            largest = max(largest, float(np.abs(got - expected).max()))
+    return wrong, largest
+
+
+def batching(repeats: int = 25) -> dict[str, float]:
+    """Milliseconds per picture in one pass of 1, 2, 4 and 8, on one thread: the fastest of passes taken in turn."""
+    torch.set_num_threads(1)
+    model = SaliencyPredictor("mini").model
+    pixels = {size: torch.randn(size, 3, 240, 320) for size in (1, 2, 4, 8)}
+    fastest = dict.fromkeys(pixels, float("inf"))
+    with torch.inference_mode():
+        for _ in range(repeats):
+            for size, values in pixels.items():
+                started = time.perf_counter()
+                model(values)
+                fastest[size] = min(fastest[size], (time.perf_counter() - started) / size * 1000)
+    return {str(size): round(value, 1) for size, value in fastest.items()}
+
+
+def measure(clients: int, seconds: float, cores: int) -> dict:
+    """Server and clients for a while."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=serve, args=(theirs, cores), daemon=True)
+    server.start()
+    address = ours.recv()
+    answers: list = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        until = time.monotonic() + seconds
+        threads = [
+            threading.Thread(target=ask, args=(address, number, until, folder, answers)) for number in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        elapsed = seconds + time.monotonic() - until
+        ours.send("end")
+        peak = ours.recv()
+        server.join()
+        wrong, largest = wrong_maps(answers, folder)
+    count = {one: sum(answer[2] == one for answer in answers) for one in ("answered", "full", "failed", "hangs")}
+    latencies = [answer[4] for answer in answers if answer[2] == "answered"]
+    return {
+        **{"clients": clients, "seconds": round(elapsed, 1), "cores_of_the_server": cores, **count},
+        "answers_a_second": round(count["answered"] / elapsed, 2),
+        "failures": sorted({answer[3] for answer in answers if answer[2] == "failed"})[:5],
+        "latency_median_s": round(float(np.median(latencies)), 2),
+        "latency_p95_s": round(float(np.percentile(latencies, 95)), 2),
+        "latency_max_s": round(max(latencies), 2),
+        **{"wrong_maps": wrong, "largest_difference": largest, "peak_memory_mib": round(peak)},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--only-batching", action="store_true", help="renew that figure alone in the output")
+    options = parser.parse_args()
+    if options.only_batching:
+        found = json.loads(options.output.read_text(encoding="utf-8"))
+    else:
+        found = measure(options.clients, options.seconds, options.cores)
+    found["ms_a_picture_by_pictures_a_pass"] = batching()
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    for key, value in found.items():
+        print(f"{key:34} {value}")
+    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if found["wrong_maps"] or found["failed"] or found["hangs"]:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""`mlnet demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = Path(__file__).parents[2] / "demo" / "examples"  # in a checkout; a wheel brings no pictures
+
+
+def demo(
+    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    examples: Annotated[
+        Path | None, typer.Option(help="Folder of pictures to offer.", metavar="DIR", exists=True, file_okay=False)
+    ] = None,
+    share: Annotated[bool, typer.Option("--share", help="Also open a public link through gradio's servers.")] = False,
+) -> None:
+    """Serve the web page on this machine, until Ctrl-C.
+
+    Example: mlnet demo --port 8080
+    """
+    from ..demo import launch
+    from .progress import quiet_libraries
+
+    quiet_libraries()
+    try:
+        launch(model, examples or EXAMPLES, server_name=host, server_port=port, share=share)
+    except OSError as error:  # gradio's message speaks of its own parameters
+        if "empty port" not in str(error):
+            raise
+        raise ValueError(f"port {port} is taken on {host}; choose another one with --port") from error

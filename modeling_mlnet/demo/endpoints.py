@@ -1,0 +1,165 @@
+"""The named API endpoints: the page's functions for gradio_client and curl."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from ..visualization import OPACITY
+from .handlers import Handlers
+from .messages import told
+from .pictures import COLORMAPS
+
+BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
+
+
+def _picture(label: str) -> gr.Image:
+    return gr.Image(label=label, type="filepath", image_mode=None)
+
+
+def _prior() -> gr.Checkbox:
+    return gr.Checkbox(True, label="Apply the learned prior")
+
+
+def _look() -> list[Any]:
+    return [
+        gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1"),
+        gr.Dropdown(list(COLORMAPS), value="inferno", label="Colour map"),
+    ]
+
+
+def add_endpoints(handlers: Handlers) -> None:
+    """Adds `/predict`, `/regions`, `/compare` and `/video` to the Blocks being built.
+
+    Args:
+        handlers: Of the page.
+    """
+    with gr.Row(visible=False):
+        _add_predict(handlers)
+        _add_regions(handlers)
+        _add_compare(handlers)
+        _add_video(handlers)
+
+
+def _add_predict(handlers: Handlers) -> None:
+    @told
+    def predict(image: Any, apply_prior: Any, opacity: Any, colormap: Any) -> tuple[str, str, str, dict[str, Any]]:
+        """Where people look in a picture.
+
+        Takes the picture (send the file itself, addresses are not fetched), whether to apply the learned prior, and
+        for the overlay the opacity of the map in 0..1 and the colour map. Returns the overlay (PNG), the saliency map
+        (PNG, 8-bit grey), its values (npy, float32 (height, width) in 0..1, relative to the most salient point), and
+        the picture's width and height in pixels with the three strongest regions: where in words, share of all
+        predicted attention and part of the area in 0..1, centre x and y relative to the sides. Pictures longer than
+        1600 px are shrunk to that first.
+        """
+        found = handlers.predict(image, apply_prior, opacity, colormap)
+        width, height = found.result.size
+        details = {"picture": found.result.name, "width": width, "height": height, "regions": found.regions}
+        return found.overlay, found.grey_map, found.values, details
+
+    gr.Button().click(
+        predict,
+        [_picture("Picture"), _prior(), *_look()],
+        [
+            gr.Image(label="Overlay", format="png", type="filepath"),
+            gr.Image(label="Saliency map", format="png", type="filepath"),
+            gr.File(label="Values"),
+            gr.JSON(label="Found"),
+        ],
+        api_name="predict",
+        preprocess=False,
+        concurrency_id="network",
+    )
+
+
+def _add_regions(handlers: Handlers) -> None:
+    @told
+    def regions(image: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str]:
+        """What boxes hold of the predicted attention.
+
+        Takes the picture, the boxes in pixels, one a line (x, y, width, height; a name and a colon may come first),
+        and whether to apply the learned prior. Returns the picture's size and the regions: share of all predicted
+        attention and part of the area in 0..1, relative (share over area), rank by share; the same as CSV; and the
+        boxes over the overlay (PNG).
+        """
+        _, picture, json_path, csv_path = handlers.regions(image, boxes, apply_prior)
+        return _read(json_path), csv_path, picture
+
+    gr.Button().click(
+        regions,
+        [_picture("Picture"), gr.Textbox(label=BOXES), _prior()],
+        [
+            gr.JSON(label="Found"),
+            gr.File(label="CSV"),
+            gr.Image(label="Overlay", format="png", type="filepath"),
+        ],
+        api_name="regions",
+        preprocess=False,
+        concurrency_id="network",
+    )
+
+
+def _add_compare(handlers: Handlers) -> None:
+    @told
+    def compare(first: Any, second: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str, str]:
+        """Two designs on one scale, and what boxes hold of either.
+
+        Takes two pictures, boxes as `/regions` in pixels of the first (none: its nine ninths), and whether to apply
+        the learned prior. Returns the size of the first and the regions: shares first and second in 0..1 and their
+        difference; the same as CSV; and both overlays (PNG), as bright as attention per area on a common scale.
+        """
+        _, (one, other, json_path, csv_path) = handlers.compare((first, second), boxes, apply_prior)
+        return _read(json_path), csv_path, one, other
+
+    gr.Button().click(
+        compare,
+        [
+            _picture("First design"),
+            _picture("Second design"),
+            gr.Textbox("", label=f"{BOXES}; of the first"),
+            _prior(),
+        ],
+        [
+            gr.JSON(label="Found"),
+            gr.File(label="CSV"),
+            gr.Image(label="First overlay", format="png", type="filepath"),
+            gr.Image(label="Second overlay", format="png", type="filepath"),
+        ],
+        api_name="compare",
+        preprocess=False,
+        concurrency_id="network",
+    )
+
+
+def _add_video(handlers: Handlers) -> None:
+    @told
+    def video(video: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """A clip of at most 60 seconds under its maps, and how widely attention is spread over its time.
+
+        Takes the clip (MP4, MOV, WebM, MKV or AVI, up to 100 MB), whether to apply the learned prior, and opacity and
+        colour map of the overlay. Gives the progress at every eighth frame (no clip yet, frames so far and expected),
+        and at the end the clip (MP4, H.264, 8 frames a second) and all moments: time in seconds, and effective_area in
+        0..1, the part of the picture that the predicted attention would fill if it were even.
+        """
+        for moments, expected, path in handlers.video(video, apply_prior, opacity, colormap):
+            rows = [{"time": one.time, "effective_area": one.effective_area} for one in moments] if path else []
+            yield path and str(path), {"frames": len(moments), "expected": expected, "moments": rows}
+
+    gr.Button().click(
+        video,
+        [gr.Video(label="Clip, at most 60 seconds and 100 MB"), _prior(), *_look()],
+        [
+            gr.File(label="Clip"),
+            gr.JSON(label="Found"),
+        ],
+        api_name="video",
+        preprocess=False,
+        concurrency_id="video",
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)

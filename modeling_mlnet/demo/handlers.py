@@ -1,0 +1,197 @@
+"""What happens when something is asked for: uploads in, files and figures out. Page and API use the same functions."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..attribution import level_importance
+from ..attribution.prior import prior_map
+from ..explanation import picture_panels
+from . import pictures
+from .comparing import differences, on_one_scale
+from .limits import receive
+from .regions import as_csv, measure, ninths, parse_boxes, strongest
+from .store import Result, Store
+from .video import Clip, Moment, render_clip
+
+PROGRESS = 8  # frames from one message about the progress to the next
+SAMPLES = 8  # noisy copies for the pixels that moved the map: enough to see them, and a second or two on two cores
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a prediction shows.
+
+    Args:
+        result: Picture and map.
+        regions: Of `strongest`.
+        overlay: File of the picture under its map.
+        grey_map: File of the map in 8-bit grey.
+        values: File of the map in float32.
+    """
+
+    result: Result
+    regions: list[dict[str, Any]]
+    overlay: str
+    grey_map: str
+    values: str
+
+
+class Handlers:
+    """Everything the page can do.
+
+    Args:
+        store: Of results; its predictors are the engine.
+    """
+
+    def __init__(self, store: Store):
+        self.store = store
+
+    def open(self, payload: Any, apply_prior: Any) -> Result:
+        """Predicts an uploaded picture.
+
+        Raises:
+            ValueError: If it is no upload or no picture.
+        """
+        return self.store.predict(receive(payload, self.store.folder), bool(apply_prior))
+
+    def predict(self, payload: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Predicted:
+        """Predicts an uploaded picture and writes all its files.
+
+        Raises:
+            ValueError: As `open` and `check_look`.
+        """
+        opacity, colormap = pictures.check_look(opacity, colormap)
+        result = self.open(payload, apply_prior)
+        return Predicted(
+            result,
+            strongest(result.saliency_map),
+            pictures.save_overlay(result, self.store, opacity, colormap),
+            pictures.save_map(result, self.store),
+            pictures.save_values(result, self.store),
+        )
+
+    def look(self, result: Result, colormap: str) -> tuple[str, str]:
+        """Files that only the page shows: the picture, and the map alone in colours."""
+        return pictures.save_picture(result, self.store), pictures.save_colored_map(result, self.store, colormap)
+
+    def recolor(self, key: str, name: str, opacity: Any, colormap: Any) -> tuple[str, str, str]:
+        """Picture, overlay and bare map anew, without the network.
+
+        Raises:
+            ValueError: As `Store.load` and `check_look`.
+        """
+        opacity, colormap = pictures.check_look(opacity, colormap)
+        result = self.store.load(key, name)
+        picture, bare = self.look(result, colormap)
+        return picture, pictures.save_overlay(result, self.store, opacity, colormap), bare
+
+    def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], str, str, str]:
+        """Shares of boxes.
+
+        Returns:
+            Rows of `measure`, and the files of the overlay with the boxes, of JSON and of CSV.
+
+        Raises:
+            ValueError: As `open` and `parse_boxes`, or if there is no box.
+        """
+        result = self.open(payload, apply_prior)
+        found = parse_boxes(str(boxes or ""), result.size)
+        if not found:
+            raise ValueError("Draw or type at least one box: x, y, width, height in pixels, one box a line.")
+        rows = measure(result.saliency_map, found, result.size)
+        shown = np.asarray(pictures.overlay(result.image, result.saliency_map))
+        picture = pictures.save_png(
+            pictures.draw_boxes(shown, rows, result.size), self.store.place(f"{result.stem}.regions.png")
+        )
+        details = {"picture": result.name, "width": result.size[0], "height": result.size[1]}
+        return rows, picture, *self._tables(f"{result.stem}.regions", rows, details)
+
+    def compare(
+        self, payloads: tuple[Any, Any], boxes: Any, apply_prior: Any
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Two designs on one scale.
+
+        Returns:
+            Rows of `differences`, and the files of both overlays, of JSON and of CSV.
+
+        Raises:
+            ValueError: As `open` and `parse_boxes`, naming the design.
+        """
+        results = []
+        for which, payload in zip(("first", "second"), payloads, strict=True):
+            if not payload:
+                raise ValueError(f"Choose the {which} design first.")
+            results.append(self.open(payload, apply_prior))
+        first, second = results
+        found = parse_boxes(str(boxes or ""), first.size) or ninths(first.size)
+        rows = differences(first, second, found)
+        files = []
+        for number, one in enumerate(on_one_scale(first, second), 1):
+            shown = pictures.overlay(one.image, one.saliency_map)
+            if boxes:
+                shown = pictures.draw_boxes(np.asarray(shown), rows, first.size)
+            files.append(pictures.save_png(shown, self.store.place(f"{one.stem}.{number}.png")))
+        details = {"first": first.name, "second": second.name, "width": first.size[0], "height": first.size[1]}
+        return rows, [*files, *self._tables(f"{first.stem}.compared", rows, details)]
+
+    def _tables(self, stem: str, rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, str]:
+        json_path, csv_path = self.store.place(f"{stem}.json"), self.store.place(f"{stem}.csv")
+        json_path.write_text(json.dumps({**details, "regions": rows}, indent=1), encoding="utf-8")
+        csv_path.write_text(as_csv(rows), encoding="utf-8")
+        return str(json_path), str(csv_path)
+
+    def why(self, payload: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], str, list[str]]:
+        """What moved a picture's map.
+
+        Returns:
+            Per level `level`, `gradient` and `contribution` (parts of all, 0..1); the prior in words; and the files of
+            the map before the prior, the prior, the map behind it, and the pixels that moved it.
+
+        Raises:
+            ValueError: As `open`.
+        """
+        result = self.open(payload, apply_prior)
+        predictor = self.store.predictors[bool(apply_prior)]
+        importance = level_importance(predictor, [result.image])
+        shares = [importance.shares(measure) for measure in ("mean", "mean_contribution")]
+        levels = [
+            {"level": name, "gradient": one["mean"], "contribution": other["mean"]}
+            for name, one, other in zip(importance.levels, *shares, strict=True)
+        ]
+        panels = picture_panels(predictor, result.image, SAMPLES)
+        panels.pop("picture")
+        files = []
+        for title, values in panels.items():
+            path = self.store.place(f"{result.stem}.{title.replace(' ', '_')}.png")
+            files.append(pictures.save_png(Image.fromarray(pictures.colored(values, "inferno")), path))
+        return levels, prior_map(predictor.model).words(), files
+
+    def video(
+        self, payload: Any, apply_prior: Any, opacity: Any, colormap: Any
+    ) -> Iterator[tuple[list[Moment], int, Path | None]]:
+        """Renders a clip.
+
+        Yields:
+            At every eighth frame the moments so far, how many are expected (0 if the clip does not tell) and `None`;
+            at the end all moments, their number, and the file.
+
+        Raises:
+            ValueError: As `Clip` and `check_look`.
+        """
+        opacity, colormap = pictures.check_look(opacity, colormap)
+        upload = receive(payload, self.store.folder, "clip")
+        clip = Clip(upload)
+        path = self.store.place(f"{Path(upload.name).stem[:60] or 'clip'}.saliency.mp4")
+        moments: list[Moment] = []
+        predictor = self.store.predictors[bool(apply_prior)]
+        for moment in render_clip(predictor, clip, path, opacity, colormap):
+            moments.append(moment)
+            if len(moments) % PROGRESS == 1:
+                yield moments, clip.expected, None
+        yield moments, len(moments), path

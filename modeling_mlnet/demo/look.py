@@ -1,0 +1,66 @@
+"""Colours and layout of the page: system fonts, so that it needs no network; contrasts of at least 4.5 to 1."""
+
+import gradio as gr
+
+CSS = """
+.gradio-container { max-width: 1100px !important; margin: 0 auto !important; }
+.gradio-container a { text-decoration: underline; }
+.narrow { max-width: 46rem; }
+.tab-container button.selected { color: #1d4ed8 !important; }
+.dark .tab-container button.selected { color: #93c5fd !important; }
+.prose table { width: 100%; }
+.prose td, .prose th { padding: 0.3rem 0.5rem; text-align: left; overflow-wrap: anywhere; }
+:focus-visible { outline: 3px solid #1d4ed8 !important; outline-offset: 2px; }
+.dark :focus-visible { outline-color: #93c5fd !important; }
+@media (max-width: 640px) {
+  .tab-container button { padding: 0 0.35rem !important; font-size: 0.85rem !important; }
+  .gradio-container main { padding: 0.75rem !important; }
+  .gradio-container { padding: 0.5rem !important; }
+  .card table { display: block; overflow-x: auto; }
+}
+.card table { font-size: 0.85rem; }
+.card { overflow-x: auto; }
+"""
+
+# gradio's slider between two pictures has no alternative texts of its own: they come from the words beside it.
+ALT_TEXTS = """
+() => {
+  const describe = () => {
+    const pictures = document.querySelectorAll("#predict-slider img");
+    const words = document.querySelector("#predict-words");
+    const texts = ["The picture", "The picture under its saliency map. " + (words ? words.innerText : "")];
+    pictures.forEach((picture, index) => {
+      const text = texts[Math.min(index, 1)];
+      if (picture.alt !== text) picture.alt = text;
+    });
+  };
+  new MutationObserver(describe).observe(document.body, {childList: true, subtree: true, characterData: true});
+}
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Calm and legible, light and dark."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        secondary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_800",
+        block_title_text_color_dark="*neutral_100",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+    )

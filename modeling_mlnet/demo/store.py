@@ -1,0 +1,160 @@
+"""Results kept on disk for a while: one pass through the network per picture, whatever is done with its map."""
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..pictures_mlnet import image_to_tensor, to_rgb
+from ..prediction import SaliencyPredictor
+from ..whole_files import write_whole
+from .limits import Upload, open_picture
+
+KEPT = 3600  # seconds: results, uploads and downloads older than that are removed
+EXPIRED = "This result is no longer kept. Press Predict again."
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture and its map.
+
+    Args:
+        key: Under which it is kept.
+        image: uint8 `(height, width, 3)`, upright, at most `MAX_SIDE` px long.
+        saliency_map: Float32 `(height, width)` in 0..1.
+        size: Width and height of the picture itself in pixels, upright.
+        name: What the visitor called it.
+    """
+
+    key: str
+    image: np.ndarray
+    saliency_map: np.ndarray
+    size: tuple[int, int]
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension, fit for a file name."""
+        return re.sub(r"[^\w.-]+", "_", Path(self.name).stem).strip("._")[:60] or "picture"
+
+
+class Store:
+    """Predicts pictures, keeps their maps in a folder, and hands out places for files to download.
+
+    Args:
+        predictor: The engine; never more than one picture a pass, so that a map does not depend on its neighbours.
+        folder: Of the server's temporary files; nothing in it outlives `sweep`.
+    """
+
+    def __init__(self, predictor: SaliencyPredictor, folder: Path):
+        self.folder = folder
+        self.predictors = {prior: copy(predictor) for prior in (True, False)}
+        for prior, one in self.predictors.items():
+            one.apply_prior = prior
+        self.results = folder / "results"
+        self.results.mkdir(parents=True, exist_ok=True)
+
+    def predict(self, upload: Upload, apply_prior: bool) -> Result:
+        """The map of an uploaded picture; the same file is not passed through the network twice.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        with open(upload.path, "rb") as file:
+            content = sha256(file.read())
+        key = f"{content.hexdigest()[:32]}-{int(apply_prior)}"
+        try:
+            return self.load(key, upload.name)
+        except ValueError:
+            return self._keep(key, upload, apply_prior)
+
+    def load(self, key: str, name: str = "picture") -> Result:
+        """A kept result.
+
+        Raises:
+            ValueError: If it is kept no longer.
+        """
+        folder = self.results / key
+        try:
+            saliency_map = np.load(folder / "map.npy")
+            image = np.load(folder / "image.npy")
+            width, height = np.load(folder / "size.npy").tolist()
+        except (OSError, ValueError, EOFError):
+            raise ValueError(EXPIRED) from None
+        return Result(key, image, saliency_map, (width, height), name)
+
+    def _keep(self, key: str, upload: Upload, apply_prior: bool) -> Result:
+        picture, size = open_picture(upload)
+        image = to_image(picture)
+        prediction = next(self.predictors[apply_prior].stream([picture]))
+        if prediction.saliency_map is None:
+            raise ValueError(f"{upload.name} cannot be predicted: {prediction.error}")
+        folder = self.results / key
+        # the map last, because it is looked for first: a result counts only when all of it is there
+        for name, values in (("size", np.array(size)), ("image", image), ("map", prediction.saliency_map)):
+            write_whole(folder / f"{name}.npy", partial(np.save, arr=values))
+        return Result(key, image, prediction.saliency_map, size, upload.name)
+
+    def place(self, name: str) -> Path:
+        """A path for a new file of this name, in a folder that nobody can guess."""
+        folder = self.folder / "downloads" / secrets.token_urlsafe(18)
+        folder.mkdir(parents=True)
+        return folder / name
+
+
+def to_image(picture: Image.Image) -> np.ndarray:
+    """As the network sees it, uint8 `(height, width, 3)`: 16-bit as 8-bit, transparency over white.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    return to_rgb(image_to_tensor(picture)).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset()) -> None:
+    """Removes what was written in a folder more than `age` seconds ago and folders left empty, except `spared`."""
+    oldest = time.time() - age
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before its folder
+        try:
+            if path in spared or path.lstat().st_mtime > oldest:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        except OSError:  # a folder that is not empty, or somebody was faster
+            continue
+
+
+def keep_swept(folder: Path, age: float = KEPT, every: float = 60) -> Callable[[], None]:
+    """Sweeps a folder again and again in the background; what is in it already stays, as the example pictures do.
+
+    Returns:
+        A function that ends it and removes the folder.
+    """
+    ended, spared = threading.Event(), frozenset(folder.rglob("*"))
+
+    def work() -> None:
+        while not ended.wait(every):
+            sweep(folder, age, spared)
+
+    thread = threading.Thread(target=work, name="sweep", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        ended.set()
+        thread.join()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    return end

@@ -1,0 +1,40 @@
+"""Figures as Markdown tables, which read well on a phone and by a screen reader."""
+
+import html
+import re
+from typing import Any
+
+from .words import percent
+
+
+def _cell(text: str) -> str:
+    """A visitor's text as it is: no Markdown, no tags."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|~$-])", r"\\\1", html.escape(text, quote=False))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def regions_table(rows: list[dict[str, Any]]) -> str:
+    """Of `measure`."""
+    cells = [
+        [_cell(row["region"]), percent(row["share"]), f"{row['relative']:.2f} x", str(row["rank"])] for row in rows
+    ]
+    return _table(["Region", "Share", "To area", "Rank"], cells)
+
+
+def comparison_table(rows: list[dict[str, Any]]) -> str:
+    """Of `differences`."""
+    cells = [
+        [_cell(row["region"]), percent(row["first"]), percent(row["second"]), f"{100 * row['difference']:+.1f}"]
+        for row in rows
+    ]
+    return _table(["Region", "First", "Second", "Points"], cells)
+
+
+def levels_table(levels: list[dict[str, Any]]) -> str:
+    """Of `Handlers.why`."""
+    cells = [[_cell(row["level"]), percent(row["gradient"]), percent(row["contribution"])] for row in levels]
+    return _table(["Level", "Gradient", "Gradient x feature"], cells)
