@@ -1,5 +1,6 @@
 """The `saliency-prediction` pipeline: a picture in, a saliency map out."""
 
+from collections.abc import Iterable
 from os import PathLike
 from typing import Any
 
@@ -27,6 +28,14 @@ class SaliencyPredictionPipeline(Pipeline):
     _load_feature_extractor = False
     _load_video_processor = False
     _load_tokenizer = False
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """As described above; for generators, data sets and their columns an iterator of dictionaries."""
+        if isinstance(inputs, tuple):
+            inputs = list(inputs)
+        elif isinstance(inputs, Iterable) and not isinstance(inputs, (str, list)) and not hasattr(inputs, "shape"):
+            inputs = (one for one in inputs)  # transformers takes a column, or any iterator but this, for one picture
+        return super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(self, apply_prior: bool | None = None, **kwargs: Any) -> tuple[dict, dict, dict]:
         if kwargs:

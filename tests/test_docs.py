@@ -28,7 +28,13 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", MINI / "README.md", *sort
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(r"^    (mlnet .*)$", re.MULTILINE)
 TRAINING = re.compile(r"^(?:torchrun|accelerate launch) .*?-m modeling_mlnet\.cli train |^mlnet train ")
-ELSEWHERE = ("pip ", "python3 -m venv", "hf ", "MLNET_DATA=DIR ")  # CI, the Hub, and what takes the real data
+ELSEWHERE = (
+    "pip ",
+    "python3 -m venv",
+    "hf ",
+    "MLNET_DATA=DIR ",
+    "mlnet demo",
+)  # CI, the Hub, the real data, its own tests
 
 
 def blocks(language):
@@ -64,7 +70,7 @@ def place(tmp_path_factory) -> Path:
     arrays = release.theano_arrays()[0]
     release.write_keras_file(place / "mlnet_salicon_weights.pkl", release.keras_layers(arrays))
     (place / "runs").mkdir()
-    for name in ("release", "mit1003"):  # in place of what days of training give
+    for name in ("release", "mit1003", "mini"):  # in place of what days of training give
         (place / "runs" / name).symlink_to(MINI)
     for name in ("recipes", "conversion", "tests", "hubconf.py"):
         (place / name).symlink_to(ROOT / name)

@@ -37,7 +37,7 @@ def test_lists_of_every_kind_in_order(saliency, pictures, batch_size):
 
 def test_generators_data_set_columns_and_addresses(saliency, pictures, tmp_path):
     expected = [one["saliency_map"] for one in saliency([str(path) for path in pictures])]
-    for found in saliency(str(path) for path in pictures), saliency((path for path in pictures), batch_size=2):
+    for found in saliency(str(path) for path in pictures), saliency(iter(pictures), batch_size=2):
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one["saliency_map"], other, atol=1e-5, rtol=0)
     rows = Dataset.from_dict({"image": [str(path) for path in pictures]}).cast_column("image", ImageColumn())

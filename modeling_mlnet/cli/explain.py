@@ -1,9 +1,9 @@
 """`mlnet explain`."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -61,18 +61,13 @@ def explain(
     from ..data import load
     from ..explanation import explain_dataset, in_words
     from ..prediction import SaliencyPredictor
-    from .progress import progress_bar, quiet_libraries
+    from .progress import quiet_libraries, tracked
 
     quiet_libraries()
     rows = load(dataset, split, held_out)
     predictor = SaliencyPredictor(model, device=device, apply_prior=prior, batch_size=batch_size)
-
-    def progress(iterable: Iterable[Any], description: str) -> Iterator[Any]:
-        with progress_bar(description) as bar:
-            yield from bar.track(iterable, total=len(rows))
-
     details = {"model": model, "dataset": dataset, "split": split, "held_out": held_out}
-    found = explain_dataset(predictor, rows, output, ablation, protocol, details, progress)
+    found = explain_dataset(predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)))
     print("\n".join(in_words(found)))
 
 

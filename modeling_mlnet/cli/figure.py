@@ -1,6 +1,7 @@
 """`mlnet figure`."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,7 @@ def figure(
     from ..figure_sheet import choose_pictures, draw_sheet, sheet_table
     from ..map_files import MapFolder
     from ..prediction import SaliencyPredictor
-    from .progress import progress_bar, quiet_libraries
+    from .progress import quiet_libraries, tracked
 
     quiet_libraries()
 
@@ -58,11 +59,6 @@ def figure(
     if len(set(last)) == len(last):  # headings are narrow
         sources = dict(zip(last, sources.values(), strict=True))
     rows = load(dataset, split, held_out)
-
-    def progress(iterable: Iterable[Any], description: str) -> Iterator[Any]:
-        with progress_bar(description) as bar:
-            yield from bar.track(iterable, total=len(rows))
-
-    sheet = choose_pictures(rows, sources, rule, metric, count, seed, protocol, progress)
+    sheet = choose_pictures(rows, sources, rule, metric, count, seed, protocol, partial(tracked, total=len(rows)))
     save_figure(draw_sheet(sheet, photos), output)
     print(sheet_table(sheet))
