@@ -33,7 +33,7 @@ def measure(name: str, data: str) -> dict[str, Any]:
         others = [spec for one, spec in specs.items() if one != name]
         words = ["--num_train_epochs", "2", "--output_dir", str(run), "--disable_tqdm", "true"]
         train(ROOT / "recipes" / "mini.yaml", ["--datasets", *others, *words])
-    predictor = SaliencyPredictor(run)
+    predictor = SaliencyPredictor(run, dtype="float32")
     rows = load(specs[name])
     found = {
         TRAINED: evaluate(rows, lambda rows: predictor.maps(row["image"] for row in rows)),

@@ -72,7 +72,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = pictures_kept_out(os.environ["MLNET_DATA"], arguments.images)
     name = "mlnet-mini" if arguments.model == "mini" else Path(arguments.model).name
-    found = draw_all(SaliencyPredictor(arguments.model), rows, name)
+    found = draw_all(SaliencyPredictor(arguments.model, dtype="float32"), rows, name)
     write_json(DOCS / "attribution.json", found)
     lines = list(in_words(found))
     print("\n".join(lines))

@@ -46,7 +46,7 @@ class Scene:
         rng = np.random.default_rng(2016)
         with Image.open(ROOT / "tests" / "fixtures" / "images" / "astronaut.jpg") as image:
             self.image = np.asarray(image.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
-        self.map = SaliencyPredictor("mini")(self.image).astype(np.float64)
+        self.map = SaliencyPredictor("mini", dtype="float32")(self.image).astype(np.float64)
         self.centre = centre_map(HEIGHT, WIDTH)
         source = self.map / self.map.sum() + 0.4 * self.centre / self.centre.sum()
         self.points = self._draw(rng, source, 60)

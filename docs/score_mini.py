@@ -35,7 +35,7 @@ SHOWN = ("tuebingen", "mit", "salicon2015-unfiltered")
 
 def measure(data: str) -> dict[str, Any]:
     """`{protocol: {data set: {source: results}}}`."""
-    predictor = SaliencyPredictor("mini")
+    predictor = SaliencyPredictor("mini", dtype="float32")
     scores: dict[str, Any] = {protocol: {} for protocol in SHOWN}
     for name, spec in DATASETS.items():
         rows = load(spec.format(data), held_out=HELD_OUT)

@@ -143,7 +143,7 @@ def evaluate(
     jobs = zip(predicted, read(), strict=True)
     for row in progress(_scores(evaluator, jobs, workers), "scoring"):
         evaluator.rows.append(row)
-    return {"truth": "every second observer" if maps == "half-observers" else "all", **evaluator.compute()}
+    return {"truth": "every second observer" if maps == "half-observers" else "all", **evaluator.compute(gather=False)}
 
 
 def _every_second(read: Callable[[], Iterator[Truth]]) -> Iterator[Truth]:

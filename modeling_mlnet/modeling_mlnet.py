@@ -251,7 +251,7 @@ class MLNetModel(MLNetPreTrainedModel):
                 f"got {tuple(pixel_values.shape)}"
             )
         height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
-        return [_to_grid(level, height, width) for level in self.backbone(pixel_values)]
+        return [to_grid(level, height, width) for level in self.backbone(pixel_values)]
 
     def map_from_levels(self, features: Tensor, apply_prior: bool = True) -> tuple[Tensor, Tensor | None]:
         """What follows the backbone: the saliency map `(batch, height/8, width/8)` and the prior's factor.
@@ -279,7 +279,7 @@ class MLNetModel(MLNetPreTrainedModel):
         return data_loss + penalty * self.prior.weight.float().square().sum()
 
 
-def _to_grid(level: Tensor, height: int, width: int) -> Tensor:
+def to_grid(level: Tensor, height: int, width: int) -> Tensor:
     """Brings a level to the grid of stride 8: finer ones are averaged, coarser ones bilinearly enlarged."""
     if level.shape[-2:] == (height, width):
         return level

@@ -53,7 +53,7 @@ def describe_run(protocol: str, model: str, predictor: "SaliencyPredictor | None
             "sha256": sha256(folder / WEIGHTS),
             "revision": None if Path(resolve_model(model).place).is_dir() else folder.name,
             "device": str(predictor.model.device),
-            "dtype": str(predictor.model.dtype).removeprefix("torch."),
+            "network": predictor.choice,
             "apply_prior": predictor.apply_prior,
             "batch_size": predictor.batch_size,
         }

@@ -118,7 +118,8 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
 
 
 def _predictions(trainer: "MLNetTrainer") -> Source:
-    predictor = SaliencyPredictor(trainer.model, trainer.processing_class, device=trainer.args.device.type)
+    device = trainer.args.device.type
+    predictor = SaliencyPredictor(trainer.model, trainer.processing_class, device=device, dtype="float32")
     return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
 
 

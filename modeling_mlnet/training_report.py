@@ -92,9 +92,8 @@ class Report(TrainerCallback):
             return
         step = f"{state.global_step:06d}" if self.trainer.is_in_train else "best"
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-        predictor = SaliencyPredictor(
-            model, self.trainer.processing_class, str(model.device), str(model.dtype).removeprefix("torch.")
-        )
+        dtype = str(model.dtype).removeprefix("torch.")
+        predictor = SaliencyPredictor(model, self.trainer.processing_class, str(model.device), dtype, engine="eager")
         rows = list(self.rows)
         pictures = draw_pictures(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
         try:

@@ -76,7 +76,7 @@ def evaluate(
     elif baseline is None:
         from ..prediction import SaliencyPredictor
 
-        predictor = engine = SaliencyPredictor(model, device=device)
+        predictor = engine = SaliencyPredictor(model, device=device, dtype="float32")
 
         def source(rows: Any) -> Iterator[Any]:
             return engine.maps(row["image"] for row in rows.select_columns("image"))

@@ -65,7 +65,7 @@ def explain(
 
     quiet_libraries()
     rows = load(dataset, split, held_out)
-    predictor = SaliencyPredictor(model, device=device, apply_prior=prior, batch_size=batch_size)
+    predictor = SaliencyPredictor(model, device=device, dtype="float32", apply_prior=prior, batch_size=batch_size)
     details = {"model": model, "dataset": dataset, "split": split, "held_out": held_out}
     found = explain_dataset(predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)))
     print("\n".join(in_words(found)))
@@ -85,7 +85,7 @@ def _explain_files(
     if not jobs:
         raise typer.Exit(2)
     quiet_libraries()
-    predictor = SaliencyPredictor(model, device=device, apply_prior=prior, batch_size=size)
+    predictor = SaliencyPredictor(model, device=device, dtype="float32", apply_prior=prior, batch_size=size)
     with progress_bar("explaining") as progress:
         task = progress.add_task("", total=len(jobs))
 

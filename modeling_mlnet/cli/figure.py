@@ -49,7 +49,7 @@ def figure(
     quiet_libraries()
 
     def predicted_by(name: str) -> Callable[[Any], Iterator[Any]]:
-        predictor = SaliencyPredictor(name, device=device)
+        predictor = SaliencyPredictor(name, device=device, dtype="float32")
         return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
 
     models = model or ([] if maps else ["mini"])

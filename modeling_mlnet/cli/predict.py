@@ -27,6 +27,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, eager, fused or compiled.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are there.")] = False,
 ) -> None:
     """Predict saliency maps: photo.jpg becomes photo.map.png, photo.overlay.png or photo.npy.
@@ -49,7 +50,9 @@ def predict(
     if not jobs:
         raise typer.Exit(2)
     quiet_libraries()
-    predictor = SaliencyPredictor(model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size)
+    predictor = SaliencyPredictor(
+        model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size, engine=engine
+    )
     with progress_bar("predicting") as progress:
         task = progress.add_task("", total=len(jobs))
 
@@ -61,6 +64,8 @@ def predict(
         report = predict_files(predictor, jobs, output, chosen, resume, on_done)
     skipped = f", {report.skipped} already there" if report.skipped else ""
     failed = report.failed + len(problems)
+    if report.written:
+        print(f"network: {predictor.choice}", file=sys.stderr)
     print(f"{report.written} of {len(jobs)} pictures predicted into {output}{skipped}", file=sys.stderr)
     if failed:
         raise typer.Exit(1 if report.written or report.skipped else 2)

@@ -217,15 +217,18 @@ class Evaluator:
             others = np.minimum(others, 1)
         return others.reshape(shape)
 
-    def compute(self) -> dict[str, Any]:
-        """The scores so far, of all processes.
+    def compute(self, gather: bool = True) -> dict[str, Any]:
+        """The scores so far.
+
+        Args:
+            gather: Whether those of all processes count; all of them have to call it then.
 
         Returns:
             `{"protocol", "package_version", "images", "images_without_fixations", "metrics", "per_image"}`;
             `metrics` is `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n pictures that
             have the score (NaN if none), `per_image` what `update` returned.
         """
-        rows = _once(_gathered(self.rows))
+        rows = _once(_gathered(self.rows) if gather else self.rows)
         weighted_by = self.protocol.weights
         metrics = {}
         for name in self._metrics:

@@ -1,0 +1,91 @@
+"""How the network runs: which form of it, and in which precision, on the machine at hand."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .configuration_mlnet import MIN_SIZE, STRIDE
+from .fused import FusedMLNet
+from .modeling_mlnet import MLNetModel
+
+ENGINES = ("auto", "eager", "fused", "compiled")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+LEAST_CORRELATION = 0.9995  # of the map in another precision with the one in float32
+CHECKED_AT = 4  # the check runs on a canvas with sides so many times smaller: it must not cost what it saves
+
+Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior applies -> saliency maps
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a CPU multiplies bfloat16 in hardware; other devices keep float32 until somebody measures them."""
+    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network:
+    """The model's forward pass in another form and precision; the model stays as it is.
+
+    Args:
+        model: In eval mode.
+        engine: `"eager"`: the model itself. `"fused"`, also for `"auto"`: `FusedMLNet` with channels last.
+            `"compiled"`: the same through `torch.compile`, which takes from seconds to a minute for every new shape.
+        dtype: Of weights and pixel values.
+    """
+    if engine == "eager":
+        eager = model if model.dtype == dtype else _copy(model).to(dtype)
+        return lambda pixel_values, apply_prior: eager(pixel_values.to(dtype), apply_prior=apply_prior).saliency_map
+    fused = FusedMLNet(model).to(dtype).to(memory_format=torch.channels_last)
+    network = torch.compile(fused, dynamic=False) if engine == "compiled" else fused
+    return lambda pixel_values, apply_prior: network(
+        pixel_values.to(dtype=dtype, memory_format=torch.channels_last), apply_prior
+    )
+
+
+def _copy(model: MLNetModel) -> MLNetModel:
+    copied = type(model)(model.config)
+    copied.load_state_dict(model.state_dict())
+    return copied.to(model.device).eval()
+
+
+@torch.inference_mode()
+def choose_network(
+    model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool
+) -> tuple[Network, str]:
+    """The network that predicts, and what was chosen, in words.
+
+    With dtype `"auto"` bfloat16 is taken where the processor is made for it and the map of the first picture, on a
+    smaller canvas, correlates with float32 by .9995 or more; float32 otherwise.
+
+    Args:
+        model: In eval mode; in float32 for dtype `"auto"`.
+        engine: One of `ENGINES`.
+        dtype: `"auto"` or one of `DTYPES`.
+        pixel_values: Of the first pictures, `(batch, 3, height, width)`.
+        apply_prior: Whether the map behind the prior counts.
+    """
+    form = "fused" if engine == "auto" else engine
+    if dtype != "auto":
+        return build_network(model, engine, DTYPES[dtype]), f"{form}, {dtype}"
+    if not has_fast_bfloat16(model.device):
+        return build_network(model, engine, torch.float32), f"{form}, float32"
+    network = build_network(model, engine, torch.bfloat16)
+    size = [max(MIN_SIZE, side // CHECKED_AT // STRIDE * STRIDE) for side in pixel_values.shape[-2:]]
+    small = F.interpolate(pixel_values[:1].float(), size=size, mode="bilinear", antialias=True)
+    found = correlation(network(small, apply_prior), model(small, apply_prior=apply_prior).saliency_map)
+    if found >= LEAST_CORRELATION:
+        return network, f"{form}, bfloat16 (correlation with float32 {found:.5f})"
+    network = build_network(model, engine, torch.float32)
+    return network, f"{form}, float32 (bfloat16's correlation with it is {found:.5f})"
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson's, of all values; 1 for two constant maps, -1..1 otherwise, NaN if one of them is not finite."""
+    both = torch.stack([first.flatten(), second.flatten()]).double()
+    both = both - both.mean(1, keepdim=True)
+    norms = both.square().sum(1).sqrt()
+    if not norms.any():
+        return 1.0
+    product = float(norms.prod())
+    return float(both.prod(0).sum()) / product if product > 0 else math.nan if math.isnan(product) else 0.0

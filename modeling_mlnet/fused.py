@@ -1,0 +1,173 @@
+"""The same maps with less work: batch norm inside the convolutions, the encoder where levels are coarse."""
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .configuration_mlnet import STRIDE
+from .modeling_mlnet import MLNetModel, to_grid
+
+PROBE = 64  # side of a picture on which every level's side is exact
+
+
+class FusedMLNet(nn.Module):
+    """An `MLNetModel` for inference only; its maps are equal up to rounding.
+
+    - Frozen batch norm is folded into the convolution before it.
+    - The 3x3 convolution over levels that were enlarged from coarser grids is linear, like the enlargement: its nine
+      1x1 products are taken on the coarse grid, where there are 4 or 16 times fewer cells, and then enlarged, shifted
+      and added. Along each axis that is one small matrix, which also knows the zeros outside of the border.
+    - Layers behind the last level that is read are left out; timm keeps those of some networks.
+    - The prior and these matrices are made once per size.
+
+    Args:
+        model: Stays as it is.
+    """
+
+    def __init__(self, model: MLNetModel):
+        super().__init__()
+        self.backbone = drop_unread_layers(fold_batch_norm(model.backbone))
+        convolution: Any = model.encoder.conv
+        with torch.inference_mode():
+            levels = self.backbone(torch.zeros(1, 3, PROBE, PROBE, device=model.device, dtype=model.dtype))
+        weights = convolution.weight.detach().split(model.backbone.channels, dim=1)
+        cells = PROBE // STRIDE
+        self.is_coarse = [level.shape[-1] < cells for level in levels]
+        fine = [weight for weight, coarse in zip(weights, self.is_coarse, strict=True) if not coarse]
+        self.fine = None if not fine else nn.Parameter(torch.cat(fine, dim=1), requires_grad=False)
+        # (9 * out, in, 1, 1): for every output channel its nine products, rows first
+        self.coarse = nn.ParameterList(
+            nn.Parameter(weight.permute(0, 2, 3, 1).reshape(-1, weight.shape[1], 1, 1), requires_grad=False)
+            for weight, coarse in zip(weights, self.is_coarse, strict=True)
+            if coarse
+        )
+        self.bias = nn.Parameter(convolution.bias.detach().clone(), requires_grad=False)
+        self.out, self.prior = copy.deepcopy(model.encoder.out), copy.deepcopy(model.prior)
+        self.for_size: dict[Any, Tensor] = {}
+        self.eval()
+
+    def forward(self, pixel_values: Tensor, apply_prior: bool = True) -> Tensor:
+        """The saliency map `(batch, height/8, width/8)` of pictures `(batch, 3, height, width)`."""
+        height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
+        levels = self.backbone(pixel_values)
+        fine = [to_grid(one, height, width) for one, coarse in zip(levels, self.is_coarse, strict=True) if not coarse]
+        coarse = [one for one, coarse in zip(levels, self.is_coarse, strict=True) if coarse]
+        hidden_state: Any = self.bias[:, None, None]
+        if self.fine is not None:
+            hidden_state = F.conv2d(torch.cat(fine, dim=1), self.fine, self.bias, padding=1)
+        for level, weight in zip(coarse, self.coarse, strict=True):
+            hidden_state = hidden_state + self._enlarged(F.conv2d(level, weight), height, width)
+        saliency_map = F.relu(self.out(F.relu(hidden_state))).squeeze(1)
+        return F.relu(saliency_map * self._prior(height, width)) if apply_prior else saliency_map
+
+    def _enlarged(self, products: Tensor, height: int, width: int) -> Tensor:
+        """The sum of the nine products `(batch, 9 * out, rows, columns)`, enlarged and shifted to the fine grid."""
+        rows, columns = products.shape[-2:]
+        vertical = self._shifted_enlargement(rows, height, products)  # (height, 3 * rows)
+        horizontal = self._shifted_enlargement(columns, width, products)  # (width, 3 * columns)
+        stacked = products.unflatten(1, (-1, 3, 3)).permute(0, 1, 2, 4, 3, 5)  # (batch, out, 3, rows, 3, columns)
+        return vertical @ stacked.flatten(4).flatten(2, 3) @ horizontal.T
+
+    def _shifted_enlargement(self, cells: int, size: int, like: Tensor) -> Tensor:
+        key = ("enlargement", cells, size, like.dtype, like.device)
+        if key not in self.for_size:
+            # PyTorch's own linear interpolation of the unit vectors, so that the coefficients are the same
+            enlarged = F.interpolate(torch.eye(cells)[None], size=size, mode="linear", align_corners=False)[0].T
+            padded = F.pad(enlarged, (0, 0, 1, 1))  # a zero row before and behind: the convolution's own padding
+            matrix = torch.cat([padded[shift : shift + size] for shift in range(3)], dim=1)
+            self.for_size[key] = matrix.to(like.device, like.dtype)
+        return self.for_size[key]
+
+    def _prior(self, height: int, width: int) -> Tensor:
+        weight = self.prior.weight
+        key = ("prior", height, width, weight.dtype, weight.device)
+        if key not in self.for_size:
+            self.for_size[key] = self.prior(height, width).detach()
+        return self.for_size[key]
+
+
+@torch.inference_mode()
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode.
+
+    Which convolution stands before it is seen in a run: the tensor that the batch norm gets is the one it gave.
+    """
+    module = copy.deepcopy(module).eval()
+    given: dict[int, tuple[str, Tensor]] = {}  # by identity of the output; the tensor is kept, so that it stays unique
+    pairs: dict[str, str] = {}
+
+    def remember(name: str) -> Any:
+        return lambda _, inputs, output: given.__setitem__(id(output), (name, output))
+
+    def match(name: str) -> Any:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if id(inputs[0]) in given:
+                pairs[name] = given[id(inputs[0])][0]
+
+        return hook
+
+    handles = []
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            handles.append(layer.register_forward_hook(remember(name)))
+        elif isinstance(layer, nn.BatchNorm2d):
+            handles.append(layer.register_forward_pre_hook(match(name)))
+    parameter = next(module.parameters())
+    module(torch.zeros(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype))
+    for handle in handles:
+        handle.remove()
+    for norm_name, convolution_name in pairs.items():
+        norm: Any = module.get_submodule(norm_name)
+        convolution: Any = module.get_submodule(convolution_name)
+        weight, bias = _folded(convolution, norm)
+        convolution.weight, convolution.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+        # timm's batch norm brings its activation along
+        rest = [one for one in (getattr(norm, "drop", None), getattr(norm, "act", None)) if one is not None]
+        module.set_submodule(norm_name, nn.Sequential(*rest) if rest else nn.Identity())
+    return module
+
+
+def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of one convolution for both, computed in float64."""
+    running: Any = norm
+    variance, mean = running.running_var.double(), running.running_mean.double()
+    scale = norm.weight.double() / (variance + norm.eps).sqrt()
+    bias = torch.zeros_like(mean) if convolution.bias is None else convolution.bias.double()
+    weight = convolution.weight.double() * scale[:, None, None, None]
+    dtype = convolution.weight.dtype
+    return weight.to(dtype), (norm.bias.double() + (bias - mean) * scale).to(dtype)
+
+
+@torch.inference_mode()
+def drop_unread_layers(module: nn.Module) -> nn.Module:
+    """Replaces, in place, every layer that runs after the last level was made, if the levels stay the same."""
+    parameter = next(module.parameters())
+    probe = torch.rand(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype)
+    order: list[str] = []
+    outputs: dict[int, tuple[int, Any]] = {}  # by identity: how many layers had started, and the output itself
+    handles = []
+
+    def remember(layer: nn.Module, inputs: Any, output: Any) -> None:
+        outputs[id(output)] = len(order), output  # the last one: activations in place give back what they got
+
+    for name, layer in module.named_modules():
+        handles.append(layer.register_forward_hook(remember))
+        if not list(layer.children()):
+            handles.append(layer.register_forward_pre_hook(lambda _, __, name=name: order.append(name)))
+    levels = module(probe)
+    for handle in handles:
+        handle.remove()
+    made = [outputs.get(id(level), (len(order), None))[0] for level in levels]
+    unread = {name: module.get_submodule(name) for name in set(order[max(made) :]) - set(order[: max(made)])}
+    for name in unread:
+        module.set_submodule(name, nn.Identity())
+    try:
+        same = all(torch.equal(one, other) for one, other in zip(module(probe), levels, strict=True))
+    except (RuntimeError, AttributeError):  # shapes that only fitted with the layers in place
+        same = False
+    for name, layer in unread.items() if not same else ():
+        module.set_submodule(name, layer)
+    return module

@@ -1,0 +1,151 @@
+"""The same maps with less work, and what `auto` chooses."""
+
+import pytest
+import torch
+from torch import nn
+
+from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, engines
+from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
+from modeling_mlnet.fused import FusedMLNet, fold_batch_norm
+
+NETWORKS = {
+    "mini's": {"backbone": "tf_efficientnet_lite0"},
+    "mobilenet": {"backbone": "mobilenetv1_100"},
+    "residual": {"backbone": "resnet10t"},
+    "finer than the grid": {"backbone": "resnet10t", "feature_levels": (1, 2, 4)},
+    "all coarse": {"backbone": "resnet10t", "feature_levels": (3, 4)},
+    "vgg with batch norm": {"backbone": "vgg11_bn"},
+    "release": {"backbone": "vgg11", "pooling": "same"},
+}
+
+
+def network(**config) -> MLNetModel:
+    """With batch-norm statistics as if it had been trained, and a prior that is not flat."""
+    torch.manual_seed(0)
+    model = MLNetModel(MLNetConfig(**{"encoder_channels": 16, "prior_shape": (3, 4)} | config)).eval()
+    with torch.no_grad():
+        model.prior.weight.uniform_(-0.5, 0.5)
+        model.encoder.conv.bias.uniform_(-0.1, 0.1)
+        model.encoder.out.bias.fill_(0.05)
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.uniform_(-0.5, 0.5)
+                layer.running_var.uniform_(0.5, 2)
+                layer.weight.uniform_(0.5, 1.5)
+                layer.bias.uniform_(-0.2, 0.2)
+    return model
+
+
+@pytest.mark.parametrize("size", [(64, 96), (72, 104), (100, 75)], ids=["even", "odd levels", "no multiples of 8"])
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
+@torch.no_grad()
+def test_less_work_gives_equal_maps(config, size):
+    model = network(**config)
+    pixel_values = torch.randn(2, 3, *size)
+    fused = FusedMLNet(model)
+    for apply_prior in (True, False):
+        expected = model(pixel_values, apply_prior=apply_prior).saliency_map
+        assert expected.max() > 0
+        difference = (fused(pixel_values, apply_prior) - expected).abs().max()
+        assert difference <= 1e-5 * expected.max()
+
+
+@torch.no_grad()
+def test_every_batch_norm_is_folded_and_the_model_is_left_alone():
+    model = network(backbone="tf_efficientnet_lite0")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pixel_values = torch.randn(1, 3, 64, 64)
+    folded = fold_batch_norm(model.backbone)
+    assert not [one for one in folded.modules() if isinstance(one, nn.BatchNorm2d)]
+    for one, other in zip(folded(pixel_values), model.backbone(pixel_values), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5 * float(other.abs().max()), rtol=0)
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in before.items())
+
+
+@torch.no_grad()
+def test_a_batch_norm_that_follows_no_convolution_stays():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.tail = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return self.tail(self.norm(self.conv(x)) + x)
+
+    odd = Odd().eval()
+    odd.norm.running_mean.uniform_()
+    odd.tail.running_mean.uniform_()
+    folded = fold_batch_norm(odd)
+    assert isinstance(folded.norm, nn.Identity) and isinstance(folded.tail, nn.BatchNorm2d)
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(folded(x), odd(x))
+
+
+@torch.no_grad()
+def test_the_prior_is_enlarged_once_per_size(monkeypatch):
+    fused = FusedMLNet(network(backbone="resnet10t"))
+    calls = []
+    forward = fused.prior.forward
+    monkeypatch.setattr(fused.prior, "forward", lambda *size: calls.append(size) or forward(*size))
+    for size in ((64, 96), (64, 96), (96, 64)):
+        fused(torch.randn(1, 3, *size))
+    assert calls == [(8, 12), (12, 8)]
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "mobilenetv1_100", "resnet10t", "convnext_atto"])
+@torch.no_grad()
+def test_levels_nobody_reads_are_not_computed(backbone):
+    model = network(backbone=backbone, feature_levels=(1, 2))
+    whole = network(backbone=backbone)
+    fused = FusedMLNet(model)
+    left = sum(one.numel() for one in fused.backbone.parameters())
+    assert left < 0.5 * sum(one.numel() for one in whole.backbone.parameters())
+    pixel_values = torch.randn(1, 3, 64, 96)
+    expected = model(pixel_values).saliency_map
+    assert (fused(pixel_values) - expected).abs().max() <= 1e-5 * expected.max()
+
+
+@pytest.mark.parametrize("engine", [one for one in ENGINES if one != "compiled"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@torch.no_grad()
+def test_every_engine_and_precision_gives_the_map(engine, dtype, small_model):
+    pixel_values = torch.randn(2, 3, 64, 96)
+    found, words = choose_network(small_model, engine, dtype, pixel_values, True)
+    assert words == f"{'fused' if engine == 'auto' else engine}, {dtype}"
+    expected = small_model(pixel_values).saliency_map
+    assert correlation(found(pixel_values, True).float(), expected) > (0.999999 if dtype == "float32" else 0.99)
+
+
+@pytest.mark.parametrize(
+    ("is_fast", "is_exact", "expected"), [(True, True, "bfloat16"), (True, False, "float32"), (False, True, "float32")]
+)
+def test_auto_is_bfloat16_only_where_it_is_fast_and_exact_enough(
+    small_model, monkeypatch, is_fast, is_exact, expected
+):
+    monkeypatch.setattr(engines, "has_fast_bfloat16", lambda device: is_fast)
+    monkeypatch.setattr(engines, "LEAST_CORRELATION", -2.0 if is_exact else 2.0)
+    found, words = choose_network(small_model, "auto", "auto", torch.randn(1, 3, 64, 96), True)
+    assert words.startswith(f"fused, {expected}") and ("correlation" in words) == is_fast
+    exact = build_network(small_model, "fused", getattr(torch, expected))
+    pixel_values = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(found(pixel_values, True), exact(pixel_values, True))
+
+
+def test_the_choice_is_made_with_the_first_picture_and_told(small_checkpoint, pictures):
+    predictor = SaliencyPredictor(small_checkpoint)
+    assert predictor.network is None
+    predictor(pictures[0])
+    chosen = predictor.network
+    predictor(pictures)
+    assert predictor.network is chosen and predictor.choice.startswith("fused, ")
+    with pytest.raises(ValueError, match="engine must be one of"):
+        SaliencyPredictor(small_checkpoint, engine="warp")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [([1, 2, 3], [2, 4, 6], 1), ([1, 2, 3], [3, 2, 1], -1), ([1, 1, 1], [2, 2, 2], 1), ([1, 1, 1], [1, 2, 3], 0)],
+)
+def test_correlation_of_plain_cases(first, second, expected):
+    assert correlation(torch.tensor(first).float(), torch.tensor(second).float()) == pytest.approx(expected)
