@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from datasets import Dataset
 
+from .data.schema import FEATURES
 from .evaluation import evaluate, read_truths
 from .figure_sheet import Source, choose_pictures, draw_sheet
 from .figures import save_figure
@@ -67,7 +69,9 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     folder = Path(trainer.args.output_dir)
     rows, origin = trainer.eval_dataset, trainer.origin
     results = getattr(trainer.compute_metrics, "results", None)
-    own_rows = isinstance(rows, Dataset) and {"image", "saliency_map", "fixations"} <= set(rows.column_names)
+    own_rows = isinstance(rows, Dataset) and set(FEATURES) <= set(rows.column_names)
+    if own_rows:
+        rows = _with_unique_ids(rows)
     name = trainer.args.hub_model_id or folder.absolute().name
     title = name.rpartition("/")[2]
     sections = {"Training": training_section(origin.datasets, _facts(trainer, origin))}
@@ -115,6 +119,16 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
         "augmentation": origin.changes,
         "machine": f"{device}, {'bfloat16' if args.bf16 else 'float16' if args.fp16 else 'float32'}",
     }
+
+
+def _with_unique_ids(rows: Dataset) -> Dataset:
+    """Two data sets may use the same ids, which one evaluation must tell apart."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in rows["image_id"]:
+        names.append(f"{name} ({seen[name] + 1})" if seen[name] else name)
+        seen[name] += 1
+    return rows.remove_columns("image_id").add_column("image_id", names)
 
 
 def _predictions(trainer: "MLNetTrainer") -> Source:

@@ -35,7 +35,7 @@ def pixel_values() -> torch.Tensor:
 
 @pytest.fixture
 def predictor(small_checkpoint) -> SaliencyPredictor:
-    return SaliencyPredictor(small_checkpoint, batch_size=3)
+    return SaliencyPredictor(small_checkpoint, batch_size=3, dtype="float32")
 
 
 @pytest.fixture

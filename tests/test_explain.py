@@ -50,7 +50,7 @@ def test_explain_writes_figures_and_the_numbers_behind_them(mlnet, small_checkpo
         *("a.explain.png", "b.explain.png", "explanation.json", "importance.png", "prior.png")
     ]
     found = json.loads((tmp_path / "why" / "explanation.json").read_text(encoding="utf-8"))
-    predictor = SaliencyPredictor(small_checkpoint)
+    predictor = SaliencyPredictor(small_checkpoint, dtype="float32")
     expected = level_importance(predictor, pictures[:2])
     assert found["images"] == 2 and found["apply_prior"] is True
     for index, level in enumerate(found["levels"]):
@@ -115,10 +115,10 @@ def test_explain_tells_what_is_wrong(mlnet, tmp_path, words, message):
 
 
 def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpoint, pictures):
-    panels = picture_panels(SaliencyPredictor(small_checkpoint), pictures[0], samples=1)
+    panels = picture_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
     assert {one.shape[:2] for one in panels.values()} == {(40, 60)}
     for title, apply_prior in (("map before the prior", False), ("map behind the prior", True)):
-        expected = SaliencyPredictor(small_checkpoint, apply_prior=apply_prior)(pictures[0])
+        expected = SaliencyPredictor(small_checkpoint, apply_prior=apply_prior, dtype="float32")(pictures[0])
         np.testing.assert_allclose(panels[title], expected, atol=1e-5)
     assert panels["pixels that moved it"].max() == 1
 

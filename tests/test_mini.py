@@ -16,7 +16,7 @@ from modeling_mlnet.metrics import centre_map
 
 @pytest.fixture(scope="module")
 def predictor():
-    return SaliencyPredictor("mini")
+    return SaliencyPredictor("mini", dtype="float32")
 
 
 def share(saliency_map: np.ndarray, box: tuple[int, int, int, int]) -> float:

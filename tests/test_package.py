@@ -46,7 +46,7 @@ print(PIPELINE_REGISTRY.check_task("saliency-prediction")[1]["impl"].__name__)""
 
 
 def test_torch_hub_entry_points(pictures):
-    saliency = torch.hub.load(str(ROOT), "saliency", source="local")
+    saliency = torch.hub.load(str(ROOT), "saliency", source="local", dtype="float32")
     assert saliency(pictures[0]).shape == (40, 60)
     model = torch.hub.load(str(ROOT), "mlnet_mini", source="local")
     image_processor = torch.hub.load(str(ROOT), "mlnet_image_processor", source="local")

@@ -24,7 +24,7 @@ def test_a_picture_gives_map_and_heatmap_at_its_size(saliency, small_checkpoint,
     result = saliency(str(pictures[0]))
     assert result["saliency_map"].shape == (40, 60) and result["saliency_map"].dtype == torch.float32
     assert result["heatmap"].size == (60, 40) and result["heatmap"].mode == "L"
-    expected = SaliencyPredictor(str(small_checkpoint))(pictures[0])
+    expected = SaliencyPredictor(str(small_checkpoint), dtype="float32")(pictures[0])
     np.testing.assert_allclose(result["saliency_map"].numpy(), expected, atol=1e-5)
 
 
@@ -73,4 +73,5 @@ def test_unknown_parameter_is_refused(saliency, pictures):
 
 def test_without_a_model_it_is_the_embedded_one(pictures):
     result = pipeline("saliency-prediction", device="cpu")(str(pictures[0]))
-    np.testing.assert_allclose(result["saliency_map"].numpy(), SaliencyPredictor("mini")(pictures[0]), atol=1e-5)
+    expected = SaliencyPredictor("mini", dtype="float32")(pictures[0])
+    np.testing.assert_allclose(result["saliency_map"].numpy(), expected, atol=1e-5)

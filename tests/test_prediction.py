@@ -14,7 +14,7 @@ from modeling_mlnet.prediction import load_checkpoint
 
 @pytest.fixture(scope="module")
 def predictor(small_checkpoint):
-    return SaliencyPredictor(str(small_checkpoint), batch_size=3)
+    return SaliencyPredictor(str(small_checkpoint), batch_size=3, dtype="float32")
 
 
 def test_a_picture_gives_one_map_and_a_list_gives_a_list(predictor, pictures):
@@ -35,7 +35,7 @@ def test_it_is_the_one_way_through_processor_and_model(predictor, small_model, s
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_order_in_is_order_out_whatever_the_batch(small_checkpoint, predictor, pictures, batch_size):
     sources = pictures * 3
-    other = SaliencyPredictor(str(small_checkpoint), batch_size=batch_size)
+    other = SaliencyPredictor(str(small_checkpoint), batch_size=batch_size, dtype="float32")
     predictions = list(other.stream(sources))
     assert [one.source for one in predictions] == sources
     for one, picture in zip(predictions, sources, strict=True):
@@ -68,13 +68,13 @@ def test_nothing_in_nothing_out(predictor):
 def test_pictures_that_keep_their_size_are_batched_by_canvas(small_checkpoint, pictures):
     model, image_processor = load_checkpoint(str(small_checkpoint))
     image_processor.do_resize = False
-    maps = SaliencyPredictor(model, image_processor)([*pictures, pictures[0]])
+    maps = SaliencyPredictor(model, image_processor, dtype="float32")([*pictures, pictures[0]])
     assert [one.shape for one in maps] == [(40, 60), (60, 40), (64, 96), (35, 33), (40, 60)]
     np.testing.assert_allclose(maps[0], maps[-1], atol=1e-5)
 
 
 def test_without_prior_the_map_differs(small_checkpoint, predictor, pictures):
-    plain = SaliencyPredictor(str(small_checkpoint), apply_prior=False)(pictures[0])
+    plain = SaliencyPredictor(str(small_checkpoint), apply_prior=False, dtype="float32")(pictures[0])
     assert np.abs(plain - predictor(pictures[0])).max() > 0.01
 
 
