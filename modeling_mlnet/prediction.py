@@ -219,6 +219,12 @@ class SaliencyPredictor:
                 yield Prediction(one.source, error=f"{one.source}: {reason}")
 
 
+def local_device(index: int) -> str:
+    """The accelerator of one of several processes on a machine, `cpu` if there is none."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if accelerator is None else f"{accelerator.type}:{index % torch.accelerator.device_count()}"
+
+
 def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImageProcessor]:
     """Loads a model, in float32, and its image processor.
 

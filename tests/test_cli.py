@@ -101,6 +101,23 @@ def test_resume_leaves_whole_results_alone_and_does_the_rest(predict, pictures, 
     assert (out / "a.map.png").read_bytes() != b"kept"
 
 
+def test_several_processes_share_a_folder_without_doubles_or_gaps(predict, tmp_path, monkeypatch):
+    for name in "abcdefg":
+        write_picture(tmp_path / "in" / f"{name}.jpg")
+    write_picture(tmp_path / "in" / "a.png")  # collides with a.jpg, wherever that is predicted
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        result = predict(tmp_path / "in", "-o", tmp_path / f"out{rank}")
+        assert result.exit_code == 0, result.output
+    written = [names(tmp_path / f"out{rank}") for rank in range(3)]
+    assert [len(one) for one in written] == [3, 3, 2]
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.delenv("RANK")
+    predict(tmp_path / "in", "-o", tmp_path / "whole")
+    assert sorted([name for one in written for name in one]) == names(tmp_path / "whole")
+
+
 def test_an_input_is_never_overwritten(predict, tmp_path):
     write_picture(tmp_path / "a.jpg")
     other = write_picture(tmp_path / "a.map.png", seed=1)

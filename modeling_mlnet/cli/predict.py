@@ -1,5 +1,6 @@
 """`mlnet predict`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -34,12 +35,14 @@ def predict(
 
     Example: mlnet predict photo.jpg holiday/ -o maps --format map,overlay
 
+    Several processes share a folder: torchrun --nproc_per_node 2 -m modeling_mlnet.cli predict holiday/ -o maps
+
     Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
 
     from ..outputs import find_pictures, predict_files
-    from ..prediction import SaliencyPredictor
+    from ..prediction import SaliencyPredictor, local_device
     from .progress import progress_bar, quiet_libraries
 
     if output.exists() and not output.is_dir():
@@ -49,6 +52,12 @@ def predict(
         print(f"mlnet: {problem}", file=sys.stderr)
     if not jobs:
         raise typer.Exit(2)
+    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    jobs = jobs[
+        rank::processes
+    ]  # named before they were split, so that names do not depend on the number of processes
+    if device == "auto" and processes > 1 and "LOCAL_RANK" in os.environ:
+        device = local_device(int(os.environ["LOCAL_RANK"]))
     quiet_libraries()
     predictor = SaliencyPredictor(
         model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size, engine=engine

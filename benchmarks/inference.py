@@ -1,0 +1,218 @@
+"""How fast is the network, and how far is that from what the machine's matrix product could do?
+
+Every row is a process of its own, so that its memory is its own: a network, a canvas, a batch, a form of it. Beside
+them, in the same run, the machine's float32 and bfloat16 matrix rates; a row's share of its rate counts the operations
+of the plain network, whichever work a form leaves out. The correlation is with the plain network's map on real pictures.
+
+    python benchmarks/inference.py [--data NAME:DIR] [--models vgg16 mini] [--forms plain fused] [--output FILE.json]
+
+vgg16 has random weights here: its speed does not depend on them, its correlation means less than mini's.
+`onnx int8` is quantised per channel by ONNX Runtime, calibrated on pictures of --data.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+from modeling_mlnet.engines import build_network, correlation, has_fast_bfloat16
+from modeling_mlnet.prediction import load_checkpoint
+
+FORMS = {
+    "plain": ("eager", "float32"),  # the baseline: NCHW, as transformers loads it
+    "fused": ("fused", "float32"),
+    "fused bf16": ("fused", "bfloat16"),
+    "compiled": ("compiled", "float32"),
+    "compiled bf16": ("compiled", "bfloat16"),
+    "onnx": ("onnx", "float32"),
+    "onnx int8": ("onnx", "int8"),
+}
+CANVASES, BATCHES = ((480, 640), (240, 320)), (1, 8)
+SECONDS, LEAST = 6.0, 5  # of measuring a row, and passes
+CALIBRATION, COMPARED = 200, 8  # pictures
+FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures" / "images"
+
+
+def load(name: str) -> tuple[MLNetModel, MLNetImageProcessor]:
+    """vgg16 or mini, ready for inference."""
+    if name == "mini":
+        model, processor = load_checkpoint("mini")
+        return model.eval(), processor
+    torch.manual_seed(0)
+    return MLNetModel(MLNetConfig()).eval(), MLNetImageProcessor()
+
+
+def real_pictures(data: str | None, count: int) -> Iterable[Any]:
+    """Of the data set, or the four of the tests again and again."""
+    if data is None:
+        files = sorted(FIXTURES.glob("*.jpg"))
+        return [files[index % len(files)] for index in range(count)]
+    from modeling_mlnet.data import load as load_rows
+
+    rows = load_rows(data)
+    return (rows[index % len(rows)]["image"] for index in range(count))
+
+
+def to_pixels(processor: MLNetImageProcessor, pictures: Iterable[Any], canvas: tuple[int, int]) -> torch.Tensor:
+    """Letterboxed on the canvas, `(count, 3, height, width)`."""
+    size = {"height": canvas[0], "width": canvas[1]}
+    own = MLNetImageProcessor(**{**processor.to_dict(), "size": size})
+    return torch.cat([own(one, return_tensors="pt")["pixel_values"] for one in pictures])
+
+
+def onnx_network(model: MLNetModel, name: str, dtype: str, calibration: torch.Tensor) -> Callable:
+    """ONNX Runtime on the export, or on its static quantisation."""
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    from modeling_mlnet.onnx_export import export_onnx
+
+    folder = Path(tempfile.mkdtemp())
+    if name != "mini":
+        model.save_pretrained(folder / "checkpoint")
+        MLNetImageProcessor().save_pretrained(folder / "checkpoint")
+        name = str(folder / "checkpoint")
+    export_onnx(name, folder / "onnx")
+    path = folder / "onnx" / "model.onnx"
+    if dtype == "int8":
+
+        class Reader(CalibrationDataReader):
+            left = iter(calibration.split(1))
+
+            def get_next(self):
+                one = next(self.left, None)
+                return None if one is None else {"pixel_values": one.numpy()}
+
+        quantize_static(path, folder / "int8.onnx", Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
+        path = folder / "int8.onnx"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda x, _: torch.from_numpy(session.run(["saliency_map"], {"pixel_values": x.numpy()})[0])
+
+
+@torch.inference_mode()
+def measure(name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None) -> dict[str, Any]:
+    """One row."""
+    model, processor = load(name)
+    engine, dtype = FORMS[form]
+    pixel_values = to_pixels(processor, real_pictures(data, COMPARED), canvas)
+    if engine == "onnx":
+        calibration = (
+            to_pixels(processor, real_pictures(data, CALIBRATION), canvas) if dtype == "int8" else pixel_values
+        )
+        network = onnx_network(model, name, dtype, calibration)
+    else:
+        network = build_network(model, engine, getattr(torch, dtype))
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(pixel_values[:1])
+    expected = torch.cat([model(one).saliency_map for one in pixel_values.split(1)])
+    inputs = pixel_values[:batch]
+    started = time.perf_counter()
+    network(inputs, True)
+    first = time.perf_counter() - started
+    found = torch.cat([network(one, True) for one in pixel_values.split(batch) if len(one) == batch])
+    seconds: list[float] = []
+    while len(seconds) < LEAST or sum(seconds) < SECONDS:
+        started = time.perf_counter()
+        network(inputs, True)
+        seconds.append(time.perf_counter() - started)
+    correlations = [correlation(one.float(), other) for one, other in zip(found, expected, strict=False)]
+    return {
+        "model": name,
+        "canvas": list(canvas),
+        "batch": batch,
+        "form": form,
+        "pictures_per_second": batch / float(np.median(seconds)),
+        "latency_ms": {"median": 1e3 * float(np.median(seconds)), "p95": 1e3 * float(np.quantile(seconds, 0.95))},
+        "first_pass_s": first,
+        "gflop_per_picture": counter.get_total_flops() / 1e9,
+        "correlation": {"least": min(correlations), "mean": float(np.mean(correlations))},
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def matrix_rates() -> dict[str, float]:
+    """GFLOP/s of the machine's own product of two 2048x2048 matrices, the best of ten."""
+    rates = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        first, second = torch.rand(2048, 2048).to(dtype), torch.rand(2048, 2048).to(dtype)
+        seconds = []
+        for _ in range(11):
+            started = time.perf_counter()
+            first @ second
+            seconds.append(time.perf_counter() - started)
+        rates[str(dtype).removeprefix("torch.")] = 2 * 2048**3 / min(seconds) / 1e9
+    return rates
+
+
+def row(name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None) -> dict[str, Any]:
+    """`measure` in a process of its own."""
+    words = [sys.executable, __file__, "--row", name, form, *map(str, canvas), str(batch)]
+    words += ["--data", data] if data else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name}, {form}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="real pictures for correlation and calibration, NAME:DIR")
+    parser.add_argument("--models", nargs="+", default=["vgg16", "mini"])
+    parser.add_argument("--forms", nargs="+", default=list(FORMS))
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--row", nargs=5, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.row:
+        name, form, height, width, batch = arguments.row
+        print(json.dumps(measure(name, form, (int(height), int(width)), int(batch), arguments.data)))
+        return
+    rates = matrix_rates()
+    print(", ".join(f"{name} matrix product {rate:.0f} GFLOP/s" for name, rate in rates.items()))
+    print("| network | canvas | batch | form | ms a picture | 95 % | x plain | of the rate | correlation | MiB |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    rows = []
+    for name, canvas, batch in ((n, c, b) for n in arguments.models for c in CANVASES for b in BATCHES):
+        plain = None
+        for form in ("plain", *(one for one in arguments.forms if one != "plain")):
+            one = row(name, form, canvas, batch, arguments.data)
+            plain = plain or one
+            one["times_plain"] = one["pictures_per_second"] / plain["pictures_per_second"]
+            rate = rates["bfloat16" if form.endswith("bf16") else "float32"]
+            one["share_of_matrix_rate"] = one["pictures_per_second"] * plain["gflop_per_picture"] / rate
+            rows.append(one)
+            print(
+                f"| {name} | {canvas[0]}x{canvas[1]} | {batch} | {form} | {one['latency_ms']['median'] / batch:.1f} "
+                f"| {one['latency_ms']['p95'] / batch:.1f} | {one['times_plain']:.2f} "
+                f"| {one['share_of_matrix_rate']:.2f} | {one['correlation']['least']:.5f} "
+                f"| {one['peak_memory_mib']:.0f} |",
+                flush=True,
+            )
+    if arguments.output:
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "threads": torch.get_num_threads(),
+            "fast_bfloat16": has_fast_bfloat16(torch.device("cpu")),
+            "matrix_gflop_per_second": rates,
+        }
+        text = {"machine": machine, "data": arguments.data, "rows": rows}
+        arguments.output.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

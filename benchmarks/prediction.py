@@ -1,0 +1,153 @@
+"""What people wait for: whole folders against the network's own time, a clip, and the start of the commands.
+
+Folders of real JPEGs (of --data, else the four of the tests) are predicted and written as `mlnet predict` does it; the
+network's own time is that of as many passes over batches that lie ready. `mini` is also given so many pictures that
+memory would show if it grew. The clip is decoded, predicted, overlaid and encoded frame by frame, as in the web page.
+
+    python benchmarks/prediction.py [--data NAME:DIR] [--images 500] [--vgg-images 40] [--many 5000] [--output FILE]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from inference import load, real_pictures
+from PIL import Image
+
+from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet.demo import video
+from modeling_mlnet.demo.limits import Upload
+from modeling_mlnet.outputs import find_pictures, predict_files
+
+CLIP_FRAMES, CLIP_SIZE, FRAME_RATE = 250, (320, 240), 25
+STARTS = {
+    "mlnet --help": ["-m", "modeling_mlnet.cli", "--help"],
+    "python": ["-c", "pass"],
+    "import modeling_mlnet": ["-c", "import modeling_mlnet"],
+    "import transformers": ["-c", "import transformers"],
+    "import transformers, modeling_mlnet": ["-c", "import transformers, modeling_mlnet"],
+}
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall time."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def write_pictures(folder: Path, data: str | None, count: int) -> None:
+    """Real pictures as JPEG files; beyond those at hand, links to them."""
+    folder.mkdir()
+    distinct = min(count, 500)
+    for index, picture in enumerate(real_pictures(data, distinct)):
+        image = Image.open(picture) if isinstance(picture, Path) else picture
+        image.convert("RGB").save(folder / f"{index:05d}.jpg", quality=92)
+    for index in range(distinct, count):
+        (folder / f"{index:05d}.jpg").hardlink_to(folder / f"{index % distinct:05d}.jpg")
+
+
+def folder(name: str, data: str | None, count: int) -> dict[str, float]:
+    """A folder, and the network alone."""
+    predictor = SaliencyPredictor(*load(name)) if name != "mini" else SaliencyPredictor("mini")
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        write_pictures(place / "pictures", data, count)
+        jobs, _ = find_pictures([str(place / "pictures")], place / "maps")
+        predict_files(predictor, jobs[: predictor.batch_size], place / "first")  # chooses the network
+        [ready] = list(predictor.batches([job.picture for job in jobs[: predictor.batch_size]]))[:1]
+        pixel_values = torch.cat([one.pixel_values for one in ready if one.pixel_values is not None])
+        passes = -(-count // len(pixel_values))
+        with torch.inference_mode():
+            network = predictor.network
+            assert network is not None
+            alone = seconds(lambda: [network(pixel_values, True) for _ in range(passes)])
+        whole = seconds(lambda: predict_files(predictor, jobs, place / "maps"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"pictures": count, "whole_s": whole, "network_s": alone, "ratio": whole / alone, "peak_memory_mib": memory}
+
+
+def write_clip(path: Path) -> None:
+    """A real picture that moves, so that frames differ."""
+    picture = np.asarray(Image.open(next(iter(real_pictures(None, 1)))).resize((480, 360)))
+    with av.open(str(path), "w", format="mp4") as output:
+        stream = output.add_stream("libx264", rate=FRAME_RATE)
+        stream.width, stream.height, stream.pix_fmt = *CLIP_SIZE, "yuv420p"
+        for index in range(CLIP_FRAMES):
+            x, y = index % 160, index % 120
+            view = np.ascontiguousarray(picture[y : y + CLIP_SIZE[1], x : x + CLIP_SIZE[0]])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+        output.mux(stream.encode())
+
+
+def clip() -> dict[str, float]:
+    """Frames a second of mini, all of a clip's frames predicted."""
+    video.FRAMES_A_SECOND = FRAME_RATE
+    predictor = SaliencyPredictor("mini", batch_size=4)
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "clip.mp4"
+        write_clip(source)
+        count = 0
+
+        def render() -> None:
+            nonlocal count
+            opened = video.Clip(Upload(source, source.name))
+            count = sum(1 for _ in video.render_clip(predictor, opened, source.with_name("out.mp4"), 0.6, "inferno"))
+
+        render()
+        took = seconds(render)
+    return {"frames": count, "seconds": took, "frames_per_second": count / took}
+
+
+def starts() -> dict[str, float]:
+    """Seconds of the fastest of five."""
+    found = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        picture = str(next(iter(real_pictures(None, 1))))
+        predict = ["-m", "modeling_mlnet.cli", "predict", picture, "-o", temporary]
+        for name, words in {**STARTS, "mlnet predict photo.jpg": predict}.items():
+            run = lambda words=words: subprocess.run([sys.executable, *words], check=True, capture_output=True)  # noqa: E731
+            found[name] = min(seconds(run) for _ in range(5))
+    return found
+
+
+def main() -> None:
+    """Prints what was measured and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="real pictures, NAME:DIR")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--vgg-images", type=int, default=40)
+    parser.add_argument("--many", type=int, default=5000)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {"starts_s": starts()}
+    for name, took in found["starts_s"].items():
+        print(f"{name:38} {took:5.2f} s")
+    found["clip"] = clip()
+    print(f"clip at 320x240: {found['clip']['frames_per_second']:.1f} frames a second, decoded, overlaid and encoded")
+    found["folders"] = {}
+    runs = {"mini": arguments.images, "mini, many": arguments.many, "vgg16": arguments.vgg_images}
+    for name, count in runs.items():
+        if count:
+            one = found["folders"][name] = folder(name.partition(",")[0], arguments.data, count)
+            print(
+                f"{name:12} {count} pictures: {one['whole_s']:.1f} s, the network alone {one['network_s']:.1f} s, "
+                f"{one['ratio']:.2f} times; {one['peak_memory_mib']:.0f} MiB",
+                flush=True,
+            )
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
