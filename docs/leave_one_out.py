@@ -15,7 +15,7 @@ from score_mini import CARD, DATASETS, put
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import evaluate
+from modeling_mlnet.evaluation import evaluate, predicted_by
 from modeling_mlnet.training import train
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ def measure(name: str, data: str) -> dict[str, Any]:
     predictor = SaliencyPredictor(run, dtype="float32")
     rows = load(specs[name])
     found = {
-        TRAINED: evaluate(rows, lambda rows: predictor.maps(row["image"] for row in rows)),
+        TRAINED: evaluate(rows, predicted_by(predictor)),
         "centre": evaluate(rows, "centre"),
     }
     return {source: {key: one[key] for key in ("images", "metrics")} for source, one in found.items()}

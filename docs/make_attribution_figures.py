@@ -19,6 +19,7 @@ from score_mini import DATASETS, HELD_OUT, put
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.attribution import level_ablation, level_importance, prior_map
 from modeling_mlnet.data import load
+from modeling_mlnet.evaluation import predicted_by
 from modeling_mlnet.explanation import in_words, picture_panels
 from modeling_mlnet.figure_sheet import choose_pictures, draw_sheet, sheet_table
 from modeling_mlnet.figures import draw_ablation, draw_importance, draw_panels, draw_prior, save_figure
@@ -54,7 +55,7 @@ def draw_all(predictor: SaliencyPredictor, rows: Dataset, name: str) -> dict[str
     for picture in ("astronaut", "coffee"):
         panels = picture_panels(predictor, FREE / f"{picture}.jpg")
         save_figure(draw_panels(panels, picture), OUTPUT / f"{picture}.png")
-    sources = {name: lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))}
+    sources = {name: predicted_by(predictor)}
     for rule in ("worst", "random"):
         sheet = choose_pictures(rows, sources, rule, count=6)
         save_figure(draw_sheet(sheet, photos=False), (CARD if rule == "worst" else OUTPUT) / f"{rule}.png")

@@ -1,5 +1,6 @@
 """How the network runs: which form of it, and in which precision, on the machine at hand."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -34,19 +35,13 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
         dtype: Of weights and pixel values.
     """
     if engine == "eager":
-        eager = model if model.dtype == dtype else _copy(model).to(dtype)
+        eager = model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
         return lambda pixel_values, apply_prior: eager(pixel_values.to(dtype), apply_prior=apply_prior).saliency_map
     fused = FusedMLNet(model).to(dtype).to(memory_format=torch.channels_last)
     network = torch.compile(fused, dynamic=False) if engine == "compiled" else fused
     return lambda pixel_values, apply_prior: network(
         pixel_values.to(dtype=dtype, memory_format=torch.channels_last), apply_prior
     )
-
-
-def _copy(model: MLNetModel) -> MLNetModel:
-    copied = type(model)(model.config)
-    copied.load_state_dict(model.state_dict())
-    return copied.to(model.device).eval()
 
 
 @torch.inference_mode()

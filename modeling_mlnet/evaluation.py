@@ -7,7 +7,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import Dataset, Image
@@ -18,6 +18,9 @@ from .data.schema import SIGMA_FRACTION
 from .metrics import Evaluator, FixationPool, Protocol, get_protocol
 from .metrics.protocols import gaussian_density
 from .progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from .prediction import SaliencyPredictor
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ def half_observer_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
 
 
 BASELINES = {"centre": centre_maps, "uniform": uniform_maps, "half-observers": half_observer_maps}
+
+
+def predicted_by(predictor: "SaliencyPredictor") -> Callable[[Dataset], Iterator[np.ndarray]]:
+    """A model's maps as `evaluate` takes them; of the rows only the pictures are decoded."""
+    return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
 
 
 def evaluate(

@@ -12,7 +12,7 @@ import numpy as np
 from datasets import Dataset
 
 from .data.schema import FEATURES
-from .evaluation import evaluate, read_truths
+from .evaluation import evaluate, predicted_by, read_truths
 from .figure_sheet import Source, choose_pictures, draw_sheet
 from .figures import save_figure
 from .metrics import Evaluator
@@ -78,7 +78,10 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     scores: dict[str, Any] = {}
     sources = {} if results is None else {title: results}
     if scored and own_rows:
-        sources = _all_scores(trainer, rows, title)
+        device = trainer.args.device.type
+        predictor = SaliencyPredictor(trainer.model, trainer.processing_class, device=device, dtype="float32")
+        predicted = predicted_by(predictor)
+        sources = _all_scores(title, predicted, rows)
     if sources:
         scores = {VALIDATION: sources[title]["metrics"]}
         sections["Scores"] = (
@@ -87,7 +90,7 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
             + score_section(PROTOCOL, {VALIDATION: sources}, title)
         )
     if scored and own_rows:
-        sections["Pictures"] = _sheets(trainer, rows, folder, title)
+        sections["Pictures"] = _sheets(title, predicted, rows, folder, trainer.args.seed)
     slugs = {VALIDATION: "+".join(one.slug for one in origin.datasets) or "unknown"}
     data = front_matter(title, scores, PROTOCOL, slugs, license="other")
     data.datasets = [one.slug for one in origin.datasets] or None
@@ -131,31 +134,24 @@ def _with_unique_ids(rows: Dataset) -> Dataset:
     return rows.remove_columns("image_id").add_column("image_id", names)
 
 
-def _predictions(trainer: "MLNetTrainer") -> Source:
-    device = trainer.args.device.type
-    predictor = SaliencyPredictor(trainer.model, trainer.processing_class, device=device, dtype="float32")
-    return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
-
-
-def _all_scores(trainer: "MLNetTrainer", rows: Dataset, name: str) -> dict[str, Any]:
+def _all_scores(name: str, predicted: Source, rows: Dataset) -> dict[str, Any]:
     """Of the model, under all metrics (those of the training itself leave out what needs other pictures), and of the
     references.
     """
     has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
-    sources: dict[str, Any] = {name: _predictions(trainer), "centre": "centre"}
+    sources: dict[str, Any] = {name: predicted, "centre": "centre"}
     if has_observers:
         sources["half-observers"] = "half-observers"
     return {one: evaluate(rows, source, PROTOCOL) for one, source in sources.items()}
 
 
-def _sheets(trainer: "MLNetTrainer", rows: Dataset, folder: Path, name: str) -> str:
+def _sheets(name: str, predicted: Source, rows: Dataset, folder: Path, seed: int) -> str:
     """Draws the sheets, maps only: whether photographs may be shown is not known."""
-    chosen = np.random.default_rng(trainer.args.seed).permutation(len(rows))[:LOOKED_AT]
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:LOOKED_AT]
     looked_at = rows.select(sorted(chosen.tolist()))
-    sources = {name: _predictions(trainer)}
     lines = []
     for rule, title in SHEETS.items():
-        sheet = choose_pictures(looked_at, sources, rule, count=4, seed=trainer.args.seed)
+        sheet = choose_pictures(looked_at, {name: predicted}, rule, count=4, seed=seed)
         save_figure(draw_sheet(sheet, photos=False), folder / "images" / f"{rule}.png")
         lines.append(f"{title}: {sheet.rule}; maps only.\n\n![{title}: truth and prediction](images/{rule}.png)")
     return "\n\n".join(lines)

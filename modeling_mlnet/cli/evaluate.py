@@ -1,6 +1,5 @@
 """`mlnet evaluate`."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +61,7 @@ def evaluate(
 
     from ..data import load
     from ..evaluation import evaluate as score
+    from ..evaluation import predicted_by
     from ..results import describe_run, score_table, write_csv, write_json
     from .progress import quiet_libraries, tracked
 
@@ -76,10 +76,8 @@ def evaluate(
     elif baseline is None:
         from ..prediction import SaliencyPredictor
 
-        predictor = engine = SaliencyPredictor(model, device=device, dtype="float32")
-
-        def source(rows: Any) -> Iterator[Any]:
-            return engine.maps(row["image"] for row in rows.select_columns("image"))
+        predictor = SaliencyPredictor(model, device=device, dtype="float32")
+        source = predicted_by(predictor)
 
     results = {
         "model": str(maps) if maps is not None else baseline or model,

@@ -1,6 +1,6 @@
 """`mlnet figure`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +41,7 @@ def figure(
     check_format(output)
 
     from ..data import load
+    from ..evaluation import predicted_by
     from ..figure_sheet import choose_pictures, draw_sheet, sheet_table
     from ..map_files import MapFolder
     from ..prediction import SaliencyPredictor
@@ -48,12 +49,10 @@ def figure(
 
     quiet_libraries()
 
-    def predicted_by(name: str) -> Callable[[Any], Iterator[Any]]:
-        predictor = SaliencyPredictor(name, device=device, dtype="float32")
-        return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
-
     models = model or ([] if maps else ["mini"])
-    sources: dict[str, Callable[[Any], Iterable[Any]]] = {name: predicted_by(name) for name in models}
+    sources: dict[str, Callable[[Any], Iterable[Any]]] = {
+        name: predicted_by(SaliencyPredictor(name, device=device, dtype="float32")) for name in models
+    }
     sources |= {str(folder): MapFolder(folder) for folder in maps or []}
     last = [Path(name).name for name in sources]
     if len(set(last)) == len(last):  # headings are narrow
