@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import ModelCard
+from huggingface_hub import HfApi, ModelCard
 from loopback_hub import Spoilt, running_hub
 from PIL import Image
 from typer.testing import CliRunner
@@ -46,6 +46,10 @@ def test_a_push_is_one_commit_of_the_checkpoint_and_nothing_else(hub, checkpoint
     files = pushed(hub)
     assert set(files) == set(sizes) == CHECKPOINT and address.endswith(hub.heads[f"models/{ID}"]["main"])
     assert sum("/commit/" in one for one in hub.requests) == 1
+    info = HfApi(endpoint=hub.address).model_info(ID)
+    assert info.sha == hub.heads[f"models/{ID}"]["main"] and {one.rfilename for one in info.siblings or ()} == set(
+        files
+    )
     assert files["model.safetensors"] == (checkpoint / "model.safetensors").read_bytes()
     for name in CODE:
         assert files[name] == (Path(__file__).parent.parent / "modeling_mlnet" / name).read_bytes()
