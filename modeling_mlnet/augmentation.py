@@ -25,7 +25,7 @@ class Augment:
     other workers or more processes trains on the same pictures.
 
     Args:
-        arguments: `horizontal_flip`, `random_crop` and `color_jitter`.
+        arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch` and `color_jitter`.
         size: Height and width in pixels that crops are brought to.
         seed: Of the run.
     """
@@ -36,12 +36,8 @@ class Augment:
         crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.9 * ratio, 1.1 * ratio))
         strength = arguments.color_jitter
         # Picture and map are moved as one; only the picture changes its colours.
-        self.move = v2.Compose(
-            [
-                v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0),
-                v2.RandomApply([crop], arguments.random_crop),
-            ]
-        )
+        self.flip = v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0)
+        self.crop, self.crop_off_epoch = v2.RandomApply([crop], arguments.random_crop), arguments.crop_off_epoch
         self.recolor = v2.ColorJitter(strength, strength, strength)
 
     def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -60,7 +56,9 @@ class Augment:
         """One picture and its map."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, self.epoch, image_id))
-            image, saliency_map = self.move((image, saliency_map))
+            image, saliency_map = self.flip(image, saliency_map)
+            if self.crop_off_epoch is None or self.epoch < self.crop_off_epoch:
+                image, saliency_map = self.crop(image, saliency_map)
             return self.recolor(image.convert("RGB")), saliency_map
 
 

@@ -57,6 +57,9 @@ class DataArguments:
     random_crop: float = field(
         default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the picture's area"}
     )
+    crop_off_epoch: int | None = field(
+        default=None, metadata={"help": "from this epoch on, counted from 0, train on whole pictures; default: never"}
+    )
     color_jitter: float = field(
         default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
     )
@@ -83,7 +86,7 @@ class DataArguments:
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """transformers' arguments, with the defaults a dense prediction needs and five of our own."""
+    """transformers' arguments, with the defaults a dense prediction needs and six of our own."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
@@ -93,6 +96,13 @@ class MLNetTrainingArguments(TrainingArguments):
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score after which training ends"}
+    )
+    average_checkpoints: int = field(
+        default=0,
+        metadata={
+            "help": "when training ends, try the mean of the weights of this many last checkpoints, and take it if it "
+            "scores better by metric_for_best_model"
+        },
     )
     freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
     channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})

@@ -113,6 +113,7 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
     if args.backbone_learning_rate is not None:
         rate += f" (backbone {args.backbone_learning_rate:g})"
     device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
+    averaged = {"weights": f"the mean of the last {trainer.averaged} checkpoints"} if trainer.averaged else {}
     return {
         "command": origin.command,
         "seed": str(args.seed),
@@ -120,6 +121,7 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
         "loss": f"`{config.loss}`",
         "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
         "augmentation": origin.changes,
+        **averaged,
         "machine": f"{device}, {'bfloat16' if args.bf16 else 'float16' if args.fp16 else 'float32'}",
     }
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
-from transformers.utils import logging
+from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
 from .evaluation import read_truths, score_truth
 from .image_processing_mlnet import MLNetImageProcessor
@@ -69,6 +70,23 @@ def checkpoints_of(output_dir: Path) -> list[Path]:
     return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
 
 
+def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The mean of every weight over checkpoints; whole numbers, which count batches, are the last one's.
+
+    Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
+
+    Args:
+        checkpoints: Folders of one run with model.safetensors.
+    """
+    states = [load_file(one / SAFE_WEIGHTS_NAME) for one in checkpoints]
+    mean = {}
+    for name, last in states[-1].items():
+        if last.is_floating_point():
+            last = torch.stack([one[name].double() for one in states]).mean(0).to(last.dtype)
+        mean[name] = last
+    return mean
+
+
 class Interruption(TrainerCallback):
     """Lets Ctrl-C end a run between two steps, as a context; a second Ctrl-C ends it at once.
 
@@ -113,6 +131,7 @@ class MLNetTrainer(Trainer):
     lr_scheduler: Any
     pictures: Sequence[str] = ()  # of the last batch
     origin: RunOrigin = RunOrigin()  # for the model card
+    averaged: int = 0  # of how many checkpoints the weights are the mean
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> torch.Tensor:
         """As the Trainer's.
@@ -160,6 +179,32 @@ class MLNetTrainer(Trainer):
         """As the Trainer's, without drawing a random number: a run goes on alike whether it was evaluated or not."""
         with torch.random.fork_rng():
             return super().evaluate(*args, **kwargs)
+
+    def try_average(self, count: int, scores: dict[str, float]) -> dict[str, float]:
+        """Takes the mean of the last checkpoints' weights for the model's, if it scores better.
+
+        Args:
+            count: How many checkpoints.
+            scores: Of the model as it is.
+
+        Returns:
+            The scores of the model as it is then.
+        """
+        checkpoints = [one for one in checkpoints_of(Path(self.args.output_dir)) if is_whole(one)][-count:]
+        if len(checkpoints) < count:
+            logger.warning(f"{self.args.output_dir} holds {len(checkpoints)} checkpoints, not {count}: none averaged")
+            return scores
+        before = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(average_weights(checkpoints))
+        averaged = self.evaluate()
+        name = f"eval_{(self.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
+        is_better = averaged[name] > scores[name] if self.args.greater_is_better else averaged[name] < scores[name]
+        logger.info(f"{name}: {averaged[name]:.5f} with the mean of {count} checkpoints, {scores[name]:.5f} without")
+        if is_better:
+            self.averaged = count
+            return averaged
+        self.model.load_state_dict(before)
+        return self.evaluate()
 
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
         """As the Trainer's; with a learning rate of its own, the backbone is one group and the rest another.

@@ -118,6 +118,12 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
     if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
         raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
+    kept = arguments.save_total_limit
+    if kept is not None and 1 <= kept <= arguments.average_checkpoints:
+        raise ValueError(
+            f"{recipe}: average_checkpoints={arguments.average_checkpoints} needs save_total_limit of at least "
+            f"{arguments.average_checkpoints + 1}: the best one counts too, got {kept}"
+        )
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
 
@@ -142,9 +148,10 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
                 trained = None if data.streaming else len(_load_split([spec], "train"))
             scored = len(_load_split([spec], "validation")) if spec in validation else 0
         sets.append(TrainingSet.of(spec, trained, scored))
+    until = "" if data.crop_off_epoch is None else f" in the first {data.crop_off_epoch} epochs"
     changes = [
         "mirrored" if data.horizontal_flip else "",
-        f"crops of {data.random_crop:.0%}" if data.random_crop else "",
+        f"crops of {data.random_crop:.0%}{until}" if data.random_crop else "",
         f"colours by {data.color_jitter:g}" if data.color_jitter else "",
         f"canvases {', '.join(data.canvas_sizes)}" if data.canvas_sizes else "",
     ]
@@ -199,6 +206,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         trainer.add_callback(interruption)
         trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or last_checkpoint(arguments))
         scores = trainer.evaluate()
+        if arguments.average_checkpoints:
+            scores = trainer.try_average(arguments.average_checkpoints, scores)
     trainer.save_model(_internal_call=True)
     trainer.save_metrics("eval", scores)
     trainer.save_state()

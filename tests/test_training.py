@@ -127,6 +127,17 @@ def test_crops_are_the_same_for_picture_and_map_and_colours_change_the_picture_o
         assert np.asarray(rows["image"][0])[..., 0].tobytes() != image.tobytes()
 
 
+def test_whole_pictures_from_an_epoch_on():
+    image = Image.effect_noise((80, 60), 50)
+    augment = Augment(DataArguments(random_crop=1.0, crop_off_epoch=2), (30, 40))
+    sizes = []
+    for augment.epoch in range(4):
+        changed, saliency_map = augment.change(image, image, "one")
+        sizes.append(changed.size)
+        assert saliency_map.size == changed.size
+    assert sizes == [(40, 30), (40, 30), (80, 60), (80, 60)]
+
+
 def test_recipe_keys_may_be_overridden(recipe):
     words = ["--learning_rate", "5e-5", "--datasets", "a", "b", "--config", '{"dropout": 0.1}', "--seed=3"]
     model, data, arguments = parse_recipe(recipe, words)
@@ -171,6 +182,7 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
             ["--early_stopping_patience", "2", "--eval_strategy", "no", "--load_best_model_at_end", "false"],
             "early_stopping_patience needs eval_strategy epoch or steps",
         ),
+        (["--average_checkpoints", "3", "--save_total_limit", "3"], "needs save_total_limit of at least 4"),
         (["--image_processor", '{"antialiasing": true}'], "'antialiasing'; the nearest valid key is 'antialias'"),
     ],
 )
@@ -254,6 +266,54 @@ def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(rec
     model.save_pretrained(tmp_path / "broken")
     with pytest.raises(ValueError, match=r"step 1: the loss is [1-9]\d{3}"):
         train(recipe, words)
+
+
+def shifted(checkpoint, by, folder):
+    """The checkpoint with the finest convolution's weights moved, as a whole checkpoint of a run."""
+    model = MLNetModel.from_pretrained(checkpoint)
+    with torch.no_grad():
+        model.encoder.conv.weight.add_(by)
+    model.save_pretrained(folder)
+    (folder / "trainer_state.json").write_text("{}")
+    return model
+
+
+def test_the_mean_of_the_last_checkpoints_is_taken_only_if_it_scores_better(recipe, tmp_path):
+    run = tmp_path / "run"
+    words = "--num_train_epochs 6 --eval_strategy no --save_strategy no --load_best_model_at_end false"
+    train(recipe, words.split())
+    trained = run / "trained"
+    MLNetModel.from_pretrained(run).save_pretrained(trained)
+    for step, by in ((1, 1.0), (2, 0.05), (3, -0.05)):  # the mean of the last two is the trained network
+        bad = shifted(trained, by, run / f"checkpoint-{step}")
+    rows = load(str(tmp_path / "data"))
+    arguments = MLNetTrainingArguments(str(run), use_cpu=True, disable_tqdm=True, report_to="none")
+    arguments.label_names = ["labels"]
+    image_processor = MLNetImageProcessor.from_pretrained(run)
+    trainer = MLNetTrainer(bad, arguments, Collator(image_processor), eval_dataset=rows)
+
+    before = trainer.evaluate()
+    assert trainer.try_average(4, before) == before and trainer.averaged == 0  # there are three
+    after = trainer.try_average(2, before)
+    assert after["eval_loss"] < before["eval_loss"] and trainer.averaged == 2
+    expected = MLNetModel.from_pretrained(trained).state_dict()
+    for name, tensor in trainer.model.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], atol=1e-6, rtol=0)
+    kept = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.averaged = 0
+    assert trainer.try_average(3, after)["eval_loss"] == pytest.approx(after["eval_loss"], abs=1e-6)
+    assert trainer.averaged == 0
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in trainer.model.state_dict().items())
+
+
+def test_a_run_may_end_with_the_mean_of_its_checkpoints(recipe, tmp_path):
+    scores = train(recipe, ["--average_checkpoints", "2"])
+    history = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
+    tried = [entry["eval_CC"] for entry in history if "eval_CC" in entry]
+    assert len(tried) >= 4  # two epochs, the better one, the mean
+    assert scores["eval_CC"] == pytest.approx(max(tried))
+    says_so = "the mean of the last 2 checkpoints" in (tmp_path / "run" / "README.md").read_text()
+    assert says_so == (tried[3] > max(tried[:2]))
 
 
 def test_a_stream_trains_for_a_number_of_steps(recipe, tmp_path):
