@@ -23,7 +23,7 @@ RESULTS = Path(os.environ.get("MLNET_SCREENSHOTS", ROOT / "test-results"))
 INSTALL = "no Chromium: apt-get install chromium, or python -m playwright install chromium"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
 )
 
 
@@ -144,6 +144,38 @@ def test_the_slider_moves_between_picture_and_overlay(open_page):
     page.mouse.move(box["x"] + 200, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
     assert handle.bounding_box()["x"] > box["x"] + 100
+    slider = page.get_by_role("slider", name="Divider")
+    slider.focus()
+    shares = []
+    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(100)
+        shares.append(int(slider.get_attribute("aria-valuenow")))
+    assert shares == pytest.approx([0, 5, 10, 5, 100], abs=1)
+
+
+def test_a_picture_is_pasted(open_page):
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+        const canvas = Object.assign(document.createElement('canvas'), {width: 90, height: 60});
+        canvas.getContext('2d').fillRect(20, 20, 30, 30);
+        const picture = await new Promise(done => canvas.toBlob(done, 'image/png'));
+        await navigator.clipboard.write([new ClipboardItem({'image/png': picture})]);
+        }"""
+    )
+    page.get_by_label("Paste from clipboard").first.click()
+    predicted(page)
+
+
+def test_the_webcam_s_picture_is_predicted(open_page):
+    page = open_page()  # Chromium's own test camera
+    page.get_by_label("Capture from camera").first.click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#predict-picture video').currentTime > 0.2")
+    page.get_by_label("capture photo").click()
+    predicted(page)
 
 
 def test_the_prior_switch_predicts_anew_and_a_removed_picture_takes_its_result_along(open_page):
@@ -293,6 +325,7 @@ def test_the_keyboard_alone_is_enough(open_page):
     page.keyboard.press("Enter")
     predicted(page)
     before = overlay_of(page)
+    assert tab_to("e.role === 'slider'") == "solid"
     tab_to("e.type === 'range'")
     for _ in range(3):
         page.keyboard.press("ArrowLeft")

@@ -22,8 +22,9 @@ CSS = """
 .card { overflow-x: auto; }
 """
 
-# gradio's slider between two pictures has no alternative texts of its own: they come from the words beside it.
-ALT_TEXTS = """
+# gradio's slider between two pictures has no alternative texts of its own, which come from the words beside it, and
+# moves with the pointer only: arrow keys, Home and End become the pointer's events.
+SCRIPT = """
 () => {
   const describe = () => {
     const pictures = document.querySelectorAll("#predict-slider img");
@@ -32,6 +33,31 @@ ALT_TEXTS = """
     pictures.forEach((picture, index) => {
       const text = texts[Math.min(index, 1)];
       if (picture.alt !== text) picture.alt = text;
+    });
+    document.querySelectorAll("#predict-slider .outer:not([tabindex])").forEach(operate);
+  };
+  const operate = (handle) => {
+    const frame = () => handle.parentElement.getBoundingClientRect();
+    const centre = () => { const box = handle.getBoundingClientRect(); return box.left + box.width / 2; };
+    const tell = () => handle.setAttribute(
+      "aria-valuenow", Math.round(100 * Math.min(1, Math.max(0, (centre() - frame().left) / frame().width))));
+    const point = (target, type, x) => target.dispatchEvent(new MouseEvent(
+      type, {view: window, bubbles: true, cancelable: true, clientX: x, clientY: handle.getBoundingClientRect().top}));
+    const marks = {tabindex: 0, role: "slider", "aria-label": "Divider between the picture and its overlay",
+                   "aria-valuemin": 0, "aria-valuemax": 100};
+    Object.entries(marks).forEach(([name, value]) => handle.setAttribute(name, value));
+    tell();
+    new MutationObserver(tell).observe(handle, {attributes: true, attributeFilter: ["style"]});
+    handle.addEventListener("keydown", (event) => {
+      const {left, width} = frame();
+      const places = {ArrowLeft: centre() - width / 20, ArrowRight: centre() + width / 20, Home: left,
+                      End: left + width};
+      if (!(event.key in places)) return;
+      event.preventDefault();
+      const x = Math.min(left + width, Math.max(left, places[event.key]));
+      point(handle, "mousedown", centre());
+      point(window, "mousemove", x);
+      point(window, "mouseup", x);
     });
   };
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true, characterData: true});

@@ -19,7 +19,7 @@ from .about import read_card, three_lines
 from .endpoints import add_endpoints
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
-from .look import ALT_TEXTS, CSS, theme
+from .look import CSS, SCRIPT, theme
 from .messages import CarefulBlocks
 from .more_tabs import VideoTab, WhyTab
 from .predict_tab import PredictTab
@@ -104,7 +104,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
             show_error=False,
             ssr_mode=False,
             theme=theme(),
-            js=ALT_TEXTS,
+            js=SCRIPT,
             css=CSS,
             footer_links=["api"],
             **options,
