@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from layouts import write_folder
+from layouts import write_folder, write_picture
 
 from modeling_mlnet.training import train
 
@@ -55,15 +56,20 @@ def losses(run: Path) -> list[float]:
     return [entry["loss"] for entry in history if "loss" in entry]
 
 
-def run_two(launcher: str, recipe: Path, *words: str) -> str:
-    """`mlnet train` in two processes with half the batch each; what they print."""
+def run_two(launcher: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """`mlnet` in two processes."""
     launch = LAUNCHERS[launcher].replace("PORT", str(free_port())).split()
-    command = [sys.executable, "-m", *launch, "-m", "modeling_mlnet.cli", "train", str(recipe), *words]
-    command += ["--per_device_train_batch_size", "2", "--ddp_backend", "gloo"]
+    command = [sys.executable, "-m", *launch, "-m", "modeling_mlnet.cli", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    return ended.stdout
+    return ended
+
+
+def train_two(launcher: str, recipe: Path, *words: str) -> str:
+    """`mlnet train` with half the batch for each process; what they print."""
+    half = ["--per_device_train_batch_size", "2", "--ddp_backend", "gloo"]
+    return run_two(launcher, "train", str(recipe), *words, *half).stdout
 
 
 @contextmanager
@@ -80,7 +86,7 @@ def test_two_processes_train_like_one_with_the_same_global_batch(long_recipe, tm
     one, two = tmp_path / "one", tmp_path / "two"
     with one_thread():
         train(long_recipe, ["--output_dir", str(one)])
-    printed = run_two(launcher, long_recipe, "--output_dir", str(two))
+    printed = train_two(launcher, long_recipe, "--output_dir", str(two))
     assert printed.count("CC ") == 1  # one process speaks
     assert len(losses(two)) == 20
     assert losses(two) == pytest.approx(losses(one), abs=1e-4)
@@ -89,7 +95,16 @@ def test_two_processes_train_like_one_with_the_same_global_batch(long_recipe, tm
 def test_two_processes_score_every_picture_once(long_recipe, tmp_path):
     still = ["--learning_rate", "0", "--backbone_learning_rate", "0", "--max_steps", "1"]
     expected = train(long_recipe, ["--output_dir", str(tmp_path / "one"), *still, "--dataloader_drop_last", "false"])
-    run_two("torchrun", long_recipe, "--output_dir", str(tmp_path / "two"), *still)
+    train_two("torchrun", long_recipe, "--output_dir", str(tmp_path / "two"), *still)
     found = json.loads((tmp_path / "two" / "eval_results.json").read_text())
     for name in ("CC", "SIM", "KL", "NSS", "AUC"):
         assert found[f"eval_{name}"] == pytest.approx(expected[f"eval_{name}"], abs=1e-5), name
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_predict_every_picture_once(tmp_path, launcher, small_checkpoint):
+    pictures = [write_picture(tmp_path / "in" / f"{index}.jpg") for index in range(5)]
+    words = [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(small_checkpoint)]
+    said = run_two(launcher, "predict", *words).stderr
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [f"{one.stem}.map.png" for one in pictures]
+    assert sorted(re.findall(r"(\d) of (\d) pictures predicted", said)) == [("2", "2"), ("3", "3")]

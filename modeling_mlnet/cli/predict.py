@@ -53,9 +53,8 @@ def predict(
     if not jobs:
         raise typer.Exit(2)
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
-    jobs = jobs[
-        rank::processes
-    ]  # named before they were split, so that names do not depend on the number of processes
+    # They have their names already, which so do not depend on the number of processes.
+    jobs = jobs[rank::processes]
     if device == "auto" and processes > 1 and "LOCAL_RANK" in os.environ:
         device = local_device(int(os.environ["LOCAL_RANK"]))
     quiet_libraries()

@@ -10,6 +10,7 @@ CSS = """
 .dark .tab-container button.selected { color: #93c5fd !important; }
 .prose table { width: 100%; }
 .prose td, .prose th { padding: 0.3rem 0.5rem; text-align: left; overflow-wrap: anywhere; }
+.prose th { overflow-wrap: normal; }
 :focus-visible { outline: 3px solid #1d4ed8 !important; outline-offset: 2px; }
 .dark :focus-visible { outline-color: #93c5fd !important; }
 @media (max-width: 640px) {
