@@ -228,13 +228,11 @@ class MLNetImageProcessor(TorchvisionBackend):
         height, width = picture.shape[-2:]
         if do_resize:
             height, width = letterbox_size(height, width, canvas)
-            is_byte = picture.dtype == torch.uint8
-            if is_byte and not antialias and resample in (None, Image.Resampling.BILINEAR):
+            if picture.dtype == torch.uint8 and not antialias and resample in (None, Image.Resampling.BILINEAR):
                 picture = resize_like_opencv(picture, height, width)
-            else:
+            else:  # bytes stay bytes, rounded as Pillow does
                 target = SizeDict(height=height, width=width)
-                picture = self.resize(picture.to(torch.float32), target, resample=resample, antialias=antialias)
-                picture = picture.clamp(0, 255).round() if is_byte else picture
+                picture = self.resize(picture, target, resample=resample, antialias=antialias)
         top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
         return tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
 
