@@ -30,7 +30,7 @@ from modeling_mlnet.data import load
 from modeling_mlnet.recipe import DataArguments
 
 NETWORKS = {  # configuration, batch size, steps of a block
-    "mini": ({"backbone": "tf_efficientnet_lite0", "encoder_channels": 128, "image_size": (240, 320)}, 10, 10),
+    "mini": ({"backbone": "tf_efficientnet_lite2", "encoder_channels": 128, "image_size": (240, 320)}, 10, 10),
     "vgg16": ({"image_size": (480, 640)}, 2, 3),
 }
 BLOCKS = 3
@@ -139,7 +139,7 @@ def memory(dataset: str, steps: int) -> dict[str, float]:
                 pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
                 sizes[str(state.global_step)] = pages * resource.getpagesize() / 2**20
 
-    model = MLNetModel(MLNetConfig(backbone="tf_efficientnet_lite0", image_size=(96, 128), loss="kl_cc"))
+    model = MLNetModel(MLNetConfig(backbone="tf_efficientnet_lite2", image_size=(96, 128), loss="kl_cc"))
     collator = Collator(MLNetImageProcessor(size={"height": 96, "width": 128}, antialias=True))
     augment = Augment(DataArguments(horizontal_flip=True, random_crop=0.25, color_jitter=0.1), (96, 128))
     with tempfile.TemporaryDirectory() as folder:

@@ -63,7 +63,7 @@ def put(path: Path, lines: Iterable[str], markers: tuple[str, str] = MARKERS) ->
 def put_front_matter(datasets: dict[str, Any]) -> None:
     """What the Hub reads of the card."""
     scores = {name: found["mini"]["metrics"] for name, found in datasets.items()}
-    data = front_matter("mlnet-mini", scores, "tuebingen", SLUGS, "mit", "timm/tf_efficientnet_lite0.in1k")
+    data = front_matter("mlnet-mini", scores, "tuebingen", SLUGS, "mit", "timm/tf_efficientnet_lite2.in1k")
     body = CARD.read_text(encoding="utf-8").split("---\n", 2)[2]
     CARD.write_text(f"---\n{data.to_yaml()}\n---\n{body}", encoding="utf-8")
 

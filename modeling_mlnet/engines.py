@@ -15,6 +15,7 @@ from .modeling_mlnet import MLNetModel
 ENGINES = ("auto", "eager", "fused", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LEAST_CORRELATION = 0.9995  # of the map in another precision with the one in float32
+PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take up to a half longer a picture
 CHECKED_AT = 4  # the check runs on a canvas with sides so many times smaller: it must not cost what it saves
 
 Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior applies -> saliency maps
@@ -25,12 +26,14 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+@torch.inference_mode()
 def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network:
     """The model's forward pass in another form and precision; the model stays as it is.
 
     Args:
         model: In eval mode.
-        engine: `"eager"`: the model itself. `"fused"`, also for `"auto"`: `FusedMLNet` with channels last.
+        engine: `"eager"`: the model itself. `"fused"`: `FusedMLNet` with channels last. `"auto"`: the same, and on a
+            CPU only as many pictures at once as its caches like.
             `"compiled"`: the same through `torch.compile`, which takes from seconds to a minute for every new shape.
         dtype: Of weights and pixel values.
     """
@@ -39,9 +42,15 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
         return lambda pixel_values, apply_prior: eager(pixel_values.to(dtype), apply_prior=apply_prior).saliency_map
     fused = FusedMLNet(model).to(dtype).to(memory_format=torch.channels_last)
     network = torch.compile(fused, dynamic=False) if engine == "compiled" else fused
-    return lambda pixel_values, apply_prior: network(
-        pixel_values.to(dtype=dtype, memory_format=torch.channels_last), apply_prior
-    )
+
+    def run(pixel_values: Tensor, apply_prior: bool) -> Tensor:
+        at_once = len(pixel_values)
+        if engine == "auto" and pixel_values.device.type == "cpu":
+            at_once = max(1, PIXELS_AT_ONCE // math.prod(pixel_values.shape[-2:]))
+        pixel_values = pixel_values.to(dtype=dtype, memory_format=torch.channels_last)
+        return torch.cat([network(part, apply_prior) for part in pixel_values.split(at_once)])
+
+    return run
 
 
 @torch.inference_mode()

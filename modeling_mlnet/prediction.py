@@ -70,7 +70,7 @@ class SaliencyPredictor:
         engine: `"auto"` and `"fused"`: equal maps with less work. `"eager"`: the model as it is. `"compiled"`: through
             `torch.compile`, for very many pictures.
         apply_prior: `False` predicts without the learned prior.
-        batch_size: Pictures per pass through the network.
+        batch_size: Pictures per pass through the network; engine `"auto"` may split them on a CPU.
 
     Raises:
         ValueError: If an argument is wrong or the checkpoint cannot be loaded, naming it.

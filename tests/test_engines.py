@@ -9,7 +9,7 @@ from modeling_mlnet.engines import ENGINES, build_network, choose_network, corre
 from modeling_mlnet.fused import FusedMLNet, fold_batch_norm
 
 NETWORKS = {
-    "mini's": {"backbone": "tf_efficientnet_lite0"},
+    "mini's": {"backbone": "tf_efficientnet_lite2"},
     "mobilenet": {"backbone": "mobilenetv1_100"},
     "residual": {"backbone": "resnet10t"},
     "finer than the grid": {"backbone": "resnet10t", "feature_levels": (1, 2, 4)},

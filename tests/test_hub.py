@@ -155,7 +155,7 @@ def test_models_lists_every_checkpoint_with_its_figures():
     result = CliRunner().invoke(app, ["models"])
     assert result.exit_code == 0, result.output
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith(("mini", "vgg16"))}
-    assert "tf_efficientnet_lite0" in lines["mini"] and "in the package" in lines["mini"] and "yes" in lines["mini"]
+    assert "tf_efficientnet_lite2" in lines["mini"] and "in the package" in lines["mini"] and "yes" in lines["mini"]
     assert "not published yet" in lines["vgg16-salicon"]
     entry = manifest.read_manifest()["mlnet-mini"]
     assert f"OSIE {entry.scores['OSIE']['NSS']:.2f} / {entry.scores['OSIE']['CC']:.3f}" in result.stdout
