@@ -32,8 +32,8 @@ def measure(name: str, data: str) -> dict[str, Any]:
     run = ROOT / "runs" / f"without_{name.lower()}"
     if not (run / "eval_results.json").is_file():
         others = [spec for one, spec in specs.items() if one != name]
-        words = "--num_train_epochs 2 --crop_off_epoch 1 --average_checkpoints 0 --disable_tqdm true".split()
-        train(ROOT / "recipes" / "mini.yaml", ["--datasets", *others, "--output_dir", str(run), *words])
+        words = ["--datasets", *others, "--output_dir", str(run), "--num_train_epochs", "2", "--crop_off_epoch", "1"]
+        train(ROOT / "recipes" / "mini.yaml", [*words, "--average_checkpoints", "0", "--disable_tqdm", "true"])
     predictor = SaliencyPredictor(run, dtype="float32")
     rows = load(specs[name])
     found = {
