@@ -9,11 +9,15 @@ import os
 import re
 import runpy
 import shlex
+import signal
+import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import matplotlib
 import numpy as np
 import pytest
@@ -37,8 +41,8 @@ ONE_STEP = (  # on the small network; a GPU's options are left out
     "--model {small} --config {{}} --backbone_weights= --output_dir {run} --max_steps 1 --dataloader_num_workers 0 "
     "--per_device_train_batch_size 2 --held_out 0.5 --canvas_sizes 64x96 --use_cpu true --torch_compile false"
 )
-# What CI does, what needs the real data, a server of its own tests, the login of a person, Docker
-ELSEWHERE = ("pip ", "python3 -m venv", "MLNET_DATA=DIR ", "mlnet demo", "hf auth ", "docker ")
+# What CI does, what renews the card from the real data, the login of a person, Docker
+ELSEWHERE = ("pip ", "python3 -m venv", "MLNET_DATA=DIR ", "hf auth ", "docker ")
 
 
 def blocks(language):
@@ -124,6 +128,26 @@ def in_process(words, hub):
     assert done.returncode == 0, done.stderr
 
 
+def serve(words):
+    """Starts the page until it answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "modeling_mlnet.cli", *words, "--port", str(port)]
+    page = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"})
+    try:
+        for _ in range(240):
+            time.sleep(0.5)
+            assert page.poll() is None, "it ended by itself"
+            with suppress(httpx.TransportError):
+                assert httpx.get(f"http://127.0.0.1:{port}").status_code == 200
+                return
+        raise AssertionError("no answer within two minutes")
+    finally:
+        page.send_signal(signal.SIGINT)
+        assert page.wait(30) == 0
+
+
 def run_line(line, place, hub, small_checkpoint, monkeypatch, run):
     line = line.replace("/data/", f"{place}/data/").replace("osie:DIR", f"osie:{place}/data/osie")
     line = re.sub(r" \[--.*?\]", "", line)  # options that may be left out
@@ -134,6 +158,8 @@ def run_line(line, place, hub, small_checkpoint, monkeypatch, run):
         monkeypatch.setenv(*words[1].split("=", 1))
     elif words[:2] == ["mlnet", "train"]:
         train_one_step(words[1:], place, hub, small_checkpoint, monkeypatch, run)
+    elif words[:2] == ["mlnet", "demo"]:
+        serve(words[1:])
     elif words[0] == "hf":
         in_process([str(Path(sys.executable).with_name("hf")), *words[1:]], hub)
     elif words[:2] == ["python", "conversion/convert_keras_weights.py"]:
