@@ -12,7 +12,6 @@ import av
 import httpx
 import numpy as np
 import pytest
-import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -315,7 +314,7 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
     assert result.size == (3000, 2000) and result.saliency_map.shape == (1067, 1600)
     [whole] = predictor.maps([str(tmp_path / "phone.jpg")])
     smaller = np.asarray(Image.fromarray(whole).resize((1600, 1067), Image.Resampling.BOX))
-    assert np.abs(smaller - result.saliency_map).max() < 0.02
+    assert np.abs(smaller - result.saliency_map).max() < 0.04
 
 
 # --- what is kept
@@ -378,10 +377,8 @@ def server(small_checkpoint, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("HF_HUB_OFFLINE", "1")
-        threads = torch.get_num_threads()
         with serving(str(small_checkpoint), keep=600, quiet=True) as address:
             yield address
-        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from playwright import sync_api as playwright
 
@@ -44,10 +43,8 @@ def server():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("HF_HUB_OFFLINE", "1")
-        threads = torch.get_num_threads()
         with serving("mini", EXAMPLES, quiet=True) as address:
             yield address
-        torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     Yields:
         The page's address.
     """
+    threads = torch.get_num_threads()
     set_threads()
     folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-"))
     before = os.environ.get("GRADIO_TEMP_DIR")
@@ -115,6 +116,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
         if demo is not None:
             demo.close()
         end()
+        torch.set_num_threads(threads)
         if before is None:
             del os.environ["GRADIO_TEMP_DIR"]
         else:

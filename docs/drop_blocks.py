@@ -1,0 +1,51 @@
+"""Which residual blocks can mlnet-mini do without? Every pair of blocks at stride 32, left out of a trained run.
+
+Stochastic depth trains a network to do without any block now and then. Prints the mean CC of the maps with their
+labels, on the network's own grid, over every second picture that training kept out, for the whole network and for each
+pair.
+
+    MLNET_DATA=DIR MLNET_BACKBONE=lite2.safetensors python docs/drop_blocks.py runs/mini
+"""
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modeling_mlnet import MLNetImageProcessor, MLNetModel
+from modeling_mlnet.recipe import parse_recipe
+from modeling_mlnet.training import build_datasets
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "mini.yaml"
+BLOCKS = [f"blocks.5.{index}" for index in (1, 2, 3, 4)]
+
+
+def correlations(first: Tensor, second: Tensor) -> Tensor:
+    """Pearson's of every map `(batch, height, width)` with its label."""
+    both = [one.flatten(1) - one.flatten(1).mean(1, keepdim=True) for one in (first, second)]
+    return torch.nn.functional.cosine_similarity(*both, dim=1)
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path, help="output_dir of the training")
+    run = parser.parse_args().run
+    validation = build_datasets(parse_recipe(RECIPE, ["--use_cpu", "true"])[1])[1]
+    rows = list(validation.select(range(0, len(validation), 2)))
+    prepared = MLNetImageProcessor.from_pretrained(run)(
+        [row["image"] for row in rows], saliency_maps=[row["saliency_map"] for row in rows], return_tensors="pt"
+    )
+    pairs = list(zip(prepared["pixel_values"].split(8), prepared["labels"].split(8), strict=True))
+    for dropped in [(), *combinations(BLOCKS, 2)]:
+        model = MLNetModel.from_pretrained(run, drop_modules=list(dropped)).eval()
+        found = torch.cat([correlations(model(pixels).saliency_map, labels) for pixels, labels in pairs])
+        size = sum(one.numel() for one in model.state_dict().values())
+        print(f"CC {found.mean():.4f}  {size / 1e6:.2f} million values  without {', '.join(dropped) or 'nothing'}")
+
+
+if __name__ == "__main__":
+    main()
