@@ -11,21 +11,16 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
+from modeling_mlnet.metrics import cc
 from modeling_mlnet.recipe import parse_recipe
 from modeling_mlnet.training import build_datasets
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "mini.yaml"
 BLOCKS = [f"blocks.5.{index}" for index in (1, 2, 3, 4)]
-
-
-def correlations(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson's of every map `(batch, height, width)` with its label."""
-    both = [one.flatten(1) - one.flatten(1).mean(1, keepdim=True) for one in (first, second)]
-    return torch.nn.functional.cosine_similarity(*both, dim=1)
 
 
 @torch.inference_mode()
@@ -42,7 +37,7 @@ def main() -> None:
     pairs = list(zip(prepared["pixel_values"].split(8), prepared["labels"].split(8), strict=True))
     for dropped in [(), *combinations(BLOCKS, 2)]:
         model = MLNetModel.from_pretrained(run, drop_modules=list(dropped)).eval()
-        found = torch.cat([correlations(model(pixels).saliency_map, labels) for pixels, labels in pairs])
+        found = np.concatenate([cc(model(pixels).saliency_map, labels) for pixels, labels in pairs])
         size = sum(one.numel() for one in model.state_dict().values())
         print(f"CC {found.mean():.4f}  {size / 1e6:.2f} million values  without {', '.join(dropped) or 'nothing'}")
 

@@ -32,9 +32,9 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
 
     Args:
         model: In eval mode.
-        engine: `"eager"`: the model itself. `"fused"`: `FusedMLNet` with channels last. `"auto"`: the same, and on a
-            CPU only as many pictures at once as its caches like.
-            `"compiled"`: the same through `torch.compile`, which takes from seconds to a minute for every new shape.
+        engine: `"eager"`: the model itself. `"fused"`: `FusedMLNet` with channels last. `"compiled"`: the same through
+            `torch.compile`, which takes from seconds to a minute for every new shape. `"auto"`: as `"fused"`, and on
+            a CPU only as many pictures at once as its caches like.
         dtype: Of weights and pixel values.
     """
     if engine == "eager":

@@ -68,6 +68,11 @@ class Hub:
             return {}
         return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
+    def environment(self) -> dict[str, str]:
+        """Variables of a process that asks this Hub."""
+        home = str(self.root / "home")
+        return {"HF_ENDPOINT": self.address, "HF_TOKEN": "hf_nobody", "HF_HUB_DISABLE_XET": "1", "HF_HOME": home}
+
     def spoil(self, name: str, how: Spoilt) -> None:
         """Lets the next answers go wrong whose path ends with the name."""
         self.spoilt[name] = how
@@ -122,10 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_json({})
         if action == "preupload":
             names = [one["path"] for one in json.loads(self.body)["files"]]
-            modes = {
-                name: "lfs" if name.endswith((".safetensors", ".parquet", ".png", ".jpg")) else "regular"
-                for name in names
-            }
+            modes = {name: "lfs" if name.endswith(LARGE) else "regular" for name in names}
             return self.send_json(
                 {"files": [{"path": n, "uploadMode": m, "shouldIgnore": False} for n, m in modes.items()]}
             )

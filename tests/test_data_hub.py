@@ -44,8 +44,7 @@ def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
     export_parquet(f"salicon:{tmp_path / 'set'}", tmp_path / "out")
     with running_hub(tmp_path / "hub") as hub:
         push = [Path(sys.executable).with_name("hf"), "upload", NAME, tmp_path / "out", "--repo-type", "dataset"]
-        settings = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_nobody", "HF_HUB_DISABLE_XET": "1"}
-        subprocess.run(push, check=True, env={**settings, "HF_HOME": str(tmp_path / "home")}, capture_output=True)
+        subprocess.run(push, check=True, env={**os.environ, **hub.environment()}, capture_output=True)
         found = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=hub.address)
     expected = {name: load(f"salicon:{tmp_path / 'set'}", name) for name in ("train", "validation")}
     told = {

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import pytest
 import torch
 import yaml
 from layouts import write_folder, write_picture
+from ports import free_port
 
 from modeling_mlnet.training import train
 
@@ -21,12 +21,6 @@ LAUNCHERS = {
     "accelerate": "accelerate.commands.accelerate_cli launch --multi_gpu --num_processes 2 --num_machines 1 "
     "--mixed_precision no --dynamo_backend no --main_process_port PORT",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

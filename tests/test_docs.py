@@ -10,7 +10,6 @@ import re
 import runpy
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import pytest
 import release
 from layouts import write_folder, write_mit1003, write_osie, write_picture, write_salicon
 from loopback_hub import running_hub
+from ports import free_port
 from typer.testing import CliRunner
 
 from modeling_mlnet import MINI
@@ -122,17 +122,14 @@ def train_one_step(words, place, hub, small_checkpoint, monkeypatch, run):
 
 
 def in_process(words, hub):
-    settings = {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_nobody", "HF_HUB_DISABLE_XET": "1"}
-    settings["HF_HOME"] = str(hub.root / "home")
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, **settings})
+    settings = {**os.environ, **hub.environment()}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=settings)
     assert done.returncode == 0, done.stderr
 
 
 def serve(words):
     """Starts the page until it answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "modeling_mlnet.cli", *words, "--port", str(port)]
     page = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"})
     try:
