@@ -65,6 +65,17 @@ def test_auc_of_large_pictures_counts_exactly(decimals):
     assert auc_judd(saliency_map, points, negatives="all") == approx(np.mean(shares), abs=1e-12)
 
 
+def test_the_area_over_many_thresholds_is_the_trapezoid():
+    rng = np.random.default_rng(6)
+    saliency_map = rng.random((300, 400)) ** 3
+    points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
+    scaled = (saliency_map - saliency_map.min()) / np.ptp(saliency_map)
+    at, thresholds = scaled[points[:, 1], points[:, 0]], np.arange(100) * 0.01
+    hits, false_alarms = ([1, *((one >= t).mean() for t in thresholds), 0] for one in (at, scaled))
+    expected = -np.trapezoid(hits, false_alarms)
+    assert auc_borji(saliency_map, points, thresholds=thresholds) == approx(expected, abs=1e-12)
+
+
 @given(st.one_of(maps, levels), fixations, fixations)
 def test_monotone_rescaling_leaves_every_exact_auc(saliency_map, points, others):
     ranks = np.unique(saliency_map, return_inverse=True)[1].reshape(saliency_map.shape)

@@ -5,9 +5,9 @@ centre of the first pixel being 0, or a fixation map that counts them (see `inpu
 repeats too; a protocol that counts pixels instead removes repeats before. Without fixations every score is NaN. All
 functions also take batches (see `inputs.batched`).
 
-What official code draws at random is computed here as its exact expectation: the area under a curve over fixed
-thresholds is linear in the false-positive rates, and the expected rate is the share of all candidates that reach a
-threshold.
+Every AUC is linear in how many negatives reach each threshold, so one exact count serves them all (`_reaching`), and
+what official code draws at random is computed as its expectation: that of a false-positive rate is the share of all
+candidates that reach the threshold.
 """
 
 from typing import Any, Literal
@@ -19,8 +19,8 @@ from .inputs import batched, check_map, check_pair, min_max, sane, to_distributi
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
 
-BUCKETS = 2**16  # enough to leave few pixels to sort, few enough for their table to stay in the cache
-CHUNK = 2**15  # pixels at a time, for the same reason
+BUCKETS = 2**16  # enough to leave few pixels to compare, few enough for their table to stay in the cache
+FEW = 16  # thresholds: a pass over the map for each is faster than the table
 
 
 @batched
@@ -113,12 +113,10 @@ def auc_judd(
     distinct = np.unique(pixels)
     if ties != "half":
         return _ordered_area(values, distinct, seed if ties == "jitter" else None)
-    below, equal = _counts_below(values[pixels], values)
-    total = values.size
+    wins, total = _wins(values[pixels], values), values.size
     if negatives == "unfixated":
-        below_fixated, equal_fixated = _counts_below(values[pixels], values[distinct])
-        below, equal, total = below - below_fixated, equal - equal_fixated, total - len(distinct)
-    return _mean_share(below, equal, total)
+        wins, total = wins - _wins(values[pixels], values[distinct]), total - len(distinct)
+    return wins / (total * len(pixels)) if total and len(pixels) else float("nan")
 
 
 @batched
@@ -164,48 +162,45 @@ def auc_shuffled(
     pixels = to_pixels(fixations, values.shape)
     other_pixels = to_pixels(other_fixations, values.shape, "other_fixations")
     at_fixations, at_others = (values.ravel()[one] for one in (pixels, other_pixels))
+    pairs = len(at_fixations) * len(at_others)
     if thresholds is None:
-        return _mean_share(*_counts_below(at_fixations, at_others), len(at_others))
-    low, scale = values.min(), max(np.ptp(values), np.finfo(np.float64).smallest_subnormal)
+        return _wins(at_fixations, at_others) / pairs if pairs else float("nan")
+    low = values.min()
+    scale = max(values.max() - low, np.finfo(np.float64).smallest_subnormal)
     return _threshold_area((at_fixations - low) / scale, (at_others - low) / scale, thresholds)
 
 
-def _mean_share(below: np.ndarray, equal: np.ndarray, total: int) -> float:
-    """Mean over fixations of the share of negatives below them, equal ones counting half."""
-    return float(np.mean(below + equal / 2) / total) if total and len(below) else float("nan")
+def _wins(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """In how many of all pairs the positive is the higher one, equal ones counting half."""
+    thresholds = np.concatenate([positives, np.nextafter(positives, np.inf)])  # at least, and more than
+    return len(positives) * len(negatives) - _reaching(negatives, thresholds, np.ones(len(thresholds))) / 2
 
 
-def _counts_below(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many negatives lie below each positive, and how many equal it; exact.
+def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> float:
+    """How many values reach each threshold, summed with whole weights of at least 0; exact.
 
-    Of many negatives only those that share a bucket with a positive are sorted. Of the others, which lie in gaps
-    between such buckets, it is enough to count how many each gap holds.
+    Of many values only those are compared that share one of BUCKETS equal parts of the range from 0 with a threshold.
+    What any other adds stands in a table.
+
+    Args:
+        values: At least 0.
     """
-    far = np.zeros(len(positives), np.intp)
-    if len(negatives) > BUCKETS and len(positives):
-        low, high = negatives.min(), negatives.max()
-        taken, which = np.unique(_buckets(positives, low, high), return_inverse=True)
-        codes = 2 * np.searchsorted(taken, np.arange(BUCKETS + 1))  # even: how many taken buckets lie below a gap
-        codes[taken] += 1  # odd: taken
-        filled, close = np.zeros(2 * len(taken) + 1, np.intp), []
-        for start in range(0, len(negatives), CHUNK):
-            some = negatives[start : start + CHUNK]
-            of_some = codes[_buckets(some, low, high)]
-            filled += np.bincount(of_some, minlength=len(filled))
-            close.append(some[(of_some & 1).astype(bool)])
-        far = np.cumsum(filled[::2])[which]
-        negatives = np.concatenate(close)
-    ordered = np.sort(negatives)
-    left, right = (np.searchsorted(ordered, positives, side=side) for side in ("left", "right"))
-    return far + left, right - left
-
-
-def _buckets(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Which of BUCKETS equal parts of low..high a value falls into: never a higher one for a lower value."""
-    parts = values - low
-    if high > low:
-        parts /= (high - low) / BUCKETS or np.finfo(np.float64).smallest_subnormal
-    return np.clip(parts, 0, BUCKETS, out=parts).astype(np.intp)
+    if len(thresholds) <= FEW:
+        return float(weights @ [np.count_nonzero(values >= one) for one in thresholds])
+    order = np.argsort(thresholds)
+    thresholds, weights = thresholds[order], weights[order]
+    total = 0.0
+    if len(values) > BUCKETS:
+        high = values.max()
+        scale = BUCKETS / max(high, 1e-300)
+        taken = (np.minimum(thresholds, high) * scale).astype(np.int32)
+        table = np.cumsum(np.bincount(taken, weights, minlength=BUCKETS + 1))
+        table[taken] = -1.0
+        added = table.take((values * scale).astype(np.int32), mode="clip")
+        close = np.flatnonzero(added < 0)
+        total, values = added.sum() + len(close), values[close]
+    reached = np.searchsorted(thresholds, values, side="right")
+    return float(total + np.concatenate([[0.0], np.cumsum(weights)])[reached].sum())
 
 
 def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> float:
@@ -215,7 +210,7 @@ def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> f
     if seed is not None:
         values = values + np.random.default_rng(seed).random(values.size) / 1e7
     thresholds = np.sort(values[pixels])[::-1]
-    reached = values.size - _counts_below(thresholds, values)[0]
+    reached = values.size - np.searchsorted(np.sort(values), thresholds)
     rank = np.arange(1, len(pixels) + 1)
     hits = np.concatenate([[0.0], rank / len(pixels), [1.0]])
     false_alarms = np.concatenate([[0.0], (reached - rank) / (values.size - len(pixels)), [1.0]])
@@ -226,8 +221,7 @@ def _threshold_area(positives: np.ndarray, negatives: np.ndarray, thresholds: np
     """Trapezoid over the points (1, 1), (share of negatives, share of positives reaching a threshold).., (0, 0)."""
     if len(positives) == 0 or len(negatives) == 0:
         return float("nan")
-    hits, false_alarms = (
-        np.array([1.0, *(np.count_nonzero(one >= threshold) / len(one) for threshold in thresholds), 0.0])
-        for one in (positives, negatives)
-    )
-    return float(-np.trapezoid(hits, false_alarms))
+    hits = [np.count_nonzero(positives >= one) for one in thresholds]
+    around = np.array([len(positives), *hits, 0])
+    lost = _reaching(negatives, thresholds, around[:-2] - around[2:]) / len(negatives)
+    return float((len(positives) + around[1] - lost) / (2 * len(positives)))
