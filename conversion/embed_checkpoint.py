@@ -1,6 +1,6 @@
 """Puts a trained checkpoint into the package: half-precision weights, used in float32, and its sum in the manifest.
 
-python conversion/embed_checkpoint.py runs/mini mlnet-mini --drop-modules blocks.5.2 blocks.5.4
+python conversion/embed_checkpoint.py runs/mini_embedded mlnet-mini
 """
 
 import argparse
@@ -8,24 +8,22 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+from modeling_mlnet import MLNetImageProcessor, MLNetModel
 from modeling_mlnet.manifest import sha256
 
 ROOT = Path(__file__).parent.parent
 
 
-def embed(run: Path, name: str, drop_modules: Sequence[str] = ()) -> str:
+def embed(run: Path, name: str) -> str:
     """Writes config.json, model.safetensors and preprocessor_config.json of the checkpoint `name`; the card stays.
 
     Args:
         run: `output_dir` of the training.
         name: In hubconfig.json.
-        drop_modules: Residual blocks of the backbone to leave out, beside those that were left out in training.
 
     Returns:
         The sha256 of model.safetensors.
@@ -35,9 +33,7 @@ def embed(run: Path, name: str, drop_modules: Sequence[str] = ()) -> str:
     if manifest["checkpoints"].get(name, {}).get("path") is None:
         raise ValueError(f"hubconfig.json has no checkpoint {name!r} with a path in the package")
     folder = ROOT / "modeling_mlnet" / manifest["checkpoints"][name]["path"]
-    config = MLNetConfig.from_pretrained(run)
-    config.drop_modules = [*config.drop_modules, *drop_modules]
-    model = MLNetModel.from_pretrained(run, config=config, dtype=torch.float32).half()
+    model = MLNetModel.from_pretrained(run, dtype=torch.float32).half()
     with tempfile.TemporaryDirectory() as temporary:
         model.save_pretrained(temporary)
         MLNetImageProcessor.from_pretrained(run).save_pretrained(temporary)
@@ -63,10 +59,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Put a trained checkpoint into the package.")
     parser.add_argument("run", type=Path, help="output_dir of mlnet train")
     parser.add_argument("name", help="name in hubconfig.json")
-    parser.add_argument("--drop-modules", nargs="+", default=[], help="residual blocks of the backbone to leave out")
     arguments = parser.parse_args()
     try:
-        print(f"{arguments.name}: sha256 {embed(arguments.run, arguments.name, arguments.drop_modules)}")
+        print(f"{arguments.name}: sha256 {embed(arguments.run, arguments.name)}")
     except (ValueError, OSError) as error:
         print(f"embed_checkpoint: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

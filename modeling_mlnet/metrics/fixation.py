@@ -188,19 +188,18 @@ def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -
     if len(thresholds) <= FEW:
         return float(weights @ [np.count_nonzero(values >= one) for one in thresholds])
     order = np.argsort(thresholds)
-    thresholds, weights = thresholds[order], weights[order]
+    thresholds, adding = thresholds[order], np.concatenate([[0.0], np.cumsum(weights[order])])
     total = 0.0
     if len(values) > BUCKETS:
         high = values.max()
         scale = BUCKETS / max(high, 1e-300)
         taken = (np.minimum(thresholds, high) * scale).astype(np.int32)
-        table = np.cumsum(np.bincount(taken, weights, minlength=BUCKETS + 1))
+        table = np.repeat(adding, np.diff(taken, prepend=0, append=BUCKETS + 1))
         table[taken] = -1.0
         added = table.take((values * scale).astype(np.int32), mode="clip")
         close = np.flatnonzero(added < 0)
         total, values = added.sum() + len(close), values[close]
-    reached = np.searchsorted(thresholds, values, side="right")
-    return float(total + np.concatenate([[0.0], np.cumsum(weights)])[reached].sum())
+    return float(total + adding[np.searchsorted(thresholds, values, side="right")].sum())
 
 
 def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> float:
