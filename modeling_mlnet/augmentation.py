@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 from transformers import TrainerCallback
 
 from .image_processing_mlnet import MLNetImageProcessor
+from .pictures_mlnet import pil_rgb
 from .recipe import DataArguments
 
 
@@ -59,7 +60,7 @@ class Augment:
             image, saliency_map = self.flip(image, saliency_map)
             if self.crop_off_epoch is None or self.epoch < self.crop_off_epoch:
                 image, saliency_map = self.crop(image, saliency_map)
-            return self.recolor(image.convert("RGB")), saliency_map
+            return self.recolor(pil_rgb(image)), saliency_map
 
 
 class Collator:
@@ -94,12 +95,20 @@ class Collator:
 
 
 class SetEpoch(TrainerCallback):
-    """Tells what draws at random which epoch it is, before the workers that get a copy of it start."""
+    """Tells what draws at random which epoch it is, before the workers that get a copy of it start.
+
+    Epochs are counted here: of a stream, which has no length, the Trainer's are fractions of `max_steps`.
+    """
 
     def __init__(self, *listeners: Any):
-        self.listeners = listeners
+        self.listeners, self.next = listeners, 0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Called by the Trainer."""
+        self.next = int(state.epoch or 0)
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Called by the Trainer."""
         for listener in self.listeners:
-            listener.epoch = int(state.epoch or 0)
+            listener.epoch = self.next
+        self.next += 1

@@ -15,7 +15,7 @@ from .modeling_mlnet import MLNetModel
 ENGINES = ("auto", "eager", "fused", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LEAST_CORRELATION = 0.9995  # of the map in another precision with the one in float32
-PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take up to a half longer a picture
+PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take half as long again a picture
 CHECKED_AT = 4  # the check runs on a canvas with sides so many times smaller: it must not cost what it saves
 
 Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior applies -> saliency maps
@@ -53,14 +53,14 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
     return run
 
 
-@torch.inference_mode()
 def choose_network(
     model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool
 ) -> tuple[Network, str]:
     """The network that predicts, and what was chosen, in words.
 
-    With dtype `"auto"` bfloat16 is taken where the processor is made for it and the map of the first picture, on a
-    smaller canvas, correlates with float32 by .9995 or more; float32 otherwise.
+    Engine `"auto"` takes the model as it is where the backbone works on pictures of its own size only, and the fused
+    form everywhere else. With dtype `"auto"` bfloat16 is taken where the processor is made for it and the map of the
+    first picture, on a smaller canvas, correlates with float32's by .9995 or more; float32 otherwise.
 
     Args:
         model: In eval mode; in float32 for dtype `"auto"`.
@@ -68,7 +68,28 @@ def choose_network(
         dtype: `"auto"` or one of `DTYPES`.
         pixel_values: Of the first pictures, `(batch, 3, height, width)`.
         apply_prior: Whether the map behind the prior counts.
+
+    Raises:
+        ValueError: If the engine does not fit the backbone.
     """
+    try:
+        return _choose(model, engine, dtype, pixel_values, apply_prior)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError) as error:  # timm's backbones with a size of their own raise either
+        if engine not in ("auto", "eager"):
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"engine {engine!r} does not fit {model.config.backbone}: {reason}; take 'eager'"
+            ) from error
+    dtype = "float32" if dtype == "auto" else dtype
+    return build_network(model, "eager", DTYPES[dtype]), f"eager, {dtype}"
+
+
+@torch.inference_mode()
+def _choose(
+    model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool
+) -> tuple[Network, str]:
     form = "fused" if engine == "auto" else engine
     if dtype != "auto":
         return build_network(model, engine, DTYPES[dtype]), f"{form}, {dtype}"

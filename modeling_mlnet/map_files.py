@@ -26,7 +26,8 @@ def read_map(path: Path) -> np.ndarray:
             values = np.load(path, allow_pickle=False)
         else:
             with Image.open(path) as image:
-                values = np.asarray(image if image.mode != "1" else image.convert("L"))
+                plain = {"1": "L", "P": "RGB", "PA": "RGB", "LA": "RGB", "RGBA": "RGB"}.get(image.mode)
+                values = np.asarray(image if plain is None else image.convert(plain))
     except Exception as error:  # every decoder raises its own
         raise ValueError(f"{path}: cannot be read as a saliency map: {error}") from error
     if values.ndim == 3 and (values == values[..., :1]).all():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -109,7 +110,7 @@ class TrainingSet:
         if known is not None:
             terms = f"annotations {known.licence}, photographs: {known.photos}"
             return cls(known.title, name, trained, scored, known.observers, terms)
-        title = place.rstrip("/").rpartition("/")[2] if name else spec
+        title = Path(place).name if name or Path(spec).is_dir() else spec
         return cls(title, re.sub(r"[^\w.-]+", "-", title).strip("-.").lower() or "data", trained, scored)
 
 

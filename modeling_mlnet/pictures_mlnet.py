@@ -126,6 +126,13 @@ def to_rgb(values: Tensor) -> Tensor:
     return blended.round().to(torch.uint8) if values.dtype == torch.uint8 else blended
 
 
+def pil_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB, read as `image_to_tensor` and `to_rgb` do it: 16 bits scaled, transparency over white."""
+    if image.mode == "RGB":
+        return image
+    return Image.fromarray(to_rgb(image_to_tensor(image)).round().byte().permute(1, 2, 0).numpy())
+
+
 def to_grey(values: Tensor) -> Tensor:
     """One channel: colour is weighted as in PIL (ITU-R 601-2 luma)."""
     return values if values.shape[0] == 1 else tvF.rgb_to_grayscale(to_rgb(values))

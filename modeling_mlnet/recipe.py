@@ -12,6 +12,10 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from .configuration_mlnet import nearest_name
+from .metrics import LOWER_IS_BETTER
+
+SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
+LEAST_IS_BEST = {"loss", *LOWER_IS_BETTER}
 
 
 @dataclass
@@ -71,7 +75,10 @@ class DataArguments:
     )
     streaming: bool = field(
         default=False,
-        metadata={"help": "read training pictures from the data sets' files as they come; needs max_steps"},
+        metadata={
+            "help": "read training pictures from the data sets' files as they come; needs max_steps; "
+            "without validation_datasets all names are read first, to hold a part out"
+        },
     )
 
     def __post_init__(self):
@@ -109,6 +116,11 @@ class MLNetTrainingArguments(TrainingArguments):
     remove_unused_columns: bool = False
     batch_eval_metrics: bool = True
 
+    def __post_init__(self):
+        if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
+            self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
+        super().__post_init__()
+
 
 class RecipeParser(HfArgumentParser):
     """HfArgumentParser that raises instead of ending the program."""
@@ -118,7 +130,6 @@ class RecipeParser(HfArgumentParser):
         raise ValueError(message)
 
 
-SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
 ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
 
 
@@ -172,7 +183,8 @@ def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, 
     given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
     check_keys([*recipe, *given], valid, str(path))
     try:
-        words = [word for key, value in recipe.items() for word in _as_words(key, fill_in_variables(value))]
+        kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
+        words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
         return RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VALIDATION = "validation"  # what the pictures kept out are called, whichever data sets they come from
 LOOKED_AT = 200  # pictures among which the worst are looked for: each costs one more pass through the network
-ABSOLUTE = re.compile(r"(^|:)/(?:[^/]+/)*([^/]+)/?$")  # a path, or one behind the name of a data set
+ABSOLUTE = re.compile(r"(^|[:=])/(?:[^/]+/)*([^/]+)/?$")  # a path, or one behind a data set's or an option's name
 SHEETS = {"random": "Pictures at random", "worst": "The worst pictures"}
 PROTOCOL = Evaluator().protocol.name
 

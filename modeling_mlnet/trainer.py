@@ -154,8 +154,8 @@ class MLNetTrainer(Trainer):
     def _stop(self, problem: str) -> None:
         raise ValueError(
             f"step {self.state.global_step + 1}: {problem} at learning rate {self._get_learning_rate():g}, pictures "
-            f"{', '.join(self.pictures)}; look at these, or lower learning_rate and run the command again: it goes on "
-            f"from the last checkpoint in {self.args.output_dir}"
+            f"{', '.join(self.pictures)}; look at these, or lower learning_rate and start anew, from a checkpoint in "
+            f"{self.args.output_dir} if there is one: --model CHECKPOINT --output_dir ANOTHER"
         )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> Any:
@@ -177,6 +177,8 @@ class MLNetTrainer(Trainer):
 
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
         """As the Trainer's, without drawing a random number: a run goes on alike whether it was evaluated or not."""
+        if isinstance(self.compute_metrics, BatchMetrics):
+            self.compute_metrics.evaluator.reset()  # of an evaluation that did not come to its end
         with torch.random.fork_rng():
             return super().evaluate(*args, **kwargs)
 
@@ -228,6 +230,9 @@ class MLNetTrainer(Trainer):
                 optimizer or self.optimizer, lambda step: 1 / (1 + decay * step)
             )
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _get_learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[-1]["lr"])  # the first group may be the backbone
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self._get_output_dir(trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
@@ -289,7 +294,10 @@ class MLNetTrainer(Trainer):
         card = Path(checkpoint_folder) / "README.md"
         card.write_text(write_run_card(self, scored=False).read_text(encoding="utf-8"), encoding="utf-8")
         message = f"Training in progress, step {self.state.global_step}"
-        self._publish(Path(checkpoint_folder), message, None, None, None)
+        try:
+            self._publish(Path(checkpoint_folder), message, None, None, None)
+        except (ValueError, OSError) as error:  # the end of the run publishes again
+            logger.warning(f"{checkpoint_folder}: could not be published, training goes on: {error}")
 
     def _publish(
         self, folder: Path, message: str | None, token: str | None, revision: str | None, private: bool | None
@@ -299,4 +307,4 @@ class MLNetTrainer(Trainer):
         private = self.args.hub_private_repo if private is None else private
         revision = revision or self.args.hub_revision
         hub_id = self.hub_model_id
-        return push(str(folder), hub_id, private, revision, False, token or self.args.hub_token, message)[1]
+        return push(str(folder.absolute()), hub_id, private, revision, False, token or self.args.hub_token, message)[1]

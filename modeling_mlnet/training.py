@@ -22,12 +22,22 @@ from .image_processing_mlnet import MLNetImageProcessor
 from .model_card import TrainingSet
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
-from .recipe import SCORES, DataArguments, MLNetTrainingArguments, ModelArguments, check_keys, parse_recipe
+from .recipe import (
+    LEAST_IS_BEST,
+    SCORES,
+    DataArguments,
+    MLNetTrainingArguments,
+    ModelArguments,
+    check_keys,
+    parse_recipe,
+)
 from .run_card import RunOrigin, command_line
 from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
 from .training_report import Report
 
 logger = logging.get_logger(__name__)
+
+SHUFFLED = 256  # rows of a stream that wait for their turn, their pictures still encoded
 
 
 def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProcessor]:
@@ -43,7 +53,9 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
         if arguments.backbone_weights:
             raise ValueError("give either model (a checkpoint to start from) or backbone_weights, not both")
         model, image_processor = load_checkpoint(arguments.model, **keys)
-        return model, MLNetImageProcessor(**{**image_processor.to_dict(), **overrides})
+        size = {"size": _size(model.config)} if "image_size" in keys else {}
+        image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
+        return _on_canvas(model, image_processor)
     try:
         config = MLNetConfig(**keys)
     except StrictDataclassError as error:  # a value of the wrong type
@@ -53,9 +65,18 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
         weights = timm.get_pretrained_cfg(config.backbone)
         statistics = {f"image_{name}": [255 * one for one in getattr(weights, name)] for name in ("mean", "std")}
-    height, width = config.image_size
-    size = {"height": height, "width": width}
-    return model, MLNetImageProcessor(**{"size": size, **statistics, **overrides})
+    return _on_canvas(model, MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides}))
+
+
+def _size(config: MLNetConfig) -> dict[str, int]:
+    return dict(zip(("height", "width"), config.image_size, strict=True))
+
+
+def _on_canvas(model: MLNetModel, image_processor: MLNetImageProcessor) -> tuple[MLNetModel, MLNetImageProcessor]:
+    """Both, with the processor's canvas in the configuration, as `size` alone may have been given."""
+    size: Any = image_processor.size
+    model.config.image_size = [size["height"], size["width"]]
+    return model, image_processor
 
 
 def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset, Dataset]:
@@ -91,9 +112,9 @@ def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Da
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
-    """The rows, changed by `augment` when they are read."""
+    """The rows, changed by `augment` when they are read; streams in an order of their own, from a buffer."""
     if isinstance(train, IterableDataset):
-        return train.map(augment.change_row)
+        return train.shuffle(augment.seed, buffer_size=SHUFFLED).map(augment.change_row)
     return train.with_transform(augment)
 
 
@@ -114,8 +135,15 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
     best = (arguments.metric_for_best_model or "loss").removeprefix("eval_")
     if best not in SCORES:
         raise ValueError(f"{recipe}: metric_for_best_model must be one of {sorted(SCORES)}, got {best!r}")
+    if arguments.metric_for_best_model is not None and arguments.greater_is_better == (best in LEAST_IS_BEST):
+        wanted = "false" if best in LEAST_IS_BEST else "true"
+        raise ValueError(f"{recipe}: greater_is_better must be {wanted} for metric_for_best_model {best!r}")
     if arguments.early_stopping_patience is not None and arguments.eval_strategy == "no":
         raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
+    if arguments.early_stopping_patience is not None and arguments.metric_for_best_model is None:
+        raise ValueError(f"{recipe}: early_stopping_patience needs metric_for_best_model")
+    if arguments.dataloader_persistent_workers:
+        raise ValueError(f"{recipe}: dataloader_persistent_workers must be false: workers are told the epoch at start")
     if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
         raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
     kept = arguments.save_total_limit

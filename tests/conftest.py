@@ -13,6 +13,7 @@ from huggingface_hub import constants
 from layouts import write_folder
 from loopback_hub import running_hub
 from PIL import Image
+from transformers.utils import hub as transformers_hub
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 
@@ -99,6 +100,7 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(transformers_hub, "_hf_api", None)  # it keeps the address it was made with
         monkeypatch.setattr(http.time, "sleep", lambda seconds: None)
         monkeypatch.setenv("HF_TOKEN", "hf_nobody")
         yield hub

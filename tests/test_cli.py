@@ -1,8 +1,10 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -159,6 +161,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "map.png", fail)
     assert names(tmp_path) == ["map.png"] and (tmp_path / "map.png").read_bytes() == b"old"
+
+
+def test_several_may_write_one_file_at_once(tmp_path):
+    together = Barrier(4)
+
+    def write(number):
+        write_whole(tmp_path / "map.png", lambda file: (file.write(bytes([number]) * 1000), together.wait(10)))
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(write, range(4)))
+    assert names(tmp_path) == ["map.png"] and len(set((tmp_path / "map.png").read_bytes())) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_reported_per_picture(predict, pictures, tmp_path):

@@ -131,3 +131,22 @@ def test_metadata_counts_where_both_lists_are_there(tmp_path):
     (tmp_path / "metadata.jsonl").write_text(json.dumps({"file_name": "images/b.png", "fixations": [[3, 3]]}))
     [row] = load(str(tmp_path))
     assert row["image_id"] == "images/b" and np.asarray(row["saliency_map"]).max() == 255
+
+
+def test_maps_of_16_bits_are_scaled_not_cut(tmp_path):
+    write_folder(tmp_path)
+    values = np.linspace(0, 65535, 48 * 64).reshape(48, 64)
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "wide.png")
+    line = {"file_name": "images/000.png", "map_file_name": "wide.png", "fixations": [[1, 2]]}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(line))
+    [row] = load(str(tmp_path))
+    np.testing.assert_allclose(np.asarray(row["saliency_map"]), values / 257, atol=1)
+
+
+def test_a_picture_listed_twice_is_a_problem(tmp_path):
+    path = write_folder(tmp_path, count=3) / "metadata.jsonl"
+    path.write_text(path.read_text().rstrip("\n") + "\n" + path.read_text().splitlines()[1])
+    found = scan(str(tmp_path))
+    assert len(found.records) == 3
+    message = "images/001.png was listed before; one line holds all of its observers"
+    assert found.problems == [f"{path}, line 4: {message}"]

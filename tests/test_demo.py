@@ -155,6 +155,12 @@ def test_the_three_lines_have_the_card_s_figures():
     text = about.three_lines("mini", card)
     assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text and "MIT" in text
     assert "huggingface.co/someone/else" in about.three_lines("someone/else", "")
+    rows = "| mine | 9 | my-run | 0.700 (0.6..0.8) |\n"
+    table = "| data set | pictures | | CC |\n|---|---|---|---|\n" + rows
+    assert "by 0.700 on mine. 1 would be perfect" in about.three_lines("mini", table)
+    assert "by 0.700 on mine; guessing the centre gives 0.400 to" in about.three_lines(
+        "mini", table + "|  |  | centre | 0.400 (0.3..0.5) |\n"
+    )
 
 
 # --- clips

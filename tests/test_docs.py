@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import httpx
@@ -24,12 +25,14 @@ import release
 from layouts import write_folder, write_mit1003, write_osie, write_picture, write_salicon
 from loopback_hub import running_hub
 from ports import free_port
+from transformers import TrainingArguments
 from typer.testing import CliRunner
 
 from modeling_mlnet import MINI
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import export_parquet
 from modeling_mlnet.demo import serving
+from modeling_mlnet.recipe import ARGUMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "demo" / "README.md", MINI / "README.md"]
@@ -179,3 +182,11 @@ def test_commands_do_what_they_say(page, code, place, hub, small_checkpoint, tmp
     for i, line in enumerate(code.replace("\\\n", " ").splitlines()):
         if line and not line.startswith(ELSEWHERE):
             run_line(line, place, hub, small_checkpoint, monkeypatch, tmp_path / f"run{i}")
+
+
+def test_every_own_key_of_a_recipe_is_explained():
+    text = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    theirs = {one.name for one in fields(TrainingArguments)}
+    keys = [one for arguments in ARGUMENTS for one in fields(arguments) if "help" in one.metadata]
+    expected = [f"| `{one.name}` | {one.metadata['help']} |" for one in keys if one.name not in theirs]
+    assert [line for line in text.partition("## Keys of a recipe")[2].splitlines() if line[:3] == "| `"] == expected

@@ -149,3 +149,15 @@ def test_the_choice_is_made_with_the_first_picture_and_told(small_checkpoint, pi
 )
 def test_correlation_of_plain_cases(first, second, expected):
     assert correlation(torch.tensor(first).float(), torch.tensor(second).float()) == pytest.approx(expected)
+
+
+def test_backbones_with_a_size_of_their_own_are_taken_as_they_are():
+    config = {"backbone": "efficientformerv2_s0", "backbone_kwargs": {"img_size": (96, 128)}, "image_size": (96, 128)}
+    model = network(**config)
+    pixel_values = torch.randn(1, 3, 96, 128)
+    chosen, words = choose_network(model, "auto", "auto", pixel_values, True)
+    assert words == "eager, float32"
+    with torch.inference_mode():
+        torch.testing.assert_close(chosen(pixel_values, True), model(pixel_values).saliency_map)
+    with pytest.raises(ValueError, match="engine 'fused' does not fit efficientformerv2_s0"):
+        choose_network(model, "fused", "float32", pixel_values, True)

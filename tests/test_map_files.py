@@ -14,7 +14,11 @@ def test_grey_pictures_become_0_to_1_and_arrays_stay(tmp_path):
     Image.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "b.png")
     Image.fromarray(np.repeat(values[..., None], 3, axis=2)).save(tmp_path / "c.png")
     np.save(tmp_path / "d.npy", values * 3.5)
-    for name in "abc":
+    palette = Image.fromarray(23 - np.arange(24, dtype=np.uint8).reshape(4, 6), mode="P")  # indices, not values
+    palette.putpalette([one for index in range(24) for one in [10 * (23 - index)] * 3])
+    palette.save(tmp_path / "e.png")
+    Image.fromarray(values).convert("RGBA").save(tmp_path / "f.png")
+    for name in "abcef":
         assert read_map(tmp_path / f"{name}.png") == pytest.approx(values / 255)
     assert read_map(tmp_path / "d.npy") == pytest.approx(values * 3.5)
 

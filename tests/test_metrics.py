@@ -227,6 +227,13 @@ def test_constant_maps_score_as_chance():
     assert information_gain(flat, [[1, 1]], np.zeros((4, 6))) == 0
 
 
+@pytest.mark.parametrize("level", [128 / 255, 200 / 255, 0.1])
+def test_constant_maps_whose_mean_is_rounded_score_as_chance_too(level):
+    flat, density = np.full((480, 640), level), np.random.default_rng(0).random((480, 640))
+    assert nss(flat, [[1, 1], [300, 200]]) == 0
+    assert cc(flat, density) == cc(density, flat) == cc(flat, flat / 3) == 0
+
+
 def test_without_fixations_the_score_is_nan():
     none, values = np.zeros((0, 2)), np.arange(24.0).reshape(4, 6)
     assert np.isnan([nss(values, none), information_gain(values, none, values)]).all()

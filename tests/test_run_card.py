@@ -5,9 +5,12 @@ import json
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from loopback_hub import Spoilt
 
 from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet.model_card import TrainingSet
 from modeling_mlnet.publishing import CODE
+from modeling_mlnet.run_card import command_line
 from modeling_mlnet.training import train
 
 ID = "someone/run"
@@ -62,6 +65,24 @@ def test_a_run_pushes_its_checkpoint_with_that_card_and_no_private_files(hub, pu
     commits = [one for one in hub.requests if "/commit/" in one]
     assert len(commits) == 3  # every saved epoch, and the end
     SaliencyPredictor(ID)
+
+
+def test_a_run_in_a_folder_that_is_called_like_a_checkpoint_pushes_its_own(hub, pushing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(pushing, ["--output_dir", "mini"])
+    assert files_of(hub)["model.safetensors"] == (tmp_path / "mini" / "model.safetensors").read_bytes()
+
+
+def test_a_hub_that_is_out_of_order_for_a_while_does_not_end_a_run(hub, pushing):
+    hub.spoil("/commit/main", Spoilt(status=403))
+    train(pushing)
+    assert len([one for one in hub.requests if "/commit/" in one]) == 3  # the first was refused
+    SaliencyPredictor(ID)
+
+
+def test_a_card_names_no_folder_of_the_machine(tmp_path):
+    assert TrainingSet.of(str(tmp_path), 1, 1).title == tmp_path.name
+    assert str(tmp_path) not in command_line("r.yaml", [f"--output_dir={tmp_path}/run", "--datasets", f"a:{tmp_path}"])
 
 
 def test_optimizer_states_are_never_asked_for(pushing):

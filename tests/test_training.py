@@ -1,17 +1,20 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
-from modeling_mlnet.augmentation import Augment, Collator
+from modeling_mlnet.augmentation import Augment, Collator, SetEpoch
 from modeling_mlnet.data import load
+from modeling_mlnet.pictures_mlnet import image_to_tensor, to_rgb
 from modeling_mlnet.recipe import DataArguments, ModelArguments, parse_recipe
-from modeling_mlnet.training import build_model, train
+from modeling_mlnet.training import augmented, build_model, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -166,6 +169,12 @@ def test_wrong_recipes_are_refused_in_one_line_that_names_the_file(tmp_path, con
     assert str(path) in str(caught.value) and message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_variables_of_keys_that_are_overridden_need_not_be_set(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("datasets: ['salicon:${NO_SUCH_VARIABLE}']\nimage_processor: {image_mean: 1}\n")
+    assert parse_recipe(path, ["--datasets", "mine", "--image_processor={}"])[1].datasets == ["mine"]
+
+
 def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_DIR", "/data/my #1 set: x")
     path = tmp_path / "recipe.yaml"
@@ -182,6 +191,8 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
             ["--early_stopping_patience", "2", "--eval_strategy", "no", "--load_best_model_at_end", "false"],
             "early_stopping_patience needs eval_strategy epoch or steps",
         ),
+        (["--metric_for_best_model", "KL", "--greater_is_better", "true"], "greater_is_better must be false"),
+        (["--dataloader_persistent_workers", "true", "--dataloader_num_workers", "1"], "persistent_workers must be"),
         (["--average_checkpoints", "3", "--save_total_limit", "3"], "needs save_total_limit of at least 4"),
         (["--image_processor", '{"antialiasing": true}'], "'antialiasing'; the nearest valid key is 'antialias'"),
     ],
@@ -189,6 +200,31 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
 def test_what_cannot_work_is_refused_before_it_starts(recipe, words, message):
     with pytest.raises(ValueError, match=message):
         train(recipe, words)
+
+
+def test_early_stopping_needs_a_score(recipe):
+    words = ["--early_stopping_patience", "2", "--load_best_model_at_end", "false"]
+    path = recipe.with_name("no_score.yaml")
+    lines = yaml.safe_load(recipe.read_text())
+    path.write_text(json.dumps({name: lines[name] for name in lines if name != "metric_for_best_model"}))
+    with pytest.raises(ValueError, match="early_stopping_patience needs metric_for_best_model"):
+        train(path, words)
+
+
+@pytest.mark.parametrize(("metric", "greater"), [("KL", False), ("eval_loss", False), ("NSS", True)])
+def test_which_scores_are_best_when_low_is_known(recipe, metric, greater):
+    lines = yaml.safe_load(recipe.read_text())
+    recipe.write_text(json.dumps({name: one for name, one in lines.items() if name != "greater_is_better"}))
+    assert parse_recipe(recipe, ["--metric_for_best_model", metric])[2].greater_is_better is greater
+
+
+@pytest.mark.parametrize("words", ({"config": {"image_size": [96, 128]}}, {"image_processor": {"size": [96, 128]}}))
+def test_the_canvas_is_one_wherever_it_is_given(small_checkpoint, words):
+    if "image_processor" in words:
+        words = {"image_processor": {"size": {"height": 96, "width": 128}}}
+    model, image_processor = build_model(ModelArguments(model=str(small_checkpoint), **words))
+    assert tuple(model.config.image_size) == (96, 128)
+    assert (image_processor.size["height"], image_processor.size["width"]) == (96, 128)
 
 
 def test_a_config_that_cannot_be_built_is_refused_in_one_line():
@@ -234,6 +270,38 @@ def test_what_a_picture_becomes_depends_on_seed_epoch_and_picture_only(tmp_path)
     assert len(set(forwards.values())) == 6
     for other in (changed(range(6), epoch=1), changed(range(6), seed=2)):
         assert not set(other.values()) & set(forwards.values())
+
+
+def test_pictures_are_changed_as_prediction_reads_them(tmp_path):
+    augment = Augment(DataArguments(), (32, 48))
+    saliency_map = Image.new("L", (6, 4))
+    wide = Image.fromarray(np.linspace(0, 65535, 24).reshape(4, 6).astype(np.uint16))
+    clear = Image.new("RGBA", (6, 4), (10, 20, 30, 0))
+    for picture in (wide, clear):
+        changed, _ = augment.change(picture, saliency_map, "a")
+        expected = to_rgb(image_to_tensor(picture)).round().permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(np.asarray(changed), expected)
+
+
+def test_passes_over_a_stream_count_as_epochs():
+    listener = SimpleNamespace(epoch=None)
+    callback = SetEpoch(listener)
+    for begun, expected in ((0.0, [0, 1, 2]), (3.4, [3, 4, 5])):
+        callback.on_train_begin(None, SimpleNamespace(epoch=begun), None)
+        seen = []
+        for fraction in (0.0, 0.3, 0.6):  # of max_steps
+            callback.on_epoch_begin(None, SimpleNamespace(epoch=begun + fraction), None)
+            seen.append(listener.epoch)
+        assert seen == expected
+
+
+def test_a_stream_is_shuffled_alike_for_the_same_seed(tmp_path):
+    write_folder(tmp_path, count=12)
+    orders = []
+    for seed in (1, 1, 2):
+        stream = augmented(load(str(tmp_path), streaming=True), Augment(DataArguments(), (32, 48), seed))
+        orders.append([row["image_id"] for row in stream])
+    assert orders[0] == orders[1] != orders[2] and sorted(orders[0]) == sorted(orders[2]) != orders[0]
 
 
 def test_training_batches_draw_their_canvas_and_validation_keeps_the_processor_s(small_checkpoint, tmp_path):

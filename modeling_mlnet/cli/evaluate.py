@@ -6,23 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import DATASET, PROTOCOL
+
 Json = Annotated[Path | None, typer.Option(help="Write everything needed to repeat the run.", metavar="FILE.json")]
 
 
 def evaluate(
     dataset: Annotated[
-        str | None, typer.Option(help="NAME:DIR (salicon, mit1003, cat2000, osie, toronto), a folder or a Hub id.")
+        str | None,
+        typer.Option(help=DATASET),
     ] = None,
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
     maps: Annotated[
-        Path | None, typer.Option(help="Score the maps in this folder (IMAGE_ID.npy or .png) instead.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Score the maps in this folder (IMAGE_ID.npy, .map.png or .png) instead.", metavar="DIR"),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Score a reference instead: centre, uniform or half-observers (human ceiling).")
     ] = None,
-    protocol: Annotated[
-        str, typer.Option(help="mit, tuebingen, salicon2015 or salicon2015-unfiltered.")
-    ] = "tuebingen",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Score only the fraction that `mlnet train` with this held_out leaves out.")
@@ -34,7 +36,10 @@ def evaluate(
     workers: Annotated[int, typer.Option(help="Processes that score beside the prediction.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     compare: Annotated[
-        tuple[Path, Path] | None, typer.Option(help="Compare two results picture by picture.", metavar="A.json B.json")
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Compare two files of --output picture by picture; needs nothing else.", metavar="A.json B.json"
+        ),
     ] = None,
 ) -> None:
     """Score a model, maps of any model, or a baseline on a data set of fixations, under a named protocol.

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from .options import DATASET, PROTOCOL
+
 
 def explain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     paths: Annotated[
         list[str] | None, typer.Argument(help="Pictures, folders or patterns.", metavar="IMAGE...")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Instead of pictures: NAME:DIR or a folder with metadata.jsonl.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help=f"Instead of pictures: {DATASET}")] = None,
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Only the fraction that `mlnet train` with this held_out leaves out.")
@@ -25,11 +25,11 @@ def explain(
     samples: Annotated[
         int, typer.Option(min=0, help="Noisy copies per picture for its pixels; 0 leaves that panel out.")
     ] = 16,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="With --dataset: also score the maps without each level.")
     ] = False,
-    protocol: Annotated[str, typer.Option(help="Of these scores.")] = "tuebingen",
+    protocol: Annotated[str, typer.Option(help=f"With --ablation: {PROTOCOL}")] = "tuebingen",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:

@@ -7,10 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import DATASET, PROTOCOL
+
 
 def figure(
-    dataset: Annotated[str, typer.Option(help="NAME:DIR or a folder with metadata.jsonl.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The sheet, by suffix.", metavar="FILE.png|FILE.pdf")],
+    dataset: Annotated[str, typer.Option(help=DATASET)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The sheet; the suffix decides its form.", metavar="FILE.png|FILE.pdf"),
+    ],
     model: Annotated[
         list[str] | None, typer.Option(help="mini, a checkpoint's folder or a Hub id; may be repeated.")
     ] = None,
@@ -19,11 +24,11 @@ def figure(
         typer.Option(help="A folder of another model's maps (IMAGE_ID.npy or .png); may be repeated.", metavar="DIR"),
     ] = None,
     rule: Annotated[str, typer.Option(help="random, or best or worst by --metric of the first model.")] = "random",
-    metric: Annotated[str, typer.Option(help="Of the protocol.")] = "CC",
-    count: Annotated[int, typer.Option(min=1, help="Pictures.")] = 6,
-    seed: Annotated[int, typer.Option(help="Of the rule random.")] = 0,
+    metric: Annotated[str, typer.Option(help="Score to choose by, one of the protocol's.")] = "CC",
+    count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 6,
+    seed: Annotated[int, typer.Option(help="Seed of the rule random.")] = 0,
     photos: Annotated[bool, typer.Option(help="Show the photographs, not only the maps.")] = True,
-    protocol: Annotated[str, typer.Option(help="Of the scores.")] = "tuebingen",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Only the fraction that `mlnet train` with this held_out leaves out.")

@@ -23,13 +23,24 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", metavar="PATH...")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
-    formats: Annotated[str, typer.Option("--format", help="map, overlay, npy: one or several, with commas.")] = "map",
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="map (8-bit grey PNG), overlay (PNG), npy (float32, to score): one or several, with commas.",
+        ),
+    ] = "map",
     prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, eager, fused or compiled.")] = "auto",
-    resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are there.")] = False,
+    dtype: Annotated[
+        str,
+        typer.Option(help="auto (bfloat16 where the CPU is made for it and maps stay), float32, bfloat16, float16."),
+    ] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto and fused: less work; eager: as it is; compiled: torch.compile, for thousands.")
+    ] = "auto",
+    resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are in the folder already.")] = False,
 ) -> None:
     """Predict saliency maps: photo.jpg becomes photo.map.png, photo.overlay.png or photo.npy.
 

@@ -52,12 +52,17 @@ def _list_metadata(directory: Path) -> Scan:
     relative to the folder.
     """
     found = Scan()
+    seen: set[str] = set()
     with _open(directory / METADATA) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                found.records.append(_record(directory, json.loads(line)))
+                record = _record(directory, json.loads(line))
+                if record.image_id in seen:
+                    raise ValueError(f"{record.image_id} was listed before; one line holds all of its observers")
+                seen.add(record.image_id)
+                found.records.append(record)
             except (KeyError, TypeError, ValueError) as error:
                 reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
                 found.problems.append(f"{directory / METADATA}, line {number}: {reason}")

@@ -140,13 +140,10 @@ def make_row(record: Record) -> dict[str, Any]:
     sigma = None
     saliency_map: dict | str
     if record.saliency_map is not None:
-        saliency_map = str(record.saliency_map)
+        saliency_map = _in_bytes(record.saliency_map)
     else:
         sigma = record.sigma or SIGMA_FRACTION * max(size)
-        density = fixation_density(points.fixations, size[1], size[0], sigma)
-        buffer = io.BytesIO()
-        PILImage.fromarray(np.rint(density * 255).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
-        saliency_map = {"path": None, "bytes": buffer.getvalue()}
+        saliency_map = _encoded(fixation_density(points.fixations, size[1], size[0], sigma) * 255)
     return {
         "image": str(record.image),
         "saliency_map": saliency_map,
@@ -155,6 +152,23 @@ def make_row(record: Record) -> dict[str, Any]:
         "observers": points.observers.tolist(),
         "sigma": sigma,
     }
+
+
+def _in_bytes(path: Path) -> dict | str:
+    """The map's file, or, of 16 bits or floats, its values in 8 bits: what reads the row would cut them at 255."""
+    with PILImage.open(path) as image:
+        if image.mode[0] not in "IF":
+            return str(path)
+        from ..pictures_mlnet import image_to_tensor  # torch, for such maps only
+
+        return _encoded(image_to_tensor(image)[0].numpy())
+
+
+def _encoded(values: np.ndarray) -> dict:
+    """Values in 0..255 as a grey PNG."""
+    buffer = io.BytesIO()
+    PILImage.fromarray(np.rint(values).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
+    return {"path": None, "bytes": buffer.getvalue()}
 
 
 def is_held_out(image_id: str, fraction: float) -> bool:

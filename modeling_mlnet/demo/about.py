@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ..manifest import resolve_model
+from ..model_card import REFERENCES
 
 PAPER = "https://arxiv.org/abs/1609.01064"
 NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**"
@@ -44,10 +45,13 @@ def three_lines(model: str, card: str) -> str:
     lines = [f"{NOT_A_PERSON}: where people look in a picture when they look without a task."]
     scores = correlations(card)
     if scores:
-        ours = ", ".join(f"{rows['mini']:.3f} on {name}" for name, rows in scores.items() if "mini" in rows)
-        guess = [rows["centre"] for rows in scores.values() if "centre" in rows]
+        own = [(name, rows[who]) for name, rows in scores.items() for who in rows if who not in REFERENCES]
+        ours = ", ".join(f"{one:.3f} on {name}" for name, one in own)
         line = f"On pictures kept out of its training its maps correlate with measured attention by {ours}"
-        lines.append(f"{line}; guessing the centre gives {min(guess):.3f} to {max(guess):.3f}. 1 would be perfect.")
+        guess = [rows["centre"] for rows in scores.values() if "centre" in rows]
+        if guess:
+            line += f"; guessing the centre gives {min(guess):.3f} to {max(guess):.3f}"
+        lines.append(f"{line}. 1 would be perfect.")
     else:
         lines.append("How well it does is measured and said in its model card, as far as there is one.")
     lines.append(

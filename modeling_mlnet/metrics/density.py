@@ -27,7 +27,10 @@ def cc(saliency_map: Any, density: Any) -> float:
     Raises:
         ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
-    first, second = (one - one.mean() for one in map(sane, check_pair(saliency_map, density)))
+    pair = check_pair(saliency_map, density)
+    if any(one.min() == one.max() for one in pair):  # what is left of the mean would be a rounding error
+        return 0.0
+    first, second = (one - one.mean() for one in map(sane, pair))
     norm = np.sqrt(np.vdot(first, first) * np.vdot(second, second))
     return float(np.vdot(first, second) / norm) if norm > 0 else 0.0
 

@@ -42,6 +42,8 @@ def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
     pixels = to_pixels(fixations, values.shape)
     if len(pixels) == 0:
         return float("nan")
+    if values.min() == values.max():  # the standard deviation would be a rounding error
+        return 0.0
     std = values.std(ddof=ddof) if values.size > ddof else 0.0
     return float((values.ravel()[pixels].mean() - values.mean()) / std) if std > 0 else 0.0
 
