@@ -106,6 +106,8 @@ def test_the_strongest_regions_are_the_peaks_in_words():
     whole = 2 * np.pi * 20**2
     assert first["share"] == pytest.approx(0.5 * whole / saliency_map.sum(), rel=0.1)
     assert regions.strongest(np.zeros((30, 40))) == []
+    five = sum(peak(300, 400, 50 + 50 * (k % 2), 50 + 75 * k, 12) for k in range(5))
+    assert len(regions.strongest(five)) == 3
 
 
 def test_a_ripple_on_a_peak_is_no_region_of_its_own():

@@ -1,5 +1,6 @@
 """The tabs Why and Video: what moved the map of a picture, and a clip under its maps."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,13 +141,19 @@ class VideoTab:
             **PRIVATE,
         )
         self.cancel.click(
-            lambda: f"Cancelled.\n\n{CURVE}",
+            cancelled,
             None,
             self.status,
             cancels=[rendering],
             queue=False,
             **PRIVATE,
         )
+
+
+def cancelled() -> str:
+    """What is said then, after the progress that was on its way: it would otherwise come last and stay."""
+    time.sleep(0.3)
+    return f"Cancelled.\n\n{CURVE}"
 
 
 def progress_in_words(done: int, expected: int) -> str:
