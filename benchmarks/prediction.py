@@ -1,8 +1,9 @@
 """What people wait for: whole folders against the network's own time, a clip, and the start of the commands.
 
 Folders of real JPEGs (of --data, else the four of the tests) are predicted and written as `mlnet predict` does it; the
-network's own time is that of as many passes over batches that lie ready. `mini` is also given so many pictures that
-memory would show if it grew. The clip is decoded, predicted, overlaid and encoded frame by frame, as in the web page.
+network's own time is that of as many passes over batches that lie ready, one after another on all threads or beside
+each other on one thread each, whichever is faster. `mini` is also given so many pictures that memory would show if it
+grew. The clip is decoded, predicted, overlaid and encoded frame by frame, as in the web page.
 
     python benchmarks/prediction.py [--data NAME:DIR] [--images 500] [--vgg-images 40] [--many 5000] [--output FILE]
 """
@@ -28,6 +29,7 @@ from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.limits import Upload
 from modeling_mlnet.outputs import find_pictures, predict_files
+from modeling_mlnet.threads import in_order, start_workers
 
 CLIP_FRAMES, CLIP_SIZE, FRAME_RATE = 250, (320, 240), 25
 STARTS = {
@@ -68,10 +70,19 @@ def folder(name: str, data: str | None, count: int) -> dict[str, float]:
         [ready] = list(predictor.batches([job.picture for job in jobs[: predictor.batch_size]]))[:1]
         pixel_values = torch.cat([one.pixel_values for one in ready if one.pixel_values is not None])
         passes = -(-count // len(pixel_values))
-        with torch.inference_mode():
-            network = predictor.network
-            assert network is not None
-            alone = seconds(lambda: [network(pixel_values, True) for _ in range(passes)])
+        network = predictor.network
+        assert network is not None
+
+        @torch.inference_mode()
+        def run(_: int) -> None:
+            network(pixel_values, True)
+
+        workers = torch.get_num_threads()
+        with start_workers(workers) as executor:
+            alone = min(
+                seconds(lambda: [run(index) for index in range(passes)]),
+                seconds(lambda: list(in_order(executor, run, range(passes), ahead=workers))),
+            )
         whole = seconds(lambda: predict_files(predictor, jobs, place / "maps"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"pictures": count, "whole_s": whole, "network_s": alone, "ratio": whole / alone, "peak_memory_mib": memory}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel, SaliencyPredictor
+from modeling_mlnet.data import load
 from modeling_mlnet.evaluation import evaluate, predicted_by
 from modeling_mlnet.metrics import cc
 from modeling_mlnet.recipe import parse_recipe
@@ -30,7 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="output_dir of the training")
     run = parser.parse_args().run
-    validation = build_datasets(parse_recipe(RECIPE, ["--use_cpu", "true"])[1])[1]
+    arguments = parse_recipe(RECIPE, ["--use_cpu", "true"])[1]
+    validation = build_datasets(arguments)[1]
     rows = list(validation.select(range(0, len(validation), 2)))
     image_processor = MLNetImageProcessor.from_pretrained(run)
     prepared = image_processor(
@@ -46,9 +48,13 @@ def main() -> None:
     for dropped in ((), max(scores.keys() - {()}, key=scores.__getitem__)):
         model = MLNetModel.from_pretrained(run, drop_modules=list(dropped))
         predictor = SaliencyPredictor(model, image_processor, dtype="float32")
-        score = evaluate(validation, predicted_by(predictor))["metrics"]["CC"]["mean"]
+        parts = [
+            evaluate(load(one, held_out=arguments.held_out), predicted_by(predictor)) for one in arguments.datasets
+        ]
+        scores_of_all = np.concatenate([[row["CC"] for row in part["per_image"]] for part in parts])
         print(
-            f"CC {score:.4f}  on all {len(validation)}, at their own sizes, without {', '.join(dropped) or 'nothing'}"
+            f"CC {scores_of_all.mean():.4f}  on all {len(scores_of_all)}, at their own sizes, without "
+            f"{', '.join(dropped) or 'nothing'}"
         )
 
 

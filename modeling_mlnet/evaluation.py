@@ -73,8 +73,17 @@ def read_truths(dataset: Dataset) -> Iterator[Truth]:
 
 
 def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
-    """The pool that `Evaluator` takes."""
-    return FixationPool({truth.image_id: truth.relative_fixations() for truth in truths})
+    """The pool that `Evaluator` takes.
+
+    Raises:
+        ValueError: If two pictures have the same image_id, naming it: they could not be told apart.
+    """
+    fixations: dict[str, np.ndarray] = {}
+    for truth in truths:
+        if truth.image_id in fixations:
+            raise ValueError(f"image_id {truth.image_id!r} stands twice in the data set; score joined sets one by one")
+        fixations[truth.image_id] = truth.relative_fixations()
+    return FixationPool(fixations)
 
 
 def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
@@ -138,7 +147,8 @@ def evaluate(
         As `Evaluator.compute`, and `"truth"`: which observers' fixations were predicted.
 
     Raises:
-        ValueError: If an argument is wrong, or a map cannot be scored, naming the picture.
+        ValueError: If an argument is wrong, if two rows have the same image_id, or if a map cannot be scored, naming
+            the picture.
     """
     protocol = get_protocol(protocol)
     if isinstance(maps, str) and maps not in BASELINES:

@@ -81,7 +81,7 @@ def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
     upper = (lower + 1).clamp_max(maps.shape[axis] - 1)
     weight = (positions - lower).to(maps.dtype)
     weight = weight[:, None] if axis == 0 else weight
-    return maps.index_select(axis, lower) * (1 - weight) + maps.index_select(axis, upper) * weight
+    return torch.lerp(maps.index_select(axis, lower), maps.index_select(axis, upper), weight)
 
 
 class MLNetImageProcessor(TorchvisionBackend):
@@ -272,8 +272,9 @@ class MLNetImageProcessor(TorchvisionBackend):
         results = []
         for one, size in zip(maps, sizes, strict=True):
             if target_sizes is not None:
-                for axis, positions in enumerate(_inverse_positions(size, tuple(one.shape), do_resize)):
-                    one = _sample_axis(one, axis, positions.to(one.device))
+                rows, columns = _inverse_positions(size, tuple(one.shape), do_resize)
+                one = _sample_axis(one, 1, columns.to(one.device))
+                one = _sample_axis(one, 0, rows.to(one.device))  # last: whole rows are copied faster than columns
             peak = one.max()
             results.append(one / peak if peak > 0 else one)
         return results

@@ -3,9 +3,8 @@
 import glob
 import os
 import zlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .prediction import Prediction, SaliencyPredictor
+from .threads import in_order, start_workers
 from .visualization import grey, overlay
 from .whole_files import write_whole
 
@@ -164,19 +164,14 @@ def predict_files(
         else:
             todo.append((job.picture, outputs))
     predictions = predictor.stream((picture for picture, _ in todo), keep_images="overlay" in formats)
-    waiting: deque[Future[str | None]] = deque()
 
-    def finish() -> None:
-        error = waiting.popleft().result()
-        report.failed += error is not None
-        report.written += error is None
-        on_done(error)
+    def write(result: tuple[tuple[Path, dict[str, Path]], Prediction]) -> str | None:
+        (picture, outputs), prediction = result
+        return _write_or_tell(picture, prediction, outputs)
 
-    with ThreadPoolExecutor(WRITERS) as writers:  # PNG takes as long as a small network does
-        for (picture, outputs), prediction in zip(todo, predictions, strict=True):
-            waiting.append(writers.submit(_write_or_tell, picture, prediction, outputs))
-            if len(waiting) > predictor.batch_size:
-                finish()
-        while waiting:
-            finish()
+    with start_workers(WRITERS) as writers:  # PNG takes as long as a small network does
+        for error in in_order(writers, write, zip(todo, predictions, strict=True), predictor.batch_size):
+            report.failed += error is not None
+            report.written += error is None
+            on_done(error)
     return report

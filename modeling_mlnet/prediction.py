@@ -1,10 +1,11 @@
 """The one prediction engine: pictures in, saliency maps at their own sizes out."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from os import PathLike, fspath
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from .image_processing_mlnet import MLNetImageProcessor
 from .manifest import CONFIG, locate
 from .modeling_mlnet import MLNetModel
 from .pictures_mlnet import image_to_tensor, read_image, to_rgb
+from .threads import in_order, start_workers
 
 READERS = 2  # threads that decode and letterbox ahead of the network
+MOST_PASSES = 8  # batches that pass the network at once on a CPU: each takes memory
 
 
 @dataclass
@@ -108,6 +111,7 @@ class SaliencyPredictor:
         self.image_processor = image_processor
         self.dtype, self.engine = dtype, engine
         self.network: Network | None = None  # chosen with the first picture
+        self._choosing = Lock()
         self.choice = "nothing predicted yet"  # what it is, in words
         self.apply_prior, self.batch_size = apply_prior, batch_size
 
@@ -137,6 +141,9 @@ class SaliencyPredictor:
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
         """Predicts lazily and in order; at most a few batches are in memory at a time.
 
+        On a CPU the first batch gets all threads that PyTorch may use; after it several batches are read and pass the
+        network beside each other, each on its share of them: whole networks fill the cores better than layers do.
+
         Args:
             images: Any iterable of pictures.
             keep_images: Whether the results carry the pictures, for overlays.
@@ -144,18 +151,43 @@ class SaliencyPredictor:
         Yields:
             One `Prediction` per picture; one that cannot be read has its `error` set and stops nothing.
         """
-        for batch in self.batches(images, keep_images):
+        threads, images = torch.get_num_threads(), iter(images)
+        passes = 1
+        if self.model.device.type == "cpu" and self.engine != "compiled":
+            passes = min(threads, MOST_PASSES)
+        for batch in self.batches(images if passes == 1 else islice(images, self.batch_size), keep_images):
             yield from self._predict(batch)
+        chunks = iter(lambda: list(islice(images, self.batch_size)), [])
+        for second in islice(chunks, 1):
+            predict = partial(self._predict_chunk, keep_images=keep_images)
+            executor = start_workers(passes, threads // passes)
+            try:
+                for predictions in in_order(executor, predict, chain([second], chunks), ahead=passes):
+                    yield from predictions
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+
+    def _predict_chunk(self, images: list[Any], keep_images: bool) -> list[Prediction]:
+        prepared = (self._prepare(image, keep_images) for image in images)
+        return [one for batch in self._batches_of(prepared) for one in self._predict(batch)]
 
     def batches(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[list[Prepared]]:
-        """What `stream` passes through the network: pictures in order, those of a batch on canvases of one size.
+        """What passes through the network: pictures in order, read ahead, those of a batch on canvases of one size.
 
         Args:
             images: Any iterable of pictures.
             keep_images: Whether the pictures themselves are kept.
         """
+        readers = start_workers(READERS)
+        try:
+            prepare = partial(self._prepare, keep_image=keep_images)
+            yield from self._batches_of(in_order(readers, prepare, images, ahead=self.batch_size + READERS))
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+
+    def _batches_of(self, pictures: Iterable[Prepared]) -> Iterator[list[Prepared]]:
         batch: list[Prepared] = []
-        for prepared in self._read_ahead(images, keep_images):
+        for prepared in pictures:
             # One pass takes one canvas. A bad picture waits for its turn like the others.
             shapes = {one.pixel_values.shape for one in [*batch, prepared] if one.pixel_values is not None}
             if len(shapes) > 1 or len(batch) == self.batch_size:
@@ -164,19 +196,6 @@ class SaliencyPredictor:
             batch.append(prepared)
         if batch:
             yield batch
-
-    def _read_ahead(self, images: Iterable[Any], keep_images: bool) -> Iterator[Prepared]:
-        waiting: deque[Future[Prepared]] = deque()
-        with ThreadPoolExecutor(READERS) as readers:
-            try:
-                for image in images:
-                    waiting.append(readers.submit(self._prepare, image, keep_images))
-                    if len(waiting) > self.batch_size + READERS:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                readers.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, source: Any, keep_image: bool) -> Prepared:
         is_path = isinstance(source, (str, PathLike))
@@ -201,9 +220,11 @@ class SaliencyPredictor:
         if tensors:
             pixel_values = torch.cat(tensors).to(self.model.device)
             try:
-                if self.network is None:
-                    chosen = choose_network(self.model, self.engine, self.dtype, pixel_values, self.apply_prior)
-                    self.network, self.choice = chosen
+                with self._choosing:
+                    if self.network is None:
+                        self.network, self.choice = choose_network(
+                            self.model, self.engine, self.dtype, pixel_values, self.apply_prior
+                        )
                 maps = iter(self.network(pixel_values, self.apply_prior).float().split(1))
             except torch.OutOfMemoryError as error:
                 raise ValueError(f"out of memory with {len(tensors)} pictures; try a smaller batch_size") from error
@@ -211,8 +232,9 @@ class SaliencyPredictor:
             if one.error is not None:
                 yield Prediction(one.source, error=one.error)
                 continue
-            [saliency_map] = self.image_processor.post_process_saliency(next(maps), [one.size])
-            if saliency_map.isfinite().all():
+            cells = next(maps)
+            if cells.isfinite().all():
+                [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
                 yield Prediction(one.source, saliency_map.cpu().numpy(), one.image)
             else:
                 reason = f"the map is not finite ({self.choice}); try dtype float32"

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from datasets import concatenate_datasets
 from layouts import write_folder, write_salicon
 from pytest import approx
 
@@ -63,6 +64,12 @@ def test_half_observers_needs_observers(rows):
 def test_several_processes_score_the_same(rows):
     alone, together = evaluate(rows, "centre"), evaluate(rows, "centre", workers=2)
     assert together == alone
+
+
+def test_pictures_of_one_name_are_not_taken_for_one(rows):
+    joined = concatenate_datasets([rows, rows.select([1])])
+    with pytest.raises(ValueError, match=f"image_id '{rows[1]['image_id']}' stands twice"):
+        evaluate(joined, "centre")
 
 
 def test_too_few_maps_and_unknown_names_are_refused(rows):

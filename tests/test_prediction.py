@@ -1,5 +1,6 @@
 import itertools
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,12 +10,21 @@ from safetensors.torch import load_file, save_file
 
 from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor
 from modeling_mlnet.manifest import read_manifest, resolve_model
-from modeling_mlnet.prediction import load_checkpoint
+from modeling_mlnet.prediction import MOST_PASSES, load_checkpoint
+from modeling_mlnet.threads import start_workers
 
 
 @pytest.fixture(scope="module")
 def predictor(small_checkpoint):
     return SaliencyPredictor(str(small_checkpoint), batch_size=3, dtype="float32")
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
 
 
 def test_a_picture_gives_one_map_and_a_list_gives_a_list(predictor, pictures):
@@ -58,7 +68,31 @@ def test_it_reads_lazily(predictor, pictures):
     stream = predictor.stream(pictures[0] for _ in iter(lambda: next(drawn), 1000))
     next(stream)
     assert next(drawn) < 20
+    for _ in range(4):
+        next(stream)
+    assert next(drawn) < 9 + 3 * (MOST_PASSES + 1)
     stream.close()
+
+
+def test_workers_keep_their_number_of_threads_to_themselves(threads):
+    executor = start_workers(2, 1)
+    assert {executor.submit(torch.get_num_threads).result() for _ in range(4)} == {1}
+    with ThreadPoolExecutor(1) as other:
+        assert torch.get_num_threads() == other.submit(torch.get_num_threads).result() == threads
+    executor.shutdown()
+
+
+def test_batches_beside_each_other_give_the_maps_of_one_after_another(predictor, pictures, threads):
+    sources = [*pictures * 3, np.zeros((2, 2, 7)), *pictures]
+    stream = predictor.stream(sources)
+    beside = [next(stream) for _ in range(5)]
+    assert torch.get_num_threads() == threads  # while it runs, too
+    beside += stream
+    torch.set_num_threads(1)
+    for one, other in zip(beside, predictor.stream(sources), strict=True):
+        assert one.error == other.error and one.source is other.source
+        if one.error is None:
+            np.testing.assert_allclose(one.saliency_map, other.saliency_map, atol=1e-5)
 
 
 def test_nothing_in_nothing_out(predictor):
