@@ -2,14 +2,16 @@
 
 Folders of real JPEGs (of --data, else the four of the tests) are predicted and written as `mlnet predict` does it; the
 network's own time is that of as many passes over batches that lie ready, one after another on all threads or beside
-each other on one thread each, whichever is faster. `mini` is also given so many pictures that memory would show if it
-grew. The clip is decoded, predicted, overlaid and encoded frame by frame, as in the web page.
+each other on their share of them, whichever is faster. `mini` is also given so many pictures that memory would
+show if it grew. The clip is decoded, predicted, overlaid and encoded by the web page's code, on all cores,
+which the page shares among its visitors.
 
     python benchmarks/prediction.py [--data NAME:DIR] [--images 500] [--vgg-images 40] [--many 5000] [--output FILE]
 """
 
 import argparse
 import json
+import platform
 import resource
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.limits import Upload
 from modeling_mlnet.outputs import find_pictures, predict_files
+from modeling_mlnet.prediction import MOST_PASSES
 from modeling_mlnet.threads import in_order, start_workers
 
 CLIP_FRAMES, CLIP_SIZE, FRAME_RATE = 250, (320, 240), 25
@@ -36,6 +39,8 @@ STARTS = {
     "mlnet --help": ["-m", "modeling_mlnet.cli", "--help"],
     "python": ["-c", "pass"],
     "import modeling_mlnet": ["-c", "import modeling_mlnet"],
+    "import torch": ["-c", "import torch"],
+    "import torch, transformers.modeling_utils": ["-c", "import torch, transformers.modeling_utils"],
     "import transformers": ["-c", "import transformers"],
     "import transformers, modeling_mlnet": ["-c", "import transformers, modeling_mlnet"],
 }
@@ -77,7 +82,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, float]:
         def run(_: int) -> None:
             network(pixel_values, True)
 
-        workers = torch.get_num_threads()
+        workers = min(torch.get_num_threads(), MOST_PASSES)
         with start_workers(workers) as executor:
             alone = min(
                 seconds(lambda: [run(index) for index in range(passes)]),
@@ -141,9 +146,10 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=5000)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"starts_s": starts()}
+    machine = {"processor": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    found: dict[str, Any] = {"machine": machine, "starts_s": starts()}
     for name, took in found["starts_s"].items():
-        print(f"{name:38} {took:5.2f} s")
+        print(f"{name:42} {took:5.2f} s")
     found["clip"] = clip()
     print(f"clip at 320x240: {found['clip']['frames_per_second']:.1f} frames a second, decoded, overlaid and encoded")
     found["folders"] = {}

@@ -81,7 +81,7 @@ def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
     fixations: dict[str, np.ndarray] = {}
     for truth in truths:
         if truth.image_id in fixations:
-            raise ValueError(f"image_id {truth.image_id!r} stands twice in the data set; score joined sets one by one")
+            raise ValueError(f"image_id {truth.image_id!r} stands twice in the data set: give every row its own")
         fixations[truth.image_id] = truth.relative_fixations()
     return FixationPool(fixations)
 

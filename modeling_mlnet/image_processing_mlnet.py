@@ -75,13 +75,13 @@ def resize_like_opencv(picture: Tensor, height: int, width: int) -> Tensor:
 
 
 def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
-    """Linear interpolation along one axis at fractional positions, edges replicated."""
+    """Linear interpolation along one axis at fractional positions (on the CPU, float64), edges replicated."""
     positions = positions.clamp(0, maps.shape[axis] - 1)
     lower = positions.floor().long()
     upper = (lower + 1).clamp_max(maps.shape[axis] - 1)
-    weight = (positions - lower).to(maps.dtype)
-    weight = weight[:, None] if axis == 0 else weight
-    return torch.lerp(maps.index_select(axis, lower), maps.index_select(axis, upper), weight)
+    weight = (positions - lower).to(maps.dtype).to(maps.device)  # not every device knows float64
+    first, second = (maps.index_select(axis, cells.to(maps.device)) for cells in (lower, upper))
+    return torch.lerp(first, second, weight[:, None] if axis == 0 else weight)
 
 
 class MLNetImageProcessor(TorchvisionBackend):
@@ -273,8 +273,8 @@ class MLNetImageProcessor(TorchvisionBackend):
         for one, size in zip(maps, sizes, strict=True):
             if target_sizes is not None:
                 rows, columns = _inverse_positions(size, tuple(one.shape), do_resize)
-                one = _sample_axis(one, 1, columns.to(one.device))
-                one = _sample_axis(one, 0, rows.to(one.device))  # last: whole rows are copied faster than columns
+                one = _sample_axis(one, 1, columns)
+                one = _sample_axis(one, 0, rows)  # last: whole rows are copied faster than columns
             peak = one.max()
             results.append(one / peak if peak > 0 else one)
         return results

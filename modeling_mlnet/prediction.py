@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from os import PathLike, fspath
 from threading import Lock
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engines import DTYPES, ENGINES, Network, choose_network
+from .engines import DTYPES, ENGINES, PIXELS_AT_ONCE, Network, choose_network
 from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
 from .manifest import CONFIG, locate
@@ -22,6 +22,7 @@ from .threads import in_order, start_workers
 
 READERS = 2  # threads that decode and letterbox ahead of the network
 MOST_PASSES = 8  # batches that pass the network at once on a CPU: each takes memory
+CHOOSING = Lock()  # a network is chosen once, whoever asks first
 
 
 @dataclass
@@ -111,7 +112,6 @@ class SaliencyPredictor:
         self.image_processor = image_processor
         self.dtype, self.engine = dtype, engine
         self.network: Network | None = None  # chosen with the first picture
-        self._choosing = Lock()
         self.choice = "nothing predicted yet"  # what it is, in words
         self.apply_prior, self.batch_size = apply_prior, batch_size
 
@@ -141,8 +141,8 @@ class SaliencyPredictor:
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
         """Predicts lazily and in order; at most a few batches are in memory at a time.
 
-        On a CPU the first batch gets all threads that PyTorch may use; after it several batches are read and pass the
-        network beside each other, each on its share of them: whole networks fill the cores better than layers do.
+        On a CPU the first batch gets all threads that PyTorch may use; after it the pictures are read and pass the
+        network in several workers, each on its share of them: whole networks fill the cores better than layers do.
 
         Args:
             images: Any iterable of pictures.
@@ -151,25 +151,34 @@ class SaliencyPredictor:
         Yields:
             One `Prediction` per picture; one that cannot be read has its `error` set and stops nothing.
         """
-        threads, images = torch.get_num_threads(), iter(images)
-        passes = 1
+        images = iter(images)
+        passes, share = 1, torch.get_num_threads()
         if self.model.device.type == "cpu" and self.engine != "compiled":
-            passes = min(threads, MOST_PASSES)
-        for batch in self.batches(images if passes == 1 else islice(images, self.batch_size), keep_images):
-            yield from self._predict(batch)
-        chunks = iter(lambda: list(islice(images, self.batch_size)), [])
+            share = -(-torch.get_num_threads() // MOST_PASSES)
+            passes = torch.get_num_threads() // share
+        first = images if passes == 1 else islice(images, self.batch_size)
+        for batch in self.batches(first, keep_images):
+            yield from starmap(self._finish, self._pass(batch))
+        chunks = iter(lambda: list(islice(images, self._chunk_size())), [])
         for second in islice(chunks, 1):
-            predict = partial(self._predict_chunk, keep_images=keep_images)
-            executor = start_workers(passes, threads // passes)
+            work = partial(self._predict_chunk, keep_images=keep_images)
+            executor = start_workers(passes, share)
             try:
-                for predictions in in_order(executor, predict, chain([second], chunks), ahead=passes):
+                for predictions in in_order(executor, work, chain([second], chunks), ahead=passes):
                     yield from predictions
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
 
+    def _chunk_size(self) -> int:
+        """Pictures that one worker takes at a time: no more than pass the network at once, to end together."""
+        if self.engine != "auto":
+            return self.batch_size
+        size = self.image_processor.size
+        return min(self.batch_size, max(1, PIXELS_AT_ONCE // (size.height * size.width)))
+
     def _predict_chunk(self, images: list[Any], keep_images: bool) -> list[Prediction]:
         prepared = (self._prepare(image, keep_images) for image in images)
-        return [one for batch in self._batches_of(prepared) for one in self._predict(batch)]
+        return [self._finish(*one) for batch in self._batches_of(prepared) for one in self._pass(batch)]
 
     def batches(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[list[Prepared]]:
         """What passes through the network: pictures in order, read ahead, those of a batch on canvases of one size.
@@ -178,7 +187,7 @@ class SaliencyPredictor:
             images: Any iterable of pictures.
             keep_images: Whether the pictures themselves are kept.
         """
-        readers = start_workers(READERS)
+        readers = start_workers(READERS, max(1, torch.get_num_threads() // READERS))
         try:
             prepare = partial(self._prepare, keep_image=keep_images)
             yield from self._batches_of(in_order(readers, prepare, images, ahead=self.batch_size + READERS))
@@ -214,13 +223,14 @@ class SaliencyPredictor:
         return Prepared(source, (height, width), pixel_values, image)
 
     @torch.inference_mode()
-    def _predict(self, batch: list[Prepared]) -> Iterator[Prediction]:
+    def _pass(self, batch: list[Prepared]) -> list[tuple[Prepared, Tensor | None]]:
+        """Every picture of a batch with its map `(1, height/8, width/8)`, `None` where it could not be read."""
         tensors = [one.pixel_values for one in batch if one.pixel_values is not None]
         maps: Iterator[Tensor] = iter(())
         if tensors:
             pixel_values = torch.cat(tensors).to(self.model.device)
             try:
-                with self._choosing:
+                with CHOOSING:
                     if self.network is None:
                         self.network, self.choice = choose_network(
                             self.model, self.engine, self.dtype, pixel_values, self.apply_prior
@@ -228,17 +238,17 @@ class SaliencyPredictor:
                 maps = iter(self.network(pixel_values, self.apply_prior).float().split(1))
             except torch.OutOfMemoryError as error:
                 raise ValueError(f"out of memory with {len(tensors)} pictures; try a smaller batch_size") from error
-        for one in batch:
-            if one.error is not None:
-                yield Prediction(one.source, error=one.error)
-                continue
-            cells = next(maps)
-            if cells.isfinite().all():
-                [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
-                yield Prediction(one.source, saliency_map.cpu().numpy(), one.image)
-            else:
-                reason = f"the map is not finite ({self.choice}); try dtype float32"
-                yield Prediction(one.source, error=f"{one.source}: {reason}")
+        return [(one, None if one.pixel_values is None else next(maps)) for one in batch]
+
+    @torch.inference_mode()
+    def _finish(self, one: Prepared, cells: Tensor | None) -> Prediction:
+        if cells is None:
+            return Prediction(one.source, error=one.error)
+        if not cells.isfinite().all():
+            reason = f"the map is not finite ({self.choice}); try dtype float32"
+            return Prediction(one.source, error=f"{one.source}: {reason}")
+        [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
+        return Prediction(one.source, saliency_map.cpu().numpy(), one.image)
 
 
 def local_device(index: int) -> str:

@@ -2,9 +2,9 @@
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,12 +128,11 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
 
 def _with_unique_ids(rows: Dataset) -> Dataset:
     """Two data sets may use the same ids, which one evaluation must tell apart."""
-    seen: Counter[str] = Counter()
-    names = []
+    names: dict[str, None] = {}
     for name in rows["image_id"]:
-        names.append(f"{name} ({seen[name] + 1})" if seen[name] else name)
-        seen[name] += 1
-    return rows.remove_columns("image_id").add_column("image_id", names)
+        numbered = (f"{name} ({number})" for number in count(2))
+        names[next(one for one in chain([name], numbered) if one not in names)] = None
+    return rows.remove_columns("image_id").add_column("image_id", list(names))
 
 
 def _all_scores(name: str, predicted: Source, rows: Dataset) -> dict[str, Any]:

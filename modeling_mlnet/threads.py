@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import torch
+
+STARTING = Lock()  # PyTorch's default number of threads belongs to the whole process
 
 
 def start_workers(count: int, threads: int = 1) -> ThreadPoolExecutor:
@@ -14,18 +16,26 @@ def start_workers(count: int, threads: int = 1) -> ThreadPoolExecutor:
 
     Without it each worker would start as many threads as there are cores, which wait for each other by spinning.
     """
-    before, started = torch.get_num_threads(), Barrier(count + 1)
+    ready = Barrier(count + 1)
 
     def start() -> None:
-        torch.set_num_threads(threads)  # of this thread, and the default of all others
-        torch.get_num_threads()  # the first question settles this thread's number
-        started.wait()
+        torch.get_num_threads()  # gives this thread the default, once
+        torch.set_num_threads(threads)  # of this thread, and the default of those that have not asked yet
+        ready.wait()
 
-    executor = ThreadPoolExecutor(count, initializer=start)
-    for _ in range(count):
-        executor.submit(int)  # starts a thread, as none is free yet
-    started.wait()
-    torch.set_num_threads(before)  # the default again
+    with STARTING:
+        default = torch.get_num_threads()
+        executor = ThreadPoolExecutor(count, initializer=start)
+        try:
+            for _ in range(count):
+                executor.submit(int)  # starts a thread, as none is free yet
+            ready.wait()
+        except BaseException:
+            ready.abort()  # or those that did start would wait for ever
+            executor.shutdown(wait=False)
+            raise
+        finally:
+            torch.set_num_threads(default)
     return executor
 
 

@@ -59,7 +59,9 @@ def _run() -> int:
     try:
         app()
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, OSError) as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:

@@ -1,6 +1,5 @@
 """The tabs Why and Video: what moved the map of a picture, and a clip under its maps."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,6 +104,7 @@ class VideoTab:
                     self.cancel = gr.Button("Cancel", min_width=120, elem_id="video-cancel")
             with gr.Column(scale=3, min_width=280):
                 self.status = gr.Markdown(CURVE, elem_id="video-status")
+                self.cancelled = gr.Markdown(f"Cancelled.\n\n{CURVE}", visible=False, elem_id="video-cancelled")
                 self.shown = gr.Video(
                     label="Clip under its saliency maps", interactive=False, height=300, elem_id="video-shown"
                 )
@@ -121,18 +121,18 @@ class VideoTab:
     def _connect(self) -> None:
         @told
         def render(video: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[list[Any]]:
-            yield ["Reading the clip ...", None, None]
+            yield [gr.update(value="Reading the clip ...", visible=True), gr.update(visible=False), None, None]
             for moments, expected, path in self.handlers.video(video, apply_prior, opacity, colormap):
                 if path is None:
-                    yield [progress_in_words(len(moments), expected), gr.skip(), gr.skip()]
+                    yield [progress_in_words(len(moments), expected), gr.skip(), gr.skip(), gr.skip()]
                 else:
-                    yield [f"{curve_in_words(moments)}\n\n{CURVE}", str(path), curve(moments)]
+                    yield [f"{curve_in_words(moments)}\n\n{CURVE}", gr.skip(), str(path), curve(moments)]
 
         inputs = [self.video, self.prior, self.opacity, self.colormap]
         rendering = self.button.click(
             render,
             inputs,
-            [self.status, self.shown, self.curve],
+            [self.status, self.cancelled, self.shown, self.curve],
             preprocess=False,
             show_progress="minimal",
             show_progress_on=[self.status],
@@ -141,19 +141,14 @@ class VideoTab:
             **PRIVATE,
         )
         self.cancel.click(
-            cancelled,
+            # The last progress may come after this: it must not be seen.
+            lambda: [gr.update(visible=False), gr.update(visible=True)],
             None,
-            self.status,
+            [self.status, self.cancelled],
             cancels=[rendering],
             queue=False,
             **PRIVATE,
         )
-
-
-def cancelled() -> str:
-    """What is said then, after the progress that was on its way: it would otherwise come last and stay."""
-    time.sleep(0.3)
-    return f"Cancelled.\n\n{CURVE}"
 
 
 def progress_in_words(done: int, expected: int) -> str:
