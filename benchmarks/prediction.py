@@ -83,7 +83,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, float]:
             network(pixel_values, True)
 
         workers = min(torch.get_num_threads(), MOST_PASSES)
-        with start_workers(workers) as executor:
+        with start_workers(workers, torch.get_num_threads() // workers) as executor:
             alone = min(
                 seconds(lambda: [run(index) for index in range(passes)]),
                 seconds(lambda: list(in_order(executor, run, range(passes), ahead=workers))),

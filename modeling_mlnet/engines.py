@@ -26,6 +26,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def pictures_at_once(height: int, width: int) -> int:
+    """How many pictures on canvases of this size a CPU's caches like in one pass."""
+    return max(1, PIXELS_AT_ONCE // (height * width))
+
+
 @torch.inference_mode()
 def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network:
     """The model's forward pass in another form and precision; the model stays as it is.
@@ -46,7 +51,7 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
     def run(pixel_values: Tensor, apply_prior: bool) -> Tensor:
         at_once = len(pixel_values)
         if engine == "auto" and pixel_values.device.type == "cpu":
-            at_once = max(1, PIXELS_AT_ONCE // math.prod(pixel_values.shape[-2:]))
+            at_once = pictures_at_once(*pixel_values.shape[-2:])
         pixel_values = pixel_values.to(dtype=dtype, memory_format=torch.channels_last)
         return torch.cat([network(part, apply_prior) for part in pixel_values.split(at_once)])
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engines import DTYPES, ENGINES, PIXELS_AT_ONCE, Network, choose_network
+from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
 from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
 from .manifest import CONFIG, locate
@@ -151,11 +151,9 @@ class SaliencyPredictor:
         Yields:
             One `Prediction` per picture; one that cannot be read has its `error` set and stops nothing.
         """
-        images = iter(images)
-        passes, share = 1, torch.get_num_threads()
-        if self.model.device.type == "cpu" and self.engine != "compiled":
-            share = -(-torch.get_num_threads() // MOST_PASSES)
-            passes = torch.get_num_threads() // share
+        images, threads = iter(images), torch.get_num_threads()
+        share = -(-threads // MOST_PASSES)  # of the threads, for every worker
+        passes = threads // share if self.model.device.type == "cpu" and self.engine != "compiled" else 1
         first = images if passes == 1 else islice(images, self.batch_size)
         for batch in self.batches(first, keep_images):
             yield from starmap(self._finish, self._pass(batch))
@@ -174,7 +172,7 @@ class SaliencyPredictor:
         if self.engine != "auto":
             return self.batch_size
         size = self.image_processor.size
-        return min(self.batch_size, max(1, PIXELS_AT_ONCE // (size.height * size.width)))
+        return min(self.batch_size, pictures_at_once(size.height, size.width))
 
     def _predict_chunk(self, images: list[Any], keep_images: bool) -> list[Prediction]:
         prepared = (self._prepare(image, keep_images) for image in images)

@@ -71,7 +71,7 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     results = getattr(trainer.compute_metrics, "results", None)
     own_rows = isinstance(rows, Dataset) and set(FEATURES) <= set(rows.column_names)
     if own_rows:
-        rows = _with_unique_ids(rows)
+        rows = with_unique_ids(rows)
     name = trainer.args.hub_model_id or folder.absolute().name
     title = name.rpartition("/")[2]
     sections = {"Training": training_section(origin.datasets, _facts(trainer, origin))}
@@ -126,7 +126,7 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
     }
 
 
-def _with_unique_ids(rows: Dataset) -> Dataset:
+def with_unique_ids(rows: Dataset) -> Dataset:
     """Two data sets may use the same ids, which one evaluation must tell apart."""
     names: dict[str, None] = {}
     for name in rows["image_id"]:

@@ -4,13 +4,14 @@ import json
 
 import pytest
 import yaml
+from datasets import Dataset
 from huggingface_hub import ModelCard
 from loopback_hub import Spoilt
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.model_card import TrainingSet
 from modeling_mlnet.publishing import CODE
-from modeling_mlnet.run_card import command_line
+from modeling_mlnet.run_card import command_line, with_unique_ids
 from modeling_mlnet.training import train
 
 ID = "someone/run"
@@ -78,6 +79,11 @@ def test_a_hub_that_is_out_of_order_for_a_while_does_not_end_a_run(hub, pushing)
     train(pushing)
     assert len([one for one in hub.requests if "/commit/" in one]) == 3  # the first was refused
     SaliencyPredictor(ID)
+
+
+def test_pictures_of_several_sets_get_names_that_none_of_them_has():
+    rows = Dataset.from_dict({"image_id": ["photo", "photo (2)"] * 2, "width": [1] * 4})
+    assert with_unique_ids(rows)["image_id"][:] == ["photo", "photo (2)", "photo (3)", "photo (2) (2)"]
 
 
 def test_a_card_names_no_folder_of_the_machine(tmp_path):

@@ -27,8 +27,6 @@ CSS = """
 # moves with the pointer only: arrow keys, Home and End become the pointer's events.
 SCRIPT = """
 () => {
-  // On a narrow page the tabs may have been measured, and some hidden in a menu, before they had their style.
-  setTimeout(() => window.dispatchEvent(new Event("resize")), 500);
   const describe = () => {
     const pictures = document.querySelectorAll("#predict-slider img");
     const words = document.querySelector("#predict-words");

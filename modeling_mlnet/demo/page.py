@@ -53,16 +53,17 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
             "average viewer's first seconds, not a person.",
             elem_classes="narrow",
         )
-        with gr.Tab("Predict", id="predict"):
-            predict = PredictTab(handlers, _pictures(examples))
-        with gr.Tab("Regions", id="regions"):
-            regions = RegionsTab(handlers)
-        with gr.Tab("Compare", id="compare"):
-            CompareTab(handlers)
-        with gr.Tab("Why", id="why"):
-            why = WhyTab(handlers)
-        with gr.Tab("Video", id="video"):
-            VideoTab(handlers)
+        with gr.Tabs(overflow_behavior="wrap"):  # all in sight on a phone, too
+            with gr.Tab("Predict", id="predict"):
+                predict = PredictTab(handlers, _pictures(examples))
+            with gr.Tab("Regions", id="regions"):
+                regions = RegionsTab(handlers)
+            with gr.Tab("Compare", id="compare"):
+                CompareTab(handlers)
+            with gr.Tab("Why", id="why"):
+                why = WhyTab(handlers)
+            with gr.Tab("Video", id="video"):
+                VideoTab(handlers)
         gr.Markdown(f"## What it is and is not\n\n{three_lines(model, card)}", elem_classes="narrow", elem_id="about")
         if card:
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
