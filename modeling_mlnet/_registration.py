@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import NamedTuple
 
 
 def _register_config() -> None:
@@ -56,40 +55,29 @@ def _register_pipeline() -> None:
     )
 
 
-class Registration(NamedTuple):
-    """What to run as soon as the transformers module and our own can both be used."""
-
-    trigger: str
-    own: str
-    run: Callable[[], None]
-
-
-REGISTRATIONS = (
-    Registration(
-        "transformers.models.auto.configuration_auto", f"{__package__}.configuration_mlnet", _register_config
-    ),
-    Registration("transformers.models.auto.modeling_auto", f"{__package__}.modeling_mlnet", _register_model),
-    Registration(
-        "transformers.models.auto.image_processing_auto",
-        f"{__package__}.image_processing_mlnet",
-        _register_image_processor,
-    ),
-    Registration("transformers.pipelines", f"{__package__}.pipeline_mlnet", _register_pipeline),
-)
+REGISTRATIONS = {  # by the transformers module that each waits for
+    "transformers.models.auto.configuration_auto": _register_config,
+    "transformers.models.auto.modeling_auto": _register_model,
+    "transformers.models.auto.image_processing_auto": _register_image_processor,
+    "transformers.pipelines": _register_pipeline,
+}
 
 
 class _AfterImport(MetaPathFinder):
-    """Runs registrations right after the modules they wait for were executed."""
+    """Runs registrations right after the modules they wait for were executed, and no watched one is half imported.
+
+    Watched are those of transformers and all of this package: what a registration imports may be importing just now.
+    """
 
     def __init__(self) -> None:
         self.executing: set[str] = set()
-        self.waiting = list(REGISTRATIONS)
+        self.waiting = dict(REGISTRATIONS)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds the watched modules as Python itself does, with the registration behind their execution."""
-        if not any(fullname in (one.trigger, one.own) for one in REGISTRATIONS):
+        """Finds the watched modules as Python itself does, with the registrations behind their execution."""
+        if fullname not in REGISTRATIONS and not fullname.startswith(f"{__package__}."):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
@@ -102,23 +90,20 @@ class _AfterImport(MetaPathFinder):
                 execute(module)
             finally:
                 self.executing.discard(fullname)
-            self.run(fullname)
+            self.run()
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
 
-    def run(self, loaded: str) -> None:
-        """Runs what waited for `loaded`, unless the other module it needs is still in the middle of its import."""
-        for one in tuple(self.waiting):
-            ready = one.trigger in sys.modules and self.executing.isdisjoint((one.trigger, one.own))
-            if loaded in (one.trigger, one.own) and ready and one in self.waiting:
-                self.waiting.remove(one)  # first: running it imports the other module, which ends up here again
-                one.run()
+    def run(self) -> None:
+        """Runs what waits for modules that are there now."""
+        for trigger in REGISTRATIONS:
+            if trigger in sys.modules and not self.executing and trigger in self.waiting:
+                self.waiting.pop(trigger)()  # first out: it imports modules, which end up here again
 
 
 def register() -> None:
     """Registers now what transformers has already imported, and the rest when it does."""
     finder = _AfterImport()
     sys.meta_path.insert(0, finder)
-    for one in REGISTRATIONS:
-        finder.run(one.trigger)
+    finder.run()

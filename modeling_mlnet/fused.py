@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .backbones_mlnet import MLNetVGGBackbone
 from .configuration_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel, to_grid
 
@@ -21,6 +22,7 @@ class FusedMLNet(nn.Module):
       1x1 products are taken on the coarse grid, where there are 4 or 16 times fewer cells, and then enlarged, shifted
       and added. Along each axis that is one small matrix, which also knows the zeros outside of the border.
     - Layers behind the last level that is read are left out; timm keeps those of some networks.
+    - A VGG's ReLUs work in place: nobody else reads what they get, and new memory for it costs a twentieth of a pass.
     - The prior and these matrices are made once per size.
 
     Args:
@@ -30,6 +32,10 @@ class FusedMLNet(nn.Module):
     def __init__(self, model: MLNetModel):
         super().__init__()
         self.backbone = drop_unread_layers(fold_batch_norm(model.backbone))
+        if isinstance(self.backbone, MLNetVGGBackbone):
+            for layer in self.backbone.modules():
+                if isinstance(layer, nn.ReLU):
+                    layer.inplace = True
         convolution: Any = model.encoder.conv
         with torch.inference_mode():
             levels = self.backbone(torch.zeros(1, 3, PROBE, PROBE, device=model.device, dtype=model.dtype))
