@@ -15,11 +15,12 @@ from typing import Any, Literal
 import numpy as np
 
 from .density import EPS
-from .inputs import batched, check_map, check_pair, min_max, sane, to_distribution, to_pixels
+from .inputs import batched, check_map, check_pair, check_range, min_max, sane, to_distribution, to_pixels
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
 
 BUCKETS = 2**16  # enough to leave few pixels to compare, few enough for their table to stay in the cache
+BLOCK = 2**15  # values at once: what lies between the steps stays in the cache, and no fresh memory is asked for
 FEW = 16  # thresholds: a pass over the map for each is faster than the table
 
 
@@ -110,14 +111,14 @@ def auc_judd(
         raise ValueError(f"negatives must be 'unfixated' or 'all', got {negatives!r}")
     if ties not in ("half", "ordered", "jitter") or (ties != "half" and negatives == "all"):
         raise ValueError(f"ties must be 'half', or with unfixated negatives 'ordered' or 'jitter', got {ties!r}")
-    values = check_map(saliency_map).ravel()
-    pixels = to_pixels(fixations, np.shape(saliency_map))
-    distinct = np.unique(pixels)
+    values, _, high = check_range(saliency_map)
+    pixels = to_pixels(fixations, values.shape)
+    values, distinct = values.ravel(), np.unique(pixels)
     if ties != "half":
         return _ordered_area(values, distinct, seed if ties == "jitter" else None)
-    wins, total = _wins(values[pixels], values), values.size
+    wins, total = _wins(values[pixels], values, high), values.size
     if negatives == "unfixated":
-        wins, total = wins - _wins(values[pixels], values[distinct]), total - len(distinct)
+        wins, total = wins - _wins(values[pixels], values[distinct], high), total - len(distinct)
     return wins / (total * len(pixels)) if total and len(pixels) else float("nan")
 
 
@@ -136,8 +137,9 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
     Raises:
         ValueError: As `nss`.
     """
-    values = min_max(check_map(saliency_map)).ravel()
-    return _threshold_area(values[to_pixels(fixations, np.shape(saliency_map))], values, thresholds)
+    values, low, high = check_range(saliency_map)
+    pixels = to_pixels(fixations, values.shape)
+    return _threshold_area(values.ravel()[pixels], values.ravel(), thresholds, low, high)
 
 
 @batched
@@ -160,32 +162,30 @@ def auc_shuffled(
     Raises:
         ValueError: As `nss`.
     """
-    values = check_map(saliency_map)
+    values, low, high = check_range(saliency_map)
     pixels = to_pixels(fixations, values.shape)
     other_pixels = to_pixels(other_fixations, values.shape, "other_fixations")
     at_fixations, at_others = (values.ravel()[one] for one in (pixels, other_pixels))
+    if thresholds is not None:
+        return _threshold_area(at_fixations, at_others, thresholds, low, high)
     pairs = len(at_fixations) * len(at_others)
-    if thresholds is None:
-        return _wins(at_fixations, at_others) / pairs if pairs else float("nan")
-    low = values.min()
-    scale = max(values.max() - low, np.finfo(np.float64).smallest_subnormal)
-    return _threshold_area((at_fixations - low) / scale, (at_others - low) / scale, thresholds)
+    return _wins(at_fixations, at_others, high) / pairs if pairs else float("nan")
 
 
-def _wins(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """In how many of all pairs the positive is the higher one, equal ones counting half."""
+def _wins(positives: np.ndarray, negatives: np.ndarray, high: float) -> float:
+    """In how many of all pairs the positive is the higher one, equal ones counting half; `high` as in `_reaching`."""
     thresholds = np.concatenate([positives, np.nextafter(positives, np.inf)])  # at least, and more than
-    return len(positives) * len(negatives) - _reaching(negatives, thresholds, np.ones(len(thresholds))) / 2
+    return len(positives) * len(negatives) - _reaching(negatives, thresholds, np.ones(len(thresholds)), high) / 2
 
 
-def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> float:
+def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray, high: float) -> float:
     """How many values reach each threshold, summed with whole weights of at least 0; exact.
 
     Of many values only those are compared that share one of BUCKETS equal parts of the range from 0 with a threshold.
     What any other adds stands in a table.
 
     Args:
-        values: At least 0.
+        values: From 0 to `high`.
     """
     if len(thresholds) <= FEW:
         return float(weights @ [np.count_nonzero(values >= one) for one in thresholds])
@@ -193,14 +193,18 @@ def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -
     thresholds, adding = thresholds[order], np.concatenate([[0.0], np.cumsum(weights[order])])
     total = 0.0
     if len(values) > BUCKETS:
-        high = values.max()
         scale = BUCKETS / max(high, 1e-300)
         taken = (np.minimum(thresholds, high) * scale).astype(np.int32)
         table = np.repeat(adding, np.diff(taken, prepend=0, append=BUCKETS + 1))
         table[taken] = -1.0
-        added = table.take((values * scale).astype(np.int32), mode="clip")
-        close = np.flatnonzero(added < 0)
-        total, values = added.sum() + len(close), values[close]
+        ones, close = np.ones(BLOCK), []
+        for start in range(0, len(values), BLOCK):
+            block = values[start : start + BLOCK]
+            added = table.take((block * scale).astype(np.int32), mode="clip")
+            unsure = np.flatnonzero(added < 0)
+            total += float(added @ ones[: len(added)]) + len(unsure)  # the product adds up faster than sum()
+            close.append(block[unsure])
+        values = np.sort(np.concatenate(close))
     return float(total + adding[np.searchsorted(thresholds, values, side="right")].sum())
 
 
@@ -218,11 +222,32 @@ def _ordered_area(values: np.ndarray, pixels: np.ndarray, seed: int | None) -> f
     return float(np.trapezoid(hits, false_alarms))
 
 
-def _threshold_area(positives: np.ndarray, negatives: np.ndarray, thresholds: np.ndarray) -> float:
-    """Trapezoid over the points (1, 1), (share of negatives, share of positives reaching a threshold).., (0, 0)."""
+def _threshold_area(
+    positives: np.ndarray, negatives: np.ndarray, thresholds: np.ndarray, low: float, high: float
+) -> float:
+    """Trapezoid over the points (1, 1), (share of negatives, share of positives reaching a threshold).., (0, 0).
+
+    Args:
+        thresholds: For the map scaled to 0..1, ascending.
+        low: Least value of the map; `high`, its highest one.
+    """
     if len(positives) == 0 or len(negatives) == 0:
         return float("nan")
-    hits = [np.count_nonzero(positives >= one) for one in thresholds]
-    around = np.array([len(positives), *hits, 0])
-    lost = _reaching(negatives, thresholds, around[:-2] - around[2:]) / len(negatives)
+    thresholds = _unscaled(thresholds, low, high)
+    around = np.array([len(positives), *(np.count_nonzero(positives >= one) for one in thresholds), 0])
+    above = thresholds > low  # all values reach the others
+    weights = around[:-2] - around[2:]
+    lost = _reaching(negatives, thresholds[above], weights[above], high) / len(negatives) + weights[~above].sum()
     return float((len(positives) + around[1] - lost) / (2 * len(positives)))
+
+
+def _unscaled(thresholds: np.ndarray, low: float, high: float) -> np.ndarray:
+    """For thresholds of a map scaled to 0..1, the least values that reach them, to the last digit."""
+    scale = max(high - low, np.finfo(np.float64).smallest_subnormal)
+    thresholds = np.asarray(thresholds, dtype=np.float64)
+    least = thresholds * scale + low
+    while (below := (least - low) / scale < thresholds).any():
+        least[below] = np.nextafter(least[below], np.inf)
+    while (reaching := (np.nextafter(least, -np.inf) - low) / scale >= thresholds).any():
+        least[reaching] = np.nextafter(least[reaching], -np.inf)
+    return least

@@ -22,13 +22,18 @@ def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
     Raises:
         ValueError: If it is not a two-dimensional array of finite values of at least 0.
     """
+    return check_range(values, name)[0]
+
+
+def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
+    """As `check_map`, with the least and the highest value."""
     array = np.ascontiguousarray(as_array(values), dtype=np.float64)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must be (height, width), got shape {array.shape}")
     low, high = array.min(), array.max()  # NaN if any value is NaN
     if not (low >= 0 and high < np.inf):
         raise ValueError(f"{name} must hold finite values of at least 0, got {low:g} to {high:g}")
-    return array
+    return array, low, high
 
 
 def check_pair(saliency_map: Any, other: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
