@@ -7,7 +7,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvF
 from transformers.image_utils import ChannelDimension
@@ -33,7 +33,8 @@ def read_image(source: str | PathLike, grey: bool = False) -> Image.Image:
             if grey and image.format == "JPEG":
                 image.draft("L", image.size)
             image.load()
-            return ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            return image
     except FileNotFoundError:
         raise ValueError(f"{name}: no such file") from None
     except Exception as error:  # every decoder raises its own
@@ -76,13 +77,14 @@ def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None
 
 
 def _pil_to_array(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # otherwise it would only be copied
+        image = ImageOps.exif_transpose(image)
     is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")  # converting these would clip them
     if image.mode in ("LA", "La", "PA", "RGBa") or ("transparency" in image.info and not is_deep):
         image = image.convert("RGBA")
     elif image.mode not in ("1", "L", "RGB", "RGBA") and not is_deep:
         image = image.convert("RGB")
-    return np.array(image)
+    return np.asarray(image)
 
 
 def _channels_first(values: Tensor, data_format: str | ChannelDimension | None, prefer_last: bool) -> Tensor:
