@@ -6,4 +6,4 @@ from pathlib import Path
 from modeling_mlnet.demo import launch
 
 if __name__ == "__main__":
-    launch(os.environ.get("MODEL_ID", "mini"), examples=Path(__file__).parent / "examples")
+    launch(os.environ.get("MODEL_ID") or "mini", examples=Path(__file__).parent / "examples")

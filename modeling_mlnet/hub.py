@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 
 from .configuration_mlnet import TRANSFORMERS_KEYS, MLNetConfig, nearest_name
-from .manifest import CONFIG, PROCESSOR, WEIGHTS, sha256
+from .manifest import CARD, CONFIG, PROCESSOR, WEIGHTS, sha256
 
 STATUS = {401: "log in with `hf auth login`", 403: "your token may not do this", 429: "wait a while and try again"}
 
@@ -58,6 +58,15 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
             "the cache: try again, and if it happens twice, do not use this repository"
         )
     return config.parent
+
+
+def fetch_card(hub_id: str, revision: str) -> Path | None:
+    """The card of a checkpoint on the Hub; `None` if it has none or cannot be reached."""
+    try:
+        with one_line_errors(hub_id, revision):
+            return Path(hf_hub_download(hub_id, CARD, revision=revision))
+    except ValueError:
+        return None
 
 
 def check_config(path: Path, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parent
 ALIASES = {"mini": "mlnet-mini"}
 CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
+CARD = "README.md"  # beside them, as a rule
 
 
 @dataclass(frozen=True)

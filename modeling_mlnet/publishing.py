@@ -12,11 +12,10 @@ from typing import Any
 from huggingface_hub import HfApi, ModelCard
 
 from .hub import one_line_errors
-from .manifest import ALIASES, CONFIG, PROCESSOR, WEIGHTS, locate
+from .manifest import ALIASES, CARD, CONFIG, PROCESSOR, WEIGHTS, locate
 from .model_card import compose, for_hub, front_matter
 from .prediction import load_checkpoint
 
-CARD = "README.md"
 CODE = (  # flat beside the checkpoint, for `trust_remote_code=True`
     "backbones_mlnet.py",
     "configuration_mlnet.py",

@@ -1,14 +1,27 @@
 """Threads that work beside each other without fighting for the processor."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
 
 import torch
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
 STARTING = Lock()  # PyTorch's default number of threads belongs to the whole process
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: those it is bound to, or fewer where a container's quota is smaller."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max" in it
+        return cores
 
 
 def start_workers(count: int, threads: int = 1) -> ThreadPoolExecutor:

@@ -1,6 +1,9 @@
 """Shared fixtures. Nothing here needs the network or a file outside the repository."""
 
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import convert_keras_weights
@@ -16,6 +19,14 @@ from PIL import Image
 from transformers.utils import hub as transformers_hub
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(os.environ.get("MLNET_SCREENSHOTS", ROOT / "test-results"))  # screenshots of what failed in a browser
+INSTALL = "no Chromium: apt-get install chromium, or python -m playwright install chromium"
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -145,3 +156,64 @@ def recipe(tmp_path, small_checkpoint):
     path = tmp_path / "recipe.yaml"
     path.write_text(json.dumps(lines))  # JSON is YAML
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, as the system has it or playwright brought it."""
+    from playwright import sync_api as playwright
+
+    with playwright.sync_playwright() as driver:
+        system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        try:
+            started = driver.chromium.launch(executable_path=system, args=FLAGS.split())
+        except playwright.Error:
+            pytest.skip(INSTALL)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def mini_page():
+    """The web page on this machine, with the embedded checkpoint and the example pictures."""
+    from modeling_mlnet.demo import serving
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        with serving("mini", ROOT / "demo" / "examples", quiet=True) as address:
+            yield address
+
+
+@pytest.fixture
+def open_page(browser, mini_page, request):
+    """Opens the page; at the end nothing may stand in the console, and a failed test leaves a picture.
+
+    A test that makes the browser itself complain clears `open_page.said`.
+    """
+    opened, said = [], []
+
+    def go(width=1280, height=900, scheme="light", touch=False):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(mini_page)
+        page.wait_for_selector("#predict-button")
+        opened.append(page)
+        return page
+
+    go.said = said
+    yield go
+    report = getattr(request.node, "report_call", None)  # of conftest.py
+    if report is None or report.failed or said:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        for number, page in enumerate(opened):
+            name = re.sub(r"\W+", "_", request.node.name)
+            page.screenshot(path=RESULTS / f"{name}-{number}.png", full_page=True)
+    for page in opened:
+        page.context.close()
+    assert not said

@@ -1,43 +1,20 @@
-"""The web page: shares, words, comparison, clips, what it refuses, and its API as gradio_client and curl see it."""
+"""The web page without its server: shares, words, comparison, clips, what it refuses, what it keeps."""
 
 import csv
 import io
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import av
-import httpx
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
+from demo_files import COFFEE, upload, write_clip, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo import about, comparing, limits, regions, serving, video, words
+from modeling_mlnet.demo import about, comparing, front, limits, page, regions, video, words
 from modeling_mlnet.demo.pictures import save_overlay
-from modeling_mlnet.demo.store import Store, sweep
-
-ROOT = Path(__file__).parent.parent
-COFFEE = ROOT / "tests" / "fixtures" / "images" / "coffee.jpg"
-ROCKET = ROOT / "tests" / "fixtures" / "images" / "rocket.jpg"
-
-
-def write_clip(path, seconds=1.0, size=(96, 64), rate=8, rotate=False):
-    """A bright square that wanders over black."""
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for index in range(round(seconds * rate)):
-            frame = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-            frame[16:48, (4 * index) % (size[0] - 32) : (4 * index) % (size[0] - 32) + 32] = 255
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode())
-    return path
-
+from modeling_mlnet.demo.store import EXPIRED, Store, sweep
 
 # --- shares and ranks
 
@@ -131,6 +108,12 @@ def test_words():
     shown = [words.percent(one) for one in (0, 0.0001, 0.004, 0.0994, 0.0996, 0.34, 1)]
     assert shown == ["0 %", "< 0.1 %", "0.4 %", "9.9 %", "10 %", "34 %", "100 %"]
     assert "empty" in words.strongest_in_words([])
+    one = {"where": "top left", "share": 0.34, "area": 0.1, "x": 0.2, "y": 0.3}
+    assert "Only one region stands out" in words.strongest_in_words([one])
+    assert "Only two regions stand out" in words.strongest_in_words([one] * 2)
+    assert "stand" not in words.strongest_in_words([one] * 3)
+    assert words.strongest_in_short([one]) == "Strongest: top left, 34 % of the predicted attention."
+    assert words.alt_text([one]) == "The saliency map alone. Most predicted attention: top left 34 %"
 
 
 # --- two designs
@@ -148,21 +131,28 @@ def test_two_designs_share_one_scale():
 # --- the model card's figures
 
 
-def test_the_three_lines_have_the_card_s_figures():
+def test_the_three_lines_have_the_card_s_figures(small_checkpoint):
     card = about.read_card("mini")
-    assert not card.startswith("---") and "![" not in card
-    scores = about.correlations(card)
+    assert not card.text.startswith("---") and "![" not in card.text and card.licence == "mit"
+    scores = about.correlations(card.text)
     assert set(scores["OSIE"]) >= {"mini", "centre", "half-observers"}
-    assert "| OSIE | 49 | mini | " in card and f"{scores['OSIE']['mini']:.3f} (" in card
-    text = about.three_lines("mini", card)
-    assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text and "MIT" in text
-    assert "huggingface.co/someone/else" in about.three_lines("someone/else", "")
+    assert "| OSIE | 49 | mini | " in card.text and f"{scores['OSIE']['mini']:.3f} (" in card.text
+    text = about.three_lines(card)
+    assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text
+    assert "Checkpoint: MIT licence" in text and "(#model-card)" in text
+    nothing = about.three_lines(about.read_card(str(small_checkpoint)))  # a folder without a card
+    assert "#model-card" not in nothing and "Checkpoint" not in nothing and "Code: MIT licence" in nothing
     rows = "| mine | 9 | my-run | 0.700 (0.6..0.8) |\n"
     table = "| data set | pictures | | CC |\n|---|---|---|---|\n" + rows
-    assert "by 0.700 on mine. 1 would be perfect" in about.three_lines("mini", table)
+    assert "by 0.700 on mine. 1 would be perfect" in about.three_lines(about.Card(table))
     assert "by 0.700 on mine; guessing the centre gives 0.400 to" in about.three_lines(
-        "mini", table + "|  |  | centre | 0.400 (0.3..0.5) |\n"
+        about.Card(table + "|  |  | centre | 0.400 (0.3..0.5) |\n")
     )
+
+
+@pytest.fixture
+def small_predictor(small_checkpoint):
+    return SaliencyPredictor(small_checkpoint)
 
 
 # --- clips
@@ -177,15 +167,6 @@ def test_effective_area():
     half = np.zeros((30, 40))
     half[:15] = 0.3
     assert video.effective_area(half) == pytest.approx(0.5)
-
-
-@pytest.fixture
-def small_predictor(small_checkpoint):
-    return SaliencyPredictor(small_checkpoint)
-
-
-def upload(path):
-    return limits.Upload(Path(path), Path(path).name)
 
 
 def test_a_clip_becomes_h264_of_the_same_length_and_every_frame_is_its_own(small_predictor, tmp_path):
@@ -235,6 +216,46 @@ def test_clips_that_are_refused(tmp_path):
             video.Clip(upload(tmp_path / name))
 
 
+def test_a_clip_with_sound_only_and_one_with_large_frames_are_refused(tmp_path, monkeypatch):
+    with av.open(str(tmp_path / "sound.mp4"), "w") as output:
+        stream = output.add_stream("aac", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        output.mux([*stream.encode(silence), *stream.encode()])
+    with pytest.raises(ValueError, match="no moving picture"):
+        video.Clip(upload(tmp_path / "sound.mp4"))
+    monkeypatch.setattr(video, "MAX_PIXELS", 96 * 64 - 1)
+    with pytest.raises(ValueError, match="has 96 x 64 px"):
+        video.Clip(upload(write_clip(tmp_path / "large.mp4")))
+
+
+def test_a_clip_that_lasts_longer_than_it_says_is_stopped(small_predictor, tmp_path, monkeypatch):
+    clip = video.Clip(upload(write_clip(tmp_path / "in.mp4", seconds=4)))
+    monkeypatch.setattr(video, "MAX_SECONDS", 1)  # as if the header had said less
+    with pytest.raises(ValueError, match="longer than it says"):
+        list(video.render_clip(small_predictor, clip, tmp_path / "out.mp4", 0.7, "inferno"))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_clip_is_turned_as_the_camera_was_held(tmp_path):
+    clip = video.Clip(upload(write_clip(tmp_path / "in.mp4", turned=90)))
+    shapes = {picture.shape for _, picture in clip.frames()}
+    clip.close()
+    assert shapes == {(96, 64, 3)}
+
+
+def test_frames_pass_the_network_in_batches(small_predictor, tmp_path, monkeypatch):
+    sizes, pass_on = [], SaliencyPredictor._pass
+    monkeypatch.setattr(
+        SaliencyPredictor, "_pass", lambda self, batch: sizes.append(len(batch)) or pass_on(self, batch)
+    )
+    clip = video.Clip(upload(write_clip(tmp_path / "in.mp4", seconds=3)))
+    assert (
+        len(list(video.render_clip(small_predictor, clip, tmp_path / "out.mp4", 0.7, "inferno"))) == sum(sizes) == 24
+    )
+    assert max(sizes) > 1
+
+
 def test_a_clip_that_breaks_off_still_counts(small_predictor, tmp_path):
     write_clip(tmp_path / "whole.mkv", seconds=4, rate=8)
     content = (tmp_path / "whole.mkv").read_bytes()
@@ -247,46 +268,8 @@ def test_a_clip_that_breaks_off_still_counts(small_predictor, tmp_path):
 # --- pictures that are refused, and pictures that are odd
 
 
-def bomb(path, width=20_000, height=20_000):
-    """A PNG of 400 megapixels in a few kilobytes."""
-    import struct
-    import zlib
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    row = b"\0" * (width // 8 + 1)
-    packed = zlib.compress(row * height, 9)
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
-    return path
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory) -> dict[Path, str]:
-    """Files and what is said about them."""
-    folder = tmp_path_factory.mktemp("hostile")
-    content = COFFEE.read_bytes()
-    files = {
-        "cut.jpg": (content[: len(content) // 2], "damaged or cut off"),
-        "renamed.png": (b"MZ\x90 this is a program", "its content is no picture"),
-        "drawing.png": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG drawing"),
-        "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "SVG drawing"),
-        "page.jpg": (b"%PDF-1.7 ...", "it is a PDF"),
-        "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, "HEIC"),
-        "nothing.jpg": (b"", "0 bytes"),
-        "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its content is no picture"),
-    }
-    found = {}
-    for name, (written, message) in files.items():
-        (folder / name).write_bytes(written)
-        found[folder / name] = message
-    found[bomb(folder / "bomb.png")] = "more than 50 megapixels"
-    return found
-
-
-def test_hostile_pictures_are_named_before_they_are_decoded(hostile):
-    for path, message in hostile.items():
+def test_hostile_pictures_are_named_before_they_are_decoded(tmp_path):
+    for path, message in write_hostile(tmp_path).items():
         started = time.monotonic()
         with pytest.raises(ValueError, match=message) as raised:
             limits.open_picture(upload(path))
@@ -328,12 +311,16 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
 # --- what is kept
 
 
-def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(small_predictor, tmp_path, pictures):
-    passes = []
-    small_predictor.model.register_forward_hook(lambda *_: passes.append(1))
+def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(
+    small_predictor, tmp_path, pictures, monkeypatch
+):
+    passes, pass_on = [], SaliencyPredictor._pass
+    monkeypatch.setattr(SaliencyPredictor, "_pass", lambda *given: passes.append(1) or pass_on(*given))
     store = Store(small_predictor, tmp_path / "store")
+    assert len(passes) == 1  # of its own picture, so that nobody's first one decides about precision
+    assert store.predictors[True].network is store.predictors[False].network  # loaded and chosen once
     results = [store.predict(upload(pictures[0]), prior) for prior in (True, True, False)]
-    assert len(passes) == 2
+    assert len(passes) == 3
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(pictures[0])))
     assert not np.array_equal(results[0].saliency_map, results[2].saliency_map)
     passes.clear()
@@ -362,6 +349,8 @@ def test_only_uploads_are_received(tmp_path):
     with pytest.raises(ValueError, match="Choose a picture first"):
         limits.receive(None, folder)
     assert limits.receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}, folder).name == "x.jpg"
+    with pytest.raises(ValueError, match=r"no longer kept\. Choose it again"):
+        limits.receive({"path": str(folder / "swept.jpg")}, folder)
 
 
 def test_old_files_are_swept_and_new_ones_kept(tmp_path):
@@ -376,290 +365,51 @@ def test_old_files_are_swept_and_new_ones_kept(tmp_path):
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["new", "new/b.png"]
 
 
-# --- the server
+def test_of_too_much_the_oldest_goes_first(tmp_path):
+    for age, name in enumerate(("newest", "middle", "oldest")):
+        (tmp_path / name).write_bytes(b"x" * 100)
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+    (tmp_path / "example").write_bytes(b"x" * 1000)
+    sweep(tmp_path, spared=frozenset([tmp_path / "example"]), largest=250)
+    assert {path.name for path in tmp_path.iterdir()} == {"newest", "middle", "example"}
 
 
-@pytest.fixture(scope="module")
-def server(small_checkpoint, tmp_path_factory):
-    """The page on this machine, with a small network; results are kept for four seconds only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        with serving(str(small_checkpoint), keep=600, quiet=True) as address:
-            yield address
+def test_a_result_that_is_no_longer_kept_is_named(small_predictor, tmp_path):
+    store = Store(small_predictor, tmp_path)
+    with pytest.raises(ValueError, match=EXPIRED):
+        store.load("0" * 32 + "-1")
 
 
-@pytest.fixture(scope="module")
-def client(server, tmp_path_factory):
-    return Client(server, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+# --- in front of the server
 
 
-def test_predict_endpoint(client, small_predictor):
-    overlay, grey, values, found = client.predict(handle_file(COFFEE), api_name="/predict")
-    expected = small_predictor(str(COFFEE))
-    got = np.load(values)
-    assert got.dtype == np.float32 and got.shape == (400, 600)
-    np.testing.assert_allclose(got, expected, atol=1e-5)  # the server computes with another number of threads
-    assert (found["width"], found["height"], found["picture"]) == (600, 400, "coffee.jpg")
-    with Image.open(overlay) as one, Image.open(grey) as other:
-        assert (one.format, one.size, other.format, other.mode) == ("PNG", (600, 400), "PNG", "L")
-        assert np.abs(np.asarray(other) / 255.0 - got).max() <= 0.5 / 255 + 1e-6
-    before = np.load(client.predict(handle_file(COFFEE), apply_prior=False, api_name="/predict")[2])
-    assert not np.array_equal(before, got)
-    for wrong in ({"colormap": "jet"}, {"opacity": 7}):
-        with pytest.raises(AppError, match=r"colour map must be|opacity must be"):
-            client.predict(handle_file(COFFEE), **wrong, api_name="/predict")
+def test_links_to_the_page_are_previewed_with_its_own_words():
+    theirs = b'<head><meta property="og:title" content="Gradio" />\n<meta\n name="twitter:card" content="x"></head>'
+    page_of_ours = front.with_preview(theirs).decode()
+    assert "Gradio" not in page_of_ours and page_of_ours.count("og:title") == 1
+    assert f'content="{front.TITLE}"' in page_of_ours and page_of_ours.endswith("</head>")
 
 
-def test_regions_endpoint(client):
-    found, table, picture = client.predict(
-        handle_file(COFFEE), "cup: 100,50,300,250\n0,0,600,400", api_name="/regions"
-    )
-    cup, whole = found["regions"]
-    assert cup["region"] == "cup" and whole["share"] == pytest.approx(1) and whole["rank"] == 1 and cup["rank"] == 2
-    values = np.load(client.predict(handle_file(COFFEE), api_name="/predict")[2])
-    assert cup["share"] == pytest.approx(values[50:300, 100:400].sum() / values.sum(), rel=1e-4)
-    rows = list(csv.DictReader(Path(table).read_text(encoding="utf-8").splitlines()))
-    assert [row["region"] for row in rows] == ["cup", "2"]
-    assert Image.open(picture).size == (600, 400)
-    with pytest.raises(AppError, match="Line 1: expected"):
-        client.predict(handle_file(COFFEE), "here", api_name="/regions")
+def test_what_asks_for_an_address():
+    for path in ("/gradio_api/file=https://example.com/a", "/file=HTTP://10.0.0.1/", "/gradio_api/file= http://x"):
+        assert front.asks_for_address(path)
+    for path in ("/gradio_api/file=/tmp/mlnet-demo-x/a.png", "/gradio_api/file=C:/x.png", "/", "/gradio_api/upload"):
+        assert not front.asks_for_address(path)
 
 
-def test_compare_endpoint(client):
-    same, *_ = client.predict(handle_file(COFFEE), handle_file(COFFEE), api_name="/compare")
-    assert len(same["regions"]) == 9 and all(row["difference"] == 0 for row in same["regions"])
-    assert sum(row["first"] for row in same["regions"]) == pytest.approx(1)
-    other, _, first, second = client.predict(
-        handle_file(COFFEE), handle_file(ROCKET), "1,1,99,99", api_name="/compare"
-    )
-    [row] = other["regions"]
-    assert row["difference"] == pytest.approx(row["second"] - row["first"]) and row["difference"] != 0
-    assert Image.open(first).size == (600, 400) and Image.open(second).size == Image.open(ROCKET).size
+def test_cores_are_shared_among_the_workers(monkeypatch, tmp_path):
+    import torch
 
+    from modeling_mlnet import threads
 
-def test_video_endpoint(client, tmp_path):
-    job = client.submit(handle_file(write_clip(tmp_path / "in.mp4", seconds=3)), api_name="/video")
-    clip, found = job.result(timeout=60)
-    assert found["frames"] == 24 and found["moments"][8]["time"] == pytest.approx(1)
-    assert [one[1]["frames"] for one in job.outputs()] == [1, 9, 17, 24]  # its progress
-    with av.open(clip) as result:
-        assert result.streams.video[0].codec_context.name == "h264"
-
-
-def test_every_parameter_is_named_and_typed(client):
-    endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/predict", "/regions", "/compare", "/video"}
-    for endpoint in endpoints.values():
-        assert len(endpoint["description"]) > 60
-        for one in endpoint["parameters"]:
-            assert (
-                one["label"] and one["python_type"]["type"] in ("filepath", "bool", "str", "float")
-            ) or "Literal" in str(one["python_type"])
-
-
-def test_hostile_pictures_through_the_api(client, hostile):
-    for path, message in hostile.items():
-        with pytest.raises(AppError, match=message) as raised:
-            client.predict(handle_file(path), api_name="/predict")
-        assert "Traceback" not in str(raised.value) and "/tmp" not in str(raised.value)
-
-
-def post(server, endpoint, data):
-    """As curl would: the whole stream of answers."""
-    begun = httpx.post(f"{server}gradio_api/call/{endpoint}", json={"data": data})
-    if begun.status_code != 200:
-        return begun.text
-    with httpx.stream("GET", f"{server}gradio_api/call/{endpoint}/{begun.json()['event_id']}", timeout=60) as answer:
-        return answer.read().decode()
-
-
-def test_no_file_of_the_host_and_no_address_is_read(server, tmp_path):
-    import http.server
-    import threading
-
-    asked = []
-
-    class Spy(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(COFFEE.read_bytes())
-
-        def log_message(self, *_):
-            pass
-
-    spy = http.server.HTTPServer(("127.0.0.1", 0), Spy)
-    threading.Thread(target=spy.serve_forever, daemon=True).start()
-    secret = tmp_path / "secret.jpg"
-    secret.write_bytes(COFFEE.read_bytes())
-    address = f"http://127.0.0.1:{spy.server_port}/private.jpg"
-    meta = {"_type": "gradio.FileData"}
-    attempts = [
-        {"path": str(secret)},
-        {"path": "/etc/passwd"},
-        {"path": f"file://{secret}"},
-        {"path": address},
-        {"path": f"https://127.0.0.1:{spy.server_port}/x.jpg"},
-        {"path": "http://169.254.169.254/latest/meta-data"},
-        {"path": "x.jpg", "url": address},
-        {"path": "../../../../etc/passwd"},
-        {"path": f"//127.0.0.1:{spy.server_port}/x"},
-    ]
-    for attempt in attempts:
-        for payload in ({**attempt, "meta": meta}, attempt):
-            for endpoint, data in (
-                ("predict", [payload, True, 0.7, "inferno"]),
-                ("video", [payload, True, 0.7, "grey"]),
-            ):
-                answer = post(server, endpoint, data)
-                assert "event: complete" not in answer and "root:" not in answer, (payload, answer)
-                assert "Traceback" not in answer and (
-                    "Only files sent" in answer or "does not have the form" in answer
-                )
-    for path in (secret, "/etc/passwd", ROOT / "pyproject.toml"):
-        assert httpx.get(f"{server}gradio_api/file={path}").status_code in (403, 404)
-    assert httpx.get(f"{server}gradio_api/proxy={address}").status_code >= 400
-    spy.shutdown()
-    assert not asked
-
-
-def test_malformed_requests_get_one_line(server):
-    for data in ([7, True, 0.7, "inferno"], ["x", None, None, None], [{"path": {}}, True, 0.7, "grey"], [[], 1, 1, 1]):
-        answer = post(server, "predict", data)
-        assert "event: error" in answer and "Traceback" not in answer and "site-packages" not in answer
-
-
-def test_an_upload_above_the_limit_is_refused_and_leaves_nothing(server):
-    folder = Path(os.environ["GRADIO_TEMP_DIR"])
-    before = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-    def parts():
-        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="big.jpg"\r\n\r\n'
-        for _ in range(200):
-            yield b"\0" * 2**20
-        yield b"\r\n--x--\r\n"
-
-    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    quota, before = tmp_path / "cpu.max", torch.get_num_threads()
+    monkeypatch.setattr(threads, "QUOTA", quota)
     try:
-        answer = httpx.post(f"{server}gradio_api/upload", content=parts(), headers=headers, timeout=60)
-        assert answer.status_code == 413 and "Traceback" not in answer.text
-    except httpx.WriteError:
-        pass  # the server hung up before everything was sent
-    after = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert after - before < 2**20
-
-
-def test_a_full_queue_is_told(small_checkpoint, monkeypatch, pictures):
-    from concurrent.futures import ThreadPoolExecutor
-
-    from modeling_mlnet.demo import page
-
-    monkeypatch.setattr(page, "QUEUE", 1)
-    with serving(str(small_checkpoint), quiet=True) as address:
-
-        def ask(_):
-            try:
-                return Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
-            except Exception as error:
-                return str(error)
-
-        with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(ask, range(12)))
-    full = [one for one in answers if isinstance(one, str)]
-    assert len(full) < 12 and all("full" in one.lower() for one in full)
-
-
-def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pictures):
-    with serving(str(small_checkpoint), ROOT / "demo" / "examples", keep=1, quiet=True) as address:
-        folder = Path(os.environ["GRADIO_TEMP_DIR"])
-
-        def files():
-            return {path.name for path in folder.rglob("*") if path.is_file()}
-
-        examples = {path.name for path in (ROOT / "demo" / "examples").glob("*.jpg")}
-        assert files() == examples
-        Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
-        assert files() > examples
-        until = time.monotonic() + 20
-        while files() != examples:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        # and it still works
-        Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
-    assert not folder.exists()
-
-
-# --- the command, and the Space's folder
-
-
-def test_the_space_s_folder_works_alone_and_ends_clean(tmp_path):
-    import shutil
-    import signal
-
-    shutil.copytree(ROOT / "demo", tmp_path / "space")
-    (tmp_path / "tmp").mkdir()
-    environment = {
-        **os.environ,
-        **{"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"},
-        **{"TMPDIR": str(tmp_path / "tmp"), "MODEL_ID": "mini", "GRADIO_SERVER_PORT": "0"},
-    }
-    environment.pop("GRADIO_SERVER_PORT")
-    process = subprocess.Popen(
-        [sys.executable, "-u", "app.py"],
-        cwd=tmp_path / "space",
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        line = next(line for line in process.stdout if "http://" in line)
-        address = "http://" + line.split("http://")[1].strip() + "/"
-        answer = Client(address, verbose=False).predict(handle_file(COFFEE), api_name="/predict")
-        np.testing.assert_allclose(np.load(answer[2]), SaliencyPredictor("mini")(str(COFFEE)), atol=1e-4)
-        assert "Astronaut" in httpx.get(address).text
+        for content, expected in ((None, 4), ("max 100000", 4), ("200000 100000", 1), ("50000 100000", 1)):
+            if content is not None:
+                quota.write_text(content)
+            page.set_threads()
+            assert torch.get_num_threads() == expected
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    assert not list((tmp_path / "tmp").glob("mlnet-demo-*"))
-
-
-def test_the_front_matter_is_complete():
-    import yaml
-
-    text = (ROOT / "demo" / "README.md").read_text(encoding="utf-8")
-    front = yaml.safe_load(text.split("---")[1])
-    keys = "title emoji colorFrom colorTo sdk sdk_version python_version app_file models tags short_description"
-    assert set(front) >= {*keys.split(), "suggested_hardware", "license"}
-    assert front["sdk"] == "gradio" and (ROOT / "demo" / front["app_file"]).is_file()
-    assert len(front["short_description"]) <= 60  # the Hub's limit
-    assert tuple(map(int, front["sdk_version"].split("."))) >= (6, 31)
-
-
-def test_the_command_says_what_is_missing_and_what_is_wrong(tmp_path):
-    blocked = (
-        "import sys; sys.modules['gradio'] = None; sys.argv[1:] = ['demo']; from modeling_mlnet import cli; cli.main()"
-    )
-    result = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert result.returncode == 2 and "mlnet-saliency[demo]" in result.stderr and "Traceback" not in result.stderr
-    command = [sys.executable, "-m", "modeling_mlnet.cli", "demo", "--model", str(tmp_path / "none")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert result.returncode == 2 and "no such checkpoint" in result.stderr and "Traceback" not in result.stderr
-
-
-def test_a_port_that_is_taken_is_named(monkeypatch):
-    import socket
-
-    from typer.testing import CliRunner
-
-    from modeling_mlnet.cli import app
-
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        result = CliRunner().invoke(app, ["demo", "--port", str(port)])
-    assert isinstance(result.exception, ValueError) and f"port {port} is taken" in str(result.exception)
+        torch.set_num_threads(before)

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-EXAMPLES = Path(__file__).parents[2] / "demo" / "examples"  # in a checkout; a wheel brings no pictures
+# A wheel brings them beside the page's code; in a checkout they belong to the Space's folder.
+EXAMPLES = next(filter(Path.is_dir, (Path(__file__).parents[n] / "demo" / "examples" for n in (1, 2))), None)
 
 
 def demo(
-    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    model: Annotated[
+        str, typer.Option(help="mini, a checkpoint's folder or a Hub id.", envvar="MODEL_ID", show_envvar=True)
+    ] = "mini",
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     examples: Annotated[

@@ -1,9 +1,12 @@
 """What the page says about the model: from its own card, so that no figure stands in two places."""
 
+import html
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..manifest import resolve_model
+from ..hub import fetch_card
+from ..manifest import CARD, locate, resolve_model
 from ..model_card import REFERENCES
 
 PAPER = "https://arxiv.org/abs/1609.01064"
@@ -11,14 +14,33 @@ NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**
 ROW = re.compile(r"^\| *(?P<set>[^|]*?) *\| *(?P<count>\d*) *\| *(?P<who>[\w-]+) *\|(?P<scores>.*)\|\s*$")
 
 
-def read_card(model: str) -> str:
-    """The model card beside a checkpoint, without front matter and pictures; empty if there is none at hand."""
-    path = Path(resolve_model(model).place) / "README.md"
+@dataclass(frozen=True)
+class Card:
+    """A model card, for the page.
+
+    Args:
+        text: Without front matter and pictures; empty if there is no card.
+        licence: Of the checkpoint, as the card names it; empty if it does not.
+    """
+
+    text: str = ""
+    licence: str = ""
+
+
+def read_card(model: str) -> Card:
+    """The card beside a checkpoint; for one from the Hub it is fetched, if it can be."""
+    place, path = resolve_model(model).place, locate(model) / CARD
     if not path.is_file():
-        return ""
-    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        fetched = None if Path(place).is_dir() else fetch_card(place, path.parent.name)
+        if fetched is None:
+            return Card()
+        path = fetched
+    whole = path.read_text(encoding="utf-8")
+    front = re.match(r"---\n(.*?\n)---\n", whole, re.DOTALL)
+    text = whole[front.end() :] if front else whole
+    licence = re.search(r"^license: *(\S+)", front[1], re.MULTILINE) if front else None
     text = re.sub(r"^!\[.*\n?", "", text, flags=re.MULTILINE)
-    return re.sub(r"<!--.*?-->\n?", "", text)
+    return Card(re.sub(r"<!--.*?-->\n?", "", text), licence[1] if licence else "")
 
 
 def correlations(card: str) -> dict[str, dict[str, float]]:
@@ -38,12 +60,10 @@ def correlations(card: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def three_lines(model: str, card: str) -> str:
+def three_lines(card: Card) -> str:
     """What it is and is not, as Markdown."""
-    path = resolve_model(model).place
-    link = "#model-card" if card or Path(path).is_dir() else f"https://huggingface.co/{path}"
     lines = [f"{NOT_A_PERSON}: where people look in a picture when they look without a task."]
-    scores = correlations(card)
+    scores = correlations(card.text)
     if scores:
         own = [(name, rows[who]) for name, rows in scores.items() for who in rows if who not in REFERENCES]
         ours = ", ".join(f"{one:.3f} on {name}" for name, one in own)
@@ -59,7 +79,9 @@ def three_lines(model: str, card: str) -> str:
         "picture, and must not be used to judge viewers."
     )
     numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-    sources = (
-        f"[Model card]({link}) · [Paper: Cornia et al., ICPR 2016]({PAPER}) · Licence of code and mlnet-mini: MIT"
-    )
-    return f"{numbered}\n\n{sources}"
+    sources = [f"[Paper: Cornia et al., ICPR 2016]({PAPER})", "Code: MIT licence"]
+    if card.text:
+        sources.insert(0, "[Model card](#model-card)")
+    if card.licence:
+        sources.append(f"Checkpoint: {html.escape(card.licence.upper())} licence")
+    return f"{numbered}\n\n{' · '.join(sources)}"

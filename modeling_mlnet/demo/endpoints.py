@@ -76,16 +76,16 @@ def _add_predict(handlers: Handlers) -> None:
 
 def _add_regions(handlers: Handlers) -> None:
     @told
-    def regions(image: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str]:
+    def regions(image: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str, str]:
         """What boxes hold of the predicted attention.
 
         Takes the picture, the boxes in pixels, one a line (x, y, width, height; a name and a colon may come first),
         and whether to apply the learned prior. Returns the picture's size and the regions: share of all predicted
-        attention and part of the area in 0..1, relative (share over area), rank by share; the same as CSV; and the
-        boxes over the overlay (PNG).
+        attention and part of the area in 0..1, relative (share over area), rank by share; the same as CSV; the boxes
+        over the overlay (PNG); and the map's values (npy, as of `/predict`).
         """
-        _, picture, json_path, csv_path = handlers.regions(image, boxes, apply_prior)
-        return _read(json_path), csv_path, picture
+        _, (picture, json_path, csv_path, values) = handlers.regions(image, boxes, apply_prior)
+        return _read(json_path), csv_path, picture, values
 
     gr.Button().click(
         regions,
@@ -94,6 +94,7 @@ def _add_regions(handlers: Handlers) -> None:
             gr.JSON(label="Found"),
             gr.File(label="CSV"),
             gr.Image(label="Overlay", format="png", type="filepath"),
+            gr.File(label="Values"),
         ],
         api_name="regions",
         preprocess=False,
@@ -103,15 +104,18 @@ def _add_regions(handlers: Handlers) -> None:
 
 def _add_compare(handlers: Handlers) -> None:
     @told
-    def compare(first: Any, second: Any, boxes: Any, apply_prior: Any) -> tuple[dict[str, Any], str, str, str]:
+    def compare(
+        first: Any, second: Any, boxes: Any, apply_prior: Any
+    ) -> tuple[dict[str, Any], str, str, str, str, str]:
         """Two designs on one scale, and what boxes hold of either.
 
         Takes two pictures, boxes as `/regions` in pixels of the first (none: its nine ninths), and whether to apply
         the learned prior. Returns the size of the first and the regions: shares first and second in 0..1 and their
-        difference; the same as CSV; and both overlays (PNG), as bright as attention per area on a common scale.
+        difference; the same as CSV; both overlays (PNG), as bright as attention per area on a common scale; and this
+        attention per area of both (npy, float32 (height, width), 1 being the highest of either).
         """
-        _, (one, other, json_path, csv_path) = handlers.compare((first, second), boxes, apply_prior)
-        return _read(json_path), csv_path, one, other
+        _, (one, other, json_path, csv_path, *values) = handlers.compare((first, second), boxes, apply_prior)
+        return _read(json_path), csv_path, one, other, values[0], values[1]
 
     gr.Button().click(
         compare,
@@ -126,6 +130,8 @@ def _add_compare(handlers: Handlers) -> None:
             gr.File(label="CSV"),
             gr.Image(label="First overlay", format="png", type="filepath"),
             gr.Image(label="Second overlay", format="png", type="filepath"),
+            gr.File(label="First values"),
+            gr.File(label="Second values"),
         ],
         api_name="compare",
         preprocess=False,

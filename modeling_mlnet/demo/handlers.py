@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from ..attribution.prior import prior_map
 from ..explanation import picture_panels
 from . import pictures
 from .comparing import differences, on_one_scale
-from .limits import receive
+from .limits import open_picture, receive
 from .regions import as_csv, measure, ninths, parse_boxes, strongest
-from .store import Result, Store
+from .store import Result, Store, to_image
 from .video import Clip, Moment, render_clip
 
 PROGRESS = 8  # frames from one message about the progress to the next
@@ -91,11 +91,28 @@ class Handlers:
         picture, bare = self.look(result, colormap)
         return picture, pictures.save_overlay(result, self.store, opacity, colormap), bare
 
-    def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], str, str, str]:
+    def sketch(self, payload: Any, boxes: Any, corner: tuple[int, int] | None = None) -> str:
+        """A file of the picture with its boxes so far, without the network.
+
+        Args:
+            payload: The uploaded picture.
+            boxes: As text.
+            corner: The first corner of the next box, in pixels of the picture.
+
+        Raises:
+            ValueError: As `open_picture` and `parse_boxes`.
+        """
+        upload = receive(payload, self.store.folder)
+        picture, size = open_picture(upload)
+        rows = [{**asdict(box), "region": box.name} for box in parse_boxes(str(boxes or ""), size)]
+        shown = pictures.draw_boxes(to_image(picture), rows, size, corner)
+        return pictures.save_png(shown, self.store.place("boxes.png"))
+
+    def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], list[str]]:
         """Shares of boxes.
 
         Returns:
-            Rows of `measure`, and the files of the overlay with the boxes, of JSON and of CSV.
+            Rows of `measure`, and the files of the overlay with the boxes, of JSON, of CSV and of the map's values.
 
         Raises:
             ValueError: As `open` and `parse_boxes`, or if there is no box.
@@ -110,7 +127,8 @@ class Handlers:
             pictures.draw_boxes(shown, rows, result.size), self.store.place(f"{result.stem}.regions.png")
         )
         details = {"picture": result.name, "width": result.size[0], "height": result.size[1]}
-        return rows, picture, *self._tables(f"{result.stem}.regions", rows, details)
+        values = pictures.save_values(result, self.store)
+        return rows, [picture, *self._tables(f"{result.stem}.regions", rows, details), values]
 
     def compare(
         self, payloads: tuple[Any, Any], boxes: Any, apply_prior: Any
@@ -118,7 +136,8 @@ class Handlers:
         """Two designs on one scale.
 
         Returns:
-            Rows of `differences`, and the files of both overlays, of JSON and of CSV.
+            Rows of `differences`, and the files of both overlays, of JSON, of CSV, and of both maps' values on their
+            common scale.
 
         Raises:
             ValueError: As `open` and `parse_boxes`, naming the design.
@@ -129,16 +148,17 @@ class Handlers:
                 raise ValueError(f"Choose the {which} design first.")
             results.append(self.open(payload, apply_prior))
         first, second = results
-        found = parse_boxes(str(boxes or ""), first.size) or ninths(first.size)
-        rows = differences(first, second, found)
-        files = []
+        typed = parse_boxes(str(boxes or ""), first.size)
+        rows = differences(first, second, typed or ninths(first.size))
+        files, values = [], []
         for number, one in enumerate(on_one_scale(first, second), 1):
             shown = pictures.overlay(one.image, one.saliency_map)
-            if boxes:
+            if typed:
                 shown = pictures.draw_boxes(np.asarray(shown), rows, first.size)
             files.append(pictures.save_png(shown, self.store.place(f"{one.stem}.{number}.png")))
+            values.append(pictures.save_array(one.saliency_map, self.store.place(f"{one.stem}.{number}.npy")))
         details = {"first": first.name, "second": second.name, "width": first.size[0], "height": first.size[1]}
-        return rows, [*files, *self._tables(f"{first.stem}.compared", rows, details)]
+        return rows, [*files, *self._tables(f"{first.stem}.compared", rows, details), *values]
 
     def _tables(self, stem: str, rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, str]:
         json_path, csv_path = self.store.place(f"{stem}.json"), self.store.place(f"{stem}.csv")

@@ -56,8 +56,10 @@ def receive(payload: Any, folder: Path, what: str = "picture") -> Upload:
     if not isinstance(path, str) or "\0" in path:
         raise ValueError(refusal)
     found = Path(path).resolve()
-    if folder.resolve() not in found.parents or not found.is_file():
+    if folder.resolve() not in found.parents:
         raise ValueError(refusal)
+    if not found.is_file():
+        raise ValueError(f"This {what} is no longer kept. Choose it again.")
     name = payload.get("orig_name")
     return Upload(found, Path(name).name[:80] if isinstance(name, str) and name else found.name[:80])
 
@@ -105,7 +107,7 @@ def _not_a_picture(upload: Upload) -> str:
         kind = "it is a HEIC picture; in the phone's settings or a photo program, save it as JPEG"
     elif head.startswith(b"%PDF"):
         kind = "it is a PDF; save the page as a picture"
-    elif b"<svg" in head or head.lstrip().startswith(b"<?xml"):
+    elif b"<svg" in head:
         kind = "it is an SVG drawing; save it as PNG"
     return f"{upload.name} cannot be read as {KINDS}: {kind}."
 

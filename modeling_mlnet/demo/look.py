@@ -3,7 +3,8 @@
 import gradio as gr
 
 CSS = """
-.gradio-container { max-width: 1100px !important; margin: 0 auto !important; }
+.gradio-container { max-width: min(1100px, 100%) !important; margin: 0 auto !important; }
+.gradio-container > .main, .gradio-container > .main > .wrap, main { min-width: 0; max-width: 100%; }
 .gradio-container a { text-decoration: underline; }
 .narrow { max-width: 46rem; }
 .tab-container button.selected { color: #1d4ed8 !important; }
@@ -17,16 +18,24 @@ CSS = """
   .tab-container button { padding: 0 0.35rem !important; font-size: 0.85rem !important; }
   .gradio-container main { padding: 0.75rem !important; }
   .gradio-container { padding: 0.5rem !important; }
-  .card table { display: block; overflow-x: auto; }
 }
-.card table { font-size: 0.85rem; }
-.card { overflow-x: auto; }
+#model-card, #model-card .column { min-width: 0 !important; max-width: 100%; }
+.card { min-width: 0; overflow-x: auto; }
+.card table { display: block; overflow-x: auto; font-size: 0.85rem; }
+.card pre { overflow-x: auto; }
+.card pre, .card pre *, .card code { color: inherit !important; }
+.status .pending { opacity: 1 !important; }
+.prose progress { width: 100%; accent-color: #1d4ed8; }
 """
 
 # gradio's slider between two pictures has no alternative texts of its own, which come from the words beside it, and
-# moves with the pointer only: arrow keys, Home and End become the pointer's events.
+# moves with the pointer only: arrow keys, Home and End become the pointer's events. What changes by itself is read
+# out: gradio only says that it loads, and then the name of a phrase that it does not have. A link to the closed model
+# card opens it.
 SCRIPT = """
 () => {
+  const spoken = ["predict-status", "predict-words", "regions-hint", "regions-table", "compare-table", "why-words",
+                  "video-status", "video-cancelled"];
   const describe = () => {
     const pictures = document.querySelectorAll("#predict-slider img");
     const words = document.querySelector("#predict-words");
@@ -36,6 +45,16 @@ SCRIPT = """
       if (picture.alt !== text) picture.alt = text;
     });
     document.querySelectorAll("#predict-slider .outer:not([tabindex])").forEach(operate);
+    spoken.map((name) => document.getElementById(name)).filter((one) => one && !one.role).forEach((one) => {
+      one.role = "status";
+      one.ariaLive = "polite";
+    });
+    document.querySelectorAll("progress").forEach((one) => { one.ariaLabel ||= "Frames rendered"; });
+    const status = document.getElementById("video-status");
+    if (status) status.ariaLive = status.querySelector("progress") ? "off" : "polite";
+    document.querySelectorAll("[aria-live]").forEach((one) => {
+      if (one.childElementCount === 0 && one.textContent === "common.complete") one.textContent = "Done";
+    });
   };
   const operate = (handle) => {
     const frame = () => handle.parentElement.getBoundingClientRect();
@@ -61,7 +80,13 @@ SCRIPT = """
       point(window, "mouseup", x);
     });
   };
+  document.addEventListener("click", (event) => {
+    const card = document.getElementById("model-card");
+    const header = card && card.querySelector("button[aria-expanded=false], button:not(.open)");
+    if (event.target.closest("a[href='#model-card']") && header && !header.classList.contains("open")) header.click();
+  });
   new MutationObserver(describe).observe(document.body, {childList: true, subtree: true, characterData: true});
+  describe();
 }
 """
 

@@ -10,8 +10,8 @@ from ..visualization import OPACITY
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .messages import told
+from .parts import FAILED, NETWORK, PRIVATE, empty_when_changed, picture_input, prior_switch
 from .pictures import COLORMAPS
-from .predict_tab import NETWORK, PRIVATE, picture_input, prior_switch
 from .tables import levels_table
 from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment
 from .words import percent
@@ -32,6 +32,14 @@ CURVE = (
     "The curve is the effective area: the part of the picture that the predicted attention would fill if it were even "
     "(the exponential of the map's entropy over the number of cells). The lower, the more concentrated."
 )
+
+
+def level_in_words(levels: list[dict[str, Any]]) -> str:
+    """Which level moves the map most; they come from fine to coarse."""
+    first = max(range(len(levels)), key=lambda index: levels[index]["contribution"])
+    which = {0: ", the finest level,", len(levels) - 1: ", the coarsest level,"}.get(first, "")
+    part = percent(levels[first]["contribution"])
+    return f"**{levels[first]['level'].capitalize()}**{which} moves this map most: {part}, by gradient times feature."
 
 
 class WhyTab:
@@ -66,10 +74,11 @@ class WhyTab:
         @told
         def why(image: Any, apply_prior: Any) -> list[Any]:
             levels, prior, files = handlers.why(image, apply_prior)
-            return [f"{levels_table(levels)}\n\n{LEVELS}\n\n{prior}", *files]
+            return [f"{level_in_words(levels)}\n\n{levels_table(levels)}\n\n{LEVELS}\n\n{prior}", *files]
 
         inputs, outputs = [self.image, self.prior], [self.words, *panels]
         self.button.click(why, inputs, outputs, preprocess=False, show_progress_on=[self.words], **NETWORK)
+        empty_when_changed(inputs, outputs, lambda: [LEVELS, *[None] * len(panels)])
 
 
 class VideoTab:
@@ -103,7 +112,7 @@ class VideoTab:
                     self.button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
                     self.cancel = gr.Button("Cancel", min_width=120, elem_id="video-cancel")
             with gr.Column(scale=3, min_width=280):
-                self.status = gr.Markdown(CURVE, elem_id="video-status")
+                self.status = gr.Markdown(CURVE, elem_id="video-status", elem_classes="status")
                 self.cancelled = gr.Markdown(f"Cancelled.\n\n{CURVE}", visible=False, elem_id="video-cancelled")
                 self.shown = gr.Video(
                     label="Clip under its saliency maps", interactive=False, height=300, elem_id="video-shown"
@@ -129,10 +138,11 @@ class VideoTab:
                     yield [f"{curve_in_words(moments)}\n\n{CURVE}", gr.skip(), str(path), curve(moments)]
 
         inputs = [self.video, self.prior, self.opacity, self.colormap]
+        outputs = [self.status, self.cancelled, self.shown, self.curve]
         rendering = self.button.click(
             render,
             inputs,
-            [self.status, self.cancelled, self.shown, self.curve],
+            outputs,
             preprocess=False,
             show_progress="minimal",
             show_progress_on=[self.status],
@@ -149,6 +159,10 @@ class VideoTab:
             queue=False,
             **PRIVATE,
         )
+        rendering.failure(lambda: FAILED, None, [self.status], queue=False, show_progress="hidden", **PRIVATE)
+        empty_when_changed(
+            [self.video], outputs, lambda: [gr.update(value=CURVE, visible=True), gr.update(visible=False), None, None]
+        )
 
 
 def progress_in_words(done: int, expected: int) -> str:
@@ -156,8 +170,8 @@ def progress_in_words(done: int, expected: int) -> str:
     if not expected:
         return f"Frame {done} ..."
     part = min(done / expected, 1)
-    filled = round(20 * part)
-    return f"Frame {done} of about {expected} ({100 * part:.0f} %)\n\n`{'█' * filled}{'░' * (20 - filled)}`"
+    bar = f'<progress value="{part:.3f}"></progress>'
+    return f"Frame {done} of about {expected} ({100 * part:.0f} %)\n\n{bar}"
 
 
 def curve(moments: list[Moment]) -> pd.DataFrame:

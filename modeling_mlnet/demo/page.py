@@ -13,10 +13,13 @@ from typing import Any
 
 import gradio as gr
 import torch
+from starlette.middleware import Middleware
 
 from ..prediction import SaliencyPredictor
+from ..threads import usable_cores
 from .about import read_card, three_lines
 from .endpoints import add_endpoints
+from .front import TITLE, Front
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .look import CSS, SCRIPT, theme
@@ -26,7 +29,6 @@ from .predict_tab import PredictTab
 from .region_tabs import CompareTab, RegionsTab
 from .store import KEPT, Store, keep_swept
 
-TITLE = "Where do people look?"
 WORKERS = 2  # pictures at once
 QUEUE = 100  # waiting requests; who comes then is told that the queue is full
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
@@ -64,10 +66,10 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
                 why = WhyTab(handlers)
             with gr.Tab("Video", id="video"):
                 VideoTab(handlers)
-        gr.Markdown(f"## What it is and is not\n\n{three_lines(model, card)}", elem_classes="narrow", elem_id="about")
-        if card:
+        gr.Markdown(f"## What it is and is not\n\n{three_lines(card)}", elem_classes="narrow", elem_id="about")
+        if card.text:
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
-                gr.Markdown(card, elem_classes="card")
+                gr.Markdown(card.text, elem_classes="card")
         predict.connect([regions.image, why.image])
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
@@ -93,8 +95,8 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     """
     threads = torch.get_num_threads()
     set_threads()
-    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-"))
     before = os.environ.get("GRADIO_TEMP_DIR")
+    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     demo = None
     end: Callable[[], None] = partial(shutil.rmtree, folder, ignore_errors=True)
@@ -109,6 +111,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
             js=SCRIPT,
             css=CSS,
             footer_links=["api"],
+            app_kwargs={"middleware": [Middleware(Front)]},
             **options,
         )
         end = keep_swept(folder, keep, every=min(60, keep / 4))
@@ -126,8 +129,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
 
 def set_threads() -> None:
     """Shares the cores there are among the workers, so that they do not wait for each other's threads."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // WORKERS))
+    torch.set_num_threads(max(1, usable_cores() // WORKERS))
 
 
 def launch(model: str = "mini", examples: Path | None = None, **options: Any) -> None:

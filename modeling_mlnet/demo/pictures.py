@@ -65,18 +65,25 @@ def colored(saliency_map: np.ndarray, colormap: str) -> np.ndarray:
 
 def save_values(result: Result, store: Store) -> str:
     """The map as float32 `(height, width)`."""
-    path = store.place(f"{result.stem}.npy")
-    np.save(path, result.saliency_map)
+    return save_array(result.saliency_map, store.place(f"{result.stem}.npy"))
+
+
+def save_array(values: np.ndarray, path: Path) -> str:
+    """Writes an npy file."""
+    np.save(path, values)
     return str(path)
 
 
-def draw_boxes(image: np.ndarray, rows: list[dict[str, Any]], size: tuple[int, int]) -> Image.Image:
+def draw_boxes(
+    image: np.ndarray, rows: list[dict[str, Any]], size: tuple[int, int], corner: tuple[int, int] | None = None
+) -> Image.Image:
     """Boxes with their names, light lines on dark ones, so that they stand out from any picture.
 
     Args:
         image: uint8 `(height, width, 3)`.
         rows: Of `measure`.
         size: Width and height of the picture that the boxes' pixels are meant in.
+        corner: A point to mark, in these pixels.
     """
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
@@ -92,4 +99,8 @@ def draw_boxes(image: np.ndarray, rows: list[dict[str, Any]], size: tuple[int, i
         label = draw.textbbox((left + 2 * line, top + 2 * line), row["region"], font=font)
         draw.rectangle((label[0] - line, label[1] - line, label[2] + line, label[3] + line), fill="black")
         draw.text((left + 2 * line, top + 2 * line), row["region"], font=font, fill="white")
+    if corner is not None:
+        x, y = corner[0] * scale_x, corner[1] * scale_y
+        for color, reach in (("black", 4 * line), ("white", 3 * line)):
+            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color)
     return picture

@@ -7,39 +7,15 @@ import gradio as gr
 
 from ..visualization import OPACITY
 from .handlers import Handlers
-from .limits import KINDS, MAX_PICTURE, MAX_PIXELS
 from .messages import told
+from .parts import FAILED, LIGHT, NETWORK, PRIVATE, TAKES, picture_input, prior_switch
 from .pictures import COLORMAPS
-from .words import alt_text, strongest_in_words
+from .words import alt_text, strongest_in_short, strongest_in_words
 
-FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"]
-NETWORK: dict[str, Any] = {"concurrency_id": "network", "api_visibility": "private"}
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-LIGHT: dict[str, Any] = {"concurrency_id": "light", "concurrency_limit": 4, **PRIVATE}
 WAITING = "The result appears here: the picture under its saliency map, and where its attention lies, in words."
-TAKES = f"{KINDS}; up to {MAX_PICTURE // 2**20} MB and {MAX_PIXELS // 10**6} megapixels."
-
-
-def picture_input(label: str, elem_id: str, sources: tuple[str, ...] = ("upload", "clipboard")) -> gr.Image:
-    """Where a picture goes in; what gradio would decode itself is left to `Handlers`."""
-    return gr.Image(
-        label=label,
-        sources=list(sources),
-        type="filepath",
-        image_mode=None,
-        height=280,
-        elem_id=elem_id,
-        buttons=["fullscreen"],
-        placeholder="Drop a picture here\n- or -\nClick or tap to choose one",
-        alt_text=f"{label}: what you chose",
-    )
-
-
-def prior_switch(elem_id: str) -> gr.Checkbox:
-    """The prior, on or off."""
-    return gr.Checkbox(
-        True, label="Apply the prior", info="What the network expects before it looks, learned.", elem_id=elem_id
-    )
+CHOOSE = "Choose a picture, or one of the examples."
+LOOKING = "Looking at the picture ..."
+BRIGHT = "Bright is where more attention is expected, in every colour map."
 
 
 class PredictTab:
@@ -63,6 +39,8 @@ class PredictTab:
     def _inputs(self) -> None:
         self.image = picture_input("Picture", "predict-picture", ("upload", "webcam", "clipboard"))
         self.button = gr.Button("Predict", variant="primary", elem_id="predict-button")
+        # On a phone this is what one sees beside the picture: the result is further down.
+        self.status = gr.Markdown(CHOOSE, elem_id="predict-status", elem_classes="status")
         self.prior = prior_switch("predict-prior")
         gr.Markdown(TAKES)
 
@@ -81,6 +59,7 @@ class PredictTab:
         self.bare = gr.Image(
             label="Saliency map alone", interactive=False, height=240, elem_id="predict-map", buttons=["fullscreen"]
         )
+        gr.Markdown(BRIGHT)
         with gr.Row():
             self.opacity = gr.Slider(
                 0,
@@ -118,7 +97,7 @@ class PredictTab:
     @property
     def outputs(self) -> list[Any]:
         """What a prediction fills."""
-        return [self.slider, self.words, self.bare, *self.downloads, self.kept]
+        return [self.status, self.slider, self.words, self.bare, *self.downloads, self.kept]
 
     def connect(self, followers: list[gr.Image]) -> None:
         """Connects the events.
@@ -136,16 +115,24 @@ class PredictTab:
         @told
         def predict_if_there(image: Any, apply_prior: Any, opacity: Any, colormap: Any) -> list[Any]:
             if not image:
-                return self._empty(len(followers))
+                return self._empty(CHOOSE, len(followers))
             return self._filled(image, apply_prior, opacity, colormap, len(followers))
 
-        waiting = {"preprocess": False, "show_progress_on": [self.slider], **NETWORK}
-        gr.on([self.button.click], predict, inputs, outputs, **waiting)
-        gr.on([self.prior.input], predict_if_there, inputs, outputs, trigger_mode="always_last", **waiting)
+        waiting = {"preprocess": False, "show_progress_on": [self.slider, self.status], **NETWORK}
+        asked = self.button.click(predict, inputs, outputs, **waiting)
+        switched = self.prior.input(predict_if_there, inputs, outputs, trigger_mode="always_last", **waiting)
         # Emptied first, so that no map of the picture before stands beside a new one, or one that cannot be read.
-        self.image.change(
-            lambda: self._empty(len(followers)), None, outputs, queue=False, show_progress="hidden", **PRIVATE
+        changed = self.image.change(
+            lambda image: self._empty(LOOKING if image else CHOOSE, len(followers)),
+            [self.image],
+            outputs,
+            preprocess=False,
+            queue=False,
+            show_progress="hidden",
+            **PRIVATE,
         ).then(predict_if_there, inputs, outputs, **waiting)
+        for event in (asked, switched, changed):
+            event.failure(lambda: FAILED, None, [self.status], queue=False, show_progress="hidden", **PRIVATE)
 
         @told
         def recolor(kept: tuple[str, str], opacity: Any, colormap: Any) -> list[Any]:
@@ -169,6 +156,7 @@ class PredictTab:
         picture, bare = self.handlers.look(found.result, colormap)
         files = (found.overlay, found.grey_map, found.values)
         return [
+            f"Done. {strongest_in_short(found.regions)} [To the result](#predict-slider)",
             (picture, found.overlay),
             strongest_in_words(found.regions),
             gr.Image(bare, alt_text=alt_text(found.regions)),
@@ -178,6 +166,6 @@ class PredictTab:
         ]
 
     @staticmethod
-    def _empty(followers: int) -> list[Any]:
+    def _empty(status: str, followers: int) -> list[Any]:
         downloads = [gr.DownloadButton(value=None, interactive=False)] * 3
-        return [None, WAITING, None, *downloads, ("", ""), *[gr.skip()] * followers]
+        return [status, None, WAITING, None, *downloads, ("", ""), *[gr.skip()] * followers]

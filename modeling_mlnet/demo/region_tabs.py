@@ -7,12 +7,12 @@ import gradio as gr
 from .handlers import Handlers
 from .limits import MAX_BOXES
 from .messages import told
-from .predict_tab import LIGHT, NETWORK, TAKES, picture_input, prior_switch
+from .parts import LIGHT, NETWORK, TAKES, empty_when_changed, picture_input, prior_switch
 from .tables import comparison_table, regions_table
 
 FIRST_CORNER = "Click or tap a corner of a box in the picture, then the opposite one; or type the boxes."
 SHARES = (
-    "**Share**: of all predicted attention. **To area**: share over the box's part of the picture; 1 is what an even "
+    "**Share**: of all predicted attention. **Per area**: share over the box's part of the picture; 1 is what an even "
     "spread would give. **Rank**: by share."
 )
 POINTS = (
@@ -47,6 +47,11 @@ def ready(files: list[str]) -> list[gr.DownloadButton]:
     return [gr.DownloadButton(value=path, interactive=True) for path in files]
 
 
+def no_files() -> list[gr.DownloadButton]:
+    """The buttons of `download_pair` while there is nothing to give."""
+    return [gr.DownloadButton(value=None, interactive=False)] * 2
+
+
 class RegionsTab:
     """Components and events of the tab.
 
@@ -67,35 +72,38 @@ class RegionsTab:
                     self.clear = gr.Button("Remove all boxes", min_width=120, elem_id="regions-clear")
             with gr.Column(scale=3, min_width=280):
                 self.shown = gr.Image(
-                    label="Boxes over the saliency map",
+                    label="Boxes, and the saliency map once measured",
                     interactive=False,
                     height=360,
                     buttons=["download", "fullscreen"],
                     elem_id="regions-shown",
-                    alt_text="The picture under its saliency map with numbered boxes; their shares are in the table",
+                    alt_text="The picture with its boxes, once measured under its map; the shares are in the table",
                 )
                 self.table = gr.Markdown(SHARES, elem_id="regions-table")
                 self.downloads = download_pair("regions-get")
-        self.corner = gr.State(None)
+        self.corner, self.kept = gr.State(None), gr.State(None)
         self._connect()
 
     def _connect(self) -> None:
         @told
         def measure(image: Any, boxes: Any, apply_prior: Any) -> list[Any]:
-            rows, picture, *files = self.handlers.regions(image, boxes, apply_prior)
-            return [picture, f"{regions_table(rows)}\n\n{SHARES}", *ready(files)]
+            rows, (picture, *files) = self.handlers.regions(image, boxes, apply_prior)
+            return [picture, f"{regions_table(rows)}\n\n{SHARES}", *ready(files[:2])]
 
         @told
-        def corner(boxes: str, first: list[int] | None, click: gr.SelectData) -> list[Any]:
+        def corner(image: Any, boxes: str, first: list[int] | None, click: gr.SelectData) -> list[Any]:
             x, y = (int(value) for value in click.index)
             if first is None:
-                return [gr.skip(), [x, y], f"First corner at {x}, {y}. Now the opposite corner."]
+                sketch = self.handlers.sketch(image, boxes, (x, y))
+                return [gr.skip(), [x, y], f"First corner at {x}, {y}. Now the opposite corner.", sketch]
             left, top, width, height = min(x, first[0]), min(y, first[1]), abs(x - first[0]), abs(y - first[1])
-            if not (width and height):
-                return [gr.skip(), None, f"That box would have no area. {FIRST_CORNER}"]
             lines = [line for line in (boxes or "").splitlines() if line.strip()]
-            text = "\n".join([*lines, f"{left}, {top}, {width}, {height}"])
-            return [text, None, f"Box added. {FIRST_CORNER}"]
+            hint = f"That box would have no area. {FIRST_CORNER}"
+            if width and height:
+                lines.append(f"{left}, {top}, {width}, {height}")
+                hint = f"Box added. {FIRST_CORNER}"
+            text = "\n".join(lines)
+            return [text, None, hint, self.handlers.sketch(image, text)]
 
         outputs = [self.shown, self.table, *self.downloads]
         inputs = [self.image, self.boxes, self.prior]
@@ -103,12 +111,24 @@ class RegionsTab:
             measure, inputs, outputs, preprocess=False, show_progress_on=[self.shown, self.table], **NETWORK
         )
         self.image.select(
-            corner, [self.boxes, self.corner], [self.boxes, self.corner, self.hint], show_progress="hidden", **LIGHT
+            corner,
+            [self.kept, self.boxes, self.corner],
+            [self.boxes, self.corner, self.hint, self.shown],
+            show_progress="hidden",
+            **LIGHT,
         )
         emptied = [self.boxes, self.corner, self.hint]
         self.clear.click(lambda: ["", None, FIRST_CORNER], None, emptied, show_progress="hidden", **LIGHT)
         # a corner of one picture is none of the next
-        self.image.change(lambda: [None, FIRST_CORNER], None, emptied[1:], show_progress="hidden", **LIGHT)
+        self.image.change(
+            lambda image: [image, None, FIRST_CORNER],
+            [self.image],
+            [self.kept, *emptied[1:]],
+            preprocess=False,
+            show_progress="hidden",
+            **LIGHT,
+        )
+        empty_when_changed([self.image, self.prior], outputs, lambda: [None, SHARES, *no_files()])
 
 
 class CompareTab:
@@ -147,7 +167,7 @@ class CompareTab:
         @told
         def compare(first: Any, second: Any, boxes: Any, apply_prior: Any) -> list[Any]:
             rows, (one, other, *files) = self.handlers.compare((first, second), boxes, apply_prior)
-            return [one, other, f"{comparison_table(rows)}\n\n{POINTS}", *ready(files)]
+            return [one, other, f"{comparison_table(rows)}\n\n{POINTS}", *ready(files[:2])]
 
         self.button.click(
             compare,
@@ -156,4 +176,9 @@ class CompareTab:
             preprocess=False,
             show_progress_on=self.shown,
             **NETWORK,
+        )
+        empty_when_changed(
+            [self.first, self.second, self.prior],
+            [*self.shown, self.table, *self.downloads],
+            lambda: [None, None, POINTS, *no_files()],
         )

@@ -22,6 +22,7 @@ from ..whole_files import write_whole
 from .limits import Upload, open_picture
 
 KEPT = 3600  # seconds: results, uploads and downloads older than that are removed
+LARGEST = 4 * 2**30  # bytes of all of them; the oldest go first
 EXPIRED = "This result is no longer kept. Press Predict again."
 
 
@@ -52,6 +53,9 @@ class Result:
 class Store:
     """Predicts pictures, keeps their maps in a folder, and hands out places for files to download.
 
+    The first pass, which chooses the network and its precision, is made at once and with a picture of its own: no
+    visitor waits for it, and no map depends on who came first.
+
     Args:
         predictor: The engine; never more than one picture a pass, so that a map does not depend on its neighbours.
         folder: Of the server's temporary files; nothing in it outlives `sweep`.
@@ -59,6 +63,7 @@ class Store:
 
     def __init__(self, predictor: SaliencyPredictor, folder: Path):
         self.folder = folder
+        predictor(first_picture())
         self.predictors = {prior: copy(predictor) for prior in (True, False)}
         for prior, one in self.predictors.items():
             one.apply_prior = prior
@@ -113,6 +118,12 @@ class Store:
         return folder / name
 
 
+def first_picture() -> np.ndarray:
+    """Soft blobs, always the same, uint8 `(240, 320, 3)`: not even, so that correlations mean something."""
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC))
+
+
 def to_image(picture: Image.Image) -> np.ndarray:
     """As the network sees it, uint8 `(height, width, 3)`: 16-bit as 8-bit, transparency over white.
 
@@ -122,19 +133,33 @@ def to_image(picture: Image.Image) -> np.ndarray:
     return to_rgb(image_to_tensor(picture)).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset()) -> None:
-    """Removes what was written in a folder more than `age` seconds ago and folders left empty, except `spared`."""
+def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset(), largest: int = LARGEST) -> None:
+    """Removes what was written in a folder more than `age` seconds ago and folders left empty, except `spared`.
+
+    If more than `largest` bytes are left, the oldest files go as well.
+    """
     oldest = time.time() - age
+    files: list[tuple[float, int, Path]] = []
     for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before its folder
         try:
-            if path in spared or path.lstat().st_mtime > oldest:
+            found = path.lstat()
+            if path in spared:
                 continue
             if path.is_dir() and not path.is_symlink():
-                path.rmdir()
-            else:
+                if found.st_mtime <= oldest:
+                    path.rmdir()
+            elif found.st_mtime <= oldest:
                 path.unlink()
+            else:
+                files.append((found.st_mtime, found.st_size, path))
         except OSError:  # a folder that is not empty, or somebody was faster
             continue
+    too_many = sum(size for _, size, _ in files) - largest
+    for _, size, path in sorted(files):
+        if too_many <= 0:
+            break
+        path.unlink(missing_ok=True)
+        too_many -= size
 
 
 def keep_swept(folder: Path, age: float = KEPT, every: float = 60) -> Callable[[], None]:

@@ -22,7 +22,7 @@ def regions_table(rows: list[dict[str, Any]]) -> str:
     cells = [
         [_cell(row["region"]), percent(row["share"]), f"{row['relative']:.2f} x", str(row["rank"])] for row in rows
     ]
-    return _table(["Region", "Share", "To area", "Rank"], cells)
+    return _table(["Region", "Share", "Per area", "Rank"], cells)
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> str:
@@ -37,4 +37,4 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
 def levels_table(levels: list[dict[str, Any]]) -> str:
     """Of `Handlers.why`."""
     cells = [[_cell(row["level"]), percent(row["gradient"]), percent(row["contribution"])] for row in levels]
-    return _table(["Level", "Gradient", "Gradient x feature"], cells)
+    return _table(["Level", "By gradient", "By gradient times feature"], cells)

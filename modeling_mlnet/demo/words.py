@@ -2,6 +2,7 @@
 
 ROWS = ("top", "middle", "bottom")
 COLUMNS = ("left", "middle", "right")
+NUMBERS = ("no", "one", "two", "three")
 
 
 def place(x: float, y: float) -> str:
@@ -23,8 +24,8 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
 
 
-def strongest_in_words(regions: list[dict]) -> str:
-    """One line of Markdown per region of `strongest`, the strongest first."""
+def strongest_in_words(regions: list[dict], wanted: int = 3) -> str:
+    """One line of Markdown per region of `strongest`, the strongest first; fewer than wanted are explained."""
     if not regions:
         return "The map is empty: no part of this picture stands out to the network."
     lines = [
@@ -33,12 +34,22 @@ def strongest_in_words(regions: list[dict]) -> str:
         f"{percent(one['y'])} from the top"
         for number, one in enumerate(regions, 1)
     ]
+    if len(regions) < wanted:
+        counted = "Only one region stands" if len(regions) == 1 else f"Only {NUMBERS[len(regions)]} regions stand"
+        lines.append(f"\n{counted} out; the rest of the attention is spread over the picture.")
     return "\n".join(lines)
 
 
-def alt_text(regions: list[dict]) -> str:
-    """What the overlay shows, for those who do not see it."""
+def strongest_in_short(regions: list[dict]) -> str:
+    """The first of `strongest` in a few words."""
     if not regions:
-        return "The picture with an empty saliency map"
+        return "No part of this picture stands out."
+    return f"Strongest: {regions[0]['where']}, {percent(regions[0]['share'])} of the predicted attention."
+
+
+def alt_text(regions: list[dict]) -> str:
+    """What the map alone shows, for those who do not see it."""
+    if not regions:
+        return "The saliency map alone, which is empty"
     parts = [f"{one['where']} {percent(one['share'])}" for one in regions]
-    return "The picture under its saliency map. Most predicted attention: " + ", ".join(parts)
+    return "The saliency map alone. Most predicted attention: " + ", ".join(parts)
