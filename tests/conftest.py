@@ -6,6 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # processes beside each other, and what they start, share the cores
+    share = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share //= int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+
 import convert_keras_weights
 import huggingface_hub.utils._http as http
 import numpy as np

@@ -5,6 +5,7 @@ import time
 import pytest
 from browsing import CONTRAST, PICTURES, fits, give, open_tab, overlay_of, predicted
 from demo_files import write_clip
+from playwright.sync_api import TimeoutError as PageTimeout
 
 from modeling_mlnet import SaliencyPredictor
 
@@ -129,10 +130,15 @@ def test_the_keyboard_alone_is_enough(open_page, clip):
     page.keyboard.press("Escape")
 
     def choose(place, path, label="Drop a picture"):
-        tab_to(f"e.closest('#{place}') && e.innerText.includes('{label}')")
-        with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Enter")
-        chooser.value.set_files(path)
+        for patience in (5, 30):  # a key pressed while the page is redrawn is lost on it, as for everybody
+            tab_to(f"e.closest('#{place}') && e.innerText.includes('{label}')")
+            try:
+                with page.expect_file_chooser(timeout=1000 * patience) as chooser:
+                    page.keyboard.press("Enter")
+            except PageTimeout:
+                continue
+            return chooser.value.set_files(path)
+        raise AssertionError(f"no file can be chosen for {place}")
 
     def tab(name):
         page.locator("#predict-button, [role=tab]").first.focus()
