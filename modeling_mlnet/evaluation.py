@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,14 +64,39 @@ class Truth:
         return (self.fixations + 0.5) / np.array(self.size[::-1])
 
 
+def encoded_rows(dataset: Dataset) -> Dataset:
+    """The rows with their pictures as they are stored, not decoded."""
+    return dataset.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
+
+
+def truth_of(row: dict[str, Any]) -> Truth:
+    """The truth of one of `encoded_rows`."""
+    width, height = upright_size(encoded_file(row["image"]))
+    fixations = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
+    observers = np.asarray(row["observers"], dtype=np.int64)
+    return Truth(row["image_id"], (height, width), fixations, observers, row["sigma"], row["saliency_map"])
+
+
 def read_truths(dataset: Dataset) -> Iterator[Truth]:
     """The truth of every row, without decoding a picture."""
-    encoded = dataset.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
-    for row in encoded:
-        width, height = upright_size(encoded_file(row["image"]))
-        fixations = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
-        observers = np.asarray(row["observers"], dtype=np.int64)
-        yield Truth(row["image_id"], (height, width), fixations, observers, row["sigma"], row["saliency_map"])
+    return (truth_of(row) for row in encoded_rows(dataset))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 over ids, pictures, fixations, observers, sigmas and densities of all rows, in their order.
+
+    Pictures and densities count as they are stored, so that a set written anew by another program differs.
+    """
+    whole = sha256()
+    for row in encoded_rows(dataset):
+        one = sha256(repr([row[key] for key in ("image_id", "fixations", "observers", "sigma")]).encode())
+        for key in ("image", "saliency_map"):
+            stored = row[key]
+            if stored is not None:
+                content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
+                one.update(sha256(content).digest())
+        whole.update(one.digest())
+    return whole.hexdigest()
 
 
 def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
@@ -97,19 +124,17 @@ def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) ->
     )
 
 
-def centre_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+def centre_maps(truths: Iterable[Truth], pool: FixationPool) -> Iterator[np.ndarray]:
     """The baseline `centre`: one Gaussian with the mean and spread of all fixations of the data set."""
-    truths = list(truths)
-    pool = fixation_pool(truths)
     return (pool.centre_map(*truth.size) for truth in truths)
 
 
-def uniform_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+def uniform_maps(truths: Iterable[Truth], pool: FixationPool) -> Iterator[np.ndarray]:
     """The baseline `uniform`: the same value everywhere."""
     return (np.ones(truth.size) for truth in truths)
 
 
-def half_observer_maps(truths: Iterable[Truth]) -> Iterator[np.ndarray]:
+def half_observer_maps(truths: Iterable[Truth], pool: FixationPool) -> Iterator[np.ndarray]:
     """The reference `half-observers`, the human ceiling: every second observer's density predicts the others."""
     for truth in truths:
         half = truth.of_observers(0)
@@ -156,8 +181,9 @@ def evaluate(
     read = partial(read_truths, dataset)
     if maps == "half-observers":
         read = partial(_every_second, read)
-    evaluator = Evaluator(protocol, fixation_pool(progress(read(), "reading fixations")))
-    predicted = BASELINES[maps](read_truths(dataset)) if isinstance(maps, str) else maps(dataset)
+    pool = fixation_pool(progress(read(), "reading fixations"))
+    evaluator = Evaluator(protocol, pool)
+    predicted = BASELINES[maps](read_truths(dataset), pool) if isinstance(maps, str) else maps(dataset)
     jobs = zip(predicted, read(), strict=True)
     for row in progress(_scores(evaluator, jobs, workers), "scoring"):
         evaluator.rows.append(row)

@@ -1,6 +1,7 @@
 """Saliency maps in files, of any model: reading a folder of them in the order of a data set."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class MapFolder:
 
     def __init__(self, directory: Path):
         self.directory = directory
+        self.digest = sha256()  # of the files' names and contents so far, in the order of reading
 
     def find(self, image_id: str) -> Path | None:
         """The picture's file."""
@@ -73,4 +75,10 @@ class MapFolder:
                 f"{missing[0]}.npy or {missing[0]}.png"
             )
         found = [paths[image_id] for image_id in dataset["image_id"]]
-        return (read_map(path) for path in found if path is not None)
+        self.digest = sha256()
+        return (self._read(path) for path in found if path is not None)
+
+    def _read(self, path: Path) -> np.ndarray:
+        values = read_map(path)
+        self.digest.update(path.name.encode() + sha256(path.read_bytes()).digest())
+        return values

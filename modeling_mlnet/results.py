@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .manifest import WEIGHTS, locate, resolve_model, sha256
-from .metrics import LOWER_IS_BETTER, PROTOCOLS, get_protocol
+from .metrics import LOWER_IS_BETTER, get_protocol
 from .metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
 from .whole_files import write_whole
 
 if TYPE_CHECKING:
     from .prediction import SaliencyPredictor
 
-SAME = ("protocol", "dataset", "split", "held_out", "truth")  # what two results must share to be compared
+SAME = ("protocol", "split", "held_out", "truth")  # what two results must share to be compared, beside the data
 
 LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
 
@@ -109,14 +109,21 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     Raises:
         ValueError: If they were not scored in the same way on the same data set, or share no picture.
     """
-    for key in SAME:
+    sums = {one.get("dataset_sha256") for one in (first, second)}
+    same_data = len(sums) == 1 and None not in sums  # wherever they lie
+    for key in SAME if same_data else (*SAME, "dataset"):
         if first.get(key) != second.get(key):
             raise ValueError(f"results differ in {key}: {first.get(key)!r} and {second.get(key)!r}")
+    if first.get("protocol_definition") != second.get("protocol_definition"):
+        versions = " and ".join(one.get("package_version", "unknown") for one in (first, second))
+        raise ValueError(
+            f"results differ in protocol_definition (package versions {versions}): score one of them anew"
+        )
     rows = {row["image_id"]: row for row in first["per_image"]}
     pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
     if not pairs:
         raise ValueError("the results have no picture in common")
-    protocol = PROTOCOLS.get(first["protocol"])
+    mean_over = first.get("protocol_definition", {}).get("mean_over", {})
     comparison = {}
     for name in first["metrics"]:
         if name not in second["metrics"]:
@@ -124,7 +131,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
         scores = np.array([[row[name] for row in pair] for pair in pairs], dtype=np.float64)  # null becomes NaN
         scores[np.isnan(scores).any(axis=1)] = np.nan
         weights = np.ones(len(pairs))
-        if protocol is not None and protocol.weights.get(name) == "fixations":
+        if mean_over.get(name) == "fixations":
             weights = np.array([row["fixations"] for row, _ in pairs], dtype=np.float64)
         difference = mean_with_interval(scores[:, 1] - scores[:, 0], weights)
         differs = difference["low"] > 0 or difference["high"] < 0

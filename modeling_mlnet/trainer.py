@@ -17,7 +17,7 @@ from transformers import EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
-from .evaluation import read_truths, score_truth
+from .evaluation import encoded_rows, score_truth, truth_of
 from .image_processing_mlnet import MLNetImageProcessor
 from .metrics import Evaluator
 from .publishing import push
@@ -33,7 +33,7 @@ class BatchMetrics:
     """`compute_metrics` for `batch_eval_metrics`: every map is scored at its picture's own size, as in evaluation."""
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.truths, self.image_processor = list(read_truths(dataset)), image_processor
+        self.rows, self.image_processor = encoded_rows(dataset), image_processor
         self.evaluator = Evaluator()
         self.results: dict[str, Any] | None = None  # of the last evaluation, with intervals
 
@@ -42,7 +42,7 @@ class BatchMetrics:
         maps = prediction.predictions
         maps = maps[0] if isinstance(maps, (tuple, list)) else maps
         for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
-            truth = self.truths[row_number]
+            truth = truth_of(self.rows[row_number])
             [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
             row = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
             # By row, as two sets may share an image id; rows that fill up a batch of several processes count once.

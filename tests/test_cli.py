@@ -1,8 +1,10 @@
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from threading import Barrier
 
@@ -15,6 +17,8 @@ from typer.testing import CliRunner
 
 from modeling_mlnet.cli import app
 from modeling_mlnet.outputs import find_pictures, write_whole
+
+ROOT = Path(__file__).parent.parent
 
 
 def mlnet(*words, **kwargs):
@@ -228,6 +232,31 @@ def test_evaluate_prints_a_table_and_writes_json(small_checkpoint, tmp_path):
     assert scores["prediction"]["sha256"] == sha256((small_checkpoint / "model.safetensors").read_bytes()).hexdigest()
     assert scores["protocol_definition"]["metrics"]["AUC"] == "auc_judd(negatives='all')"
     assert len(scores["per_image"]) == scores["images"] and torch.__version__.startswith(scores["versions"]["torch"])
+    assert scores["package_version"] == version("mlnet-saliency") and scores["bootstrap"] == {
+        "samples": 1000,
+        "seed": 0,
+    }
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8").partition("`--output results.json`:")[2]
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == {*scores, "maps_sha256"}  # what the page explains
+
+
+def test_evaluate_scores_the_human_ceiling_and_tells_which_data_it_saw(tmp_path):
+    files = []
+    for name in ("first", "second", "changed"):
+        data = write_folder(tmp_path / name)
+        if name == "changed":
+            Image.new("RGB", (64, 48)).save(data / "images" / "000.png")
+        words = ["--dataset", f"folder:{data}", "--baseline", "half-observers", "--output", tmp_path / f"{name}.json"]
+        result = CliRunner().invoke(app, ["evaluate", *map(str, words)])
+        assert result.exit_code == 0 and "half-observers on folder:" in result.output
+        files.append(json.loads(words[-1].read_text()))
+    first, second, changed = files
+    assert first["kind"] == "baseline" and first["truth"] == "every second observer"
+    assert {row["fixations"] for row in first["per_image"]} == {1}
+    assert first["dataset_sha256"] == second["dataset_sha256"] != changed["dataset_sha256"]
+    words = ["evaluate", "--compare", str(tmp_path / "first.json"), str(tmp_path / "second.json")]
+    assert "no difference" in CliRunner().invoke(app, words).output  # the same data in another place
 
 
 def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
@@ -241,6 +270,11 @@ def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
     first = CliRunner().invoke(app, [*words, "--maps", str(tmp_path / "maps"), "--output", files[0]])
     second = CliRunner().invoke(app, [*words, "--baseline", "centre", "--output", files[1], "--per-image", scores])
     assert first.exit_code == second.exit_code == 0, first.output + second.output
+    sums = [json.loads(Path(one).read_bytes()).get("maps_sha256") for one in files]
+    assert re.fullmatch("[0-9a-f]{64}", sums[0]) and sums[1] is None
+    np.save(tmp_path / "maps" / "011.npy", np.ones((48, 64)))
+    CliRunner().invoke(app, [*words, "--maps", str(tmp_path / "maps"), "--output", str(tmp_path / "c.json")])
+    assert json.loads((tmp_path / "c.json").read_text())["maps_sha256"] != sums[0]
     assert f"{tmp_path}/maps on folder:" in first.output and "centre on folder:" in second.output
     header = Path(scores).read_text(encoding="utf-8").splitlines()[0]
     assert header == "image_id,fixations,AUC-Judd,AUC-Borji,sAUC,NSS,CC,SIM,KL,IG,EMD"

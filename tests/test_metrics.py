@@ -126,6 +126,15 @@ def test_identical_maps_give_the_best_value(saliency_map, points):
     assert information_gain(saliency_map, points, saliency_map) == 0
 
 
+@given(maps, fixations)
+def test_no_map_beats_the_fixation_map_itself(saliency_map, points):
+    counts = np.zeros((HEIGHT, WIDTH), int)
+    np.add.at(counts, (points[:, 1], points[:, 0]), 1)
+    assert auc_judd(counts > 0, points) == 1
+    assert auc_judd(saliency_map, points) <= 1
+    assert nss(counts, points) >= nss(saliency_map, points) - 1e-9  # Cauchy and Schwarz
+
+
 @given(maps, maps, fixations, fixations, st.permutations(range(HEIGHT * WIDTH)))
 def test_permuting_the_pixels_of_everything_changes_nothing(saliency_map, density, points, others, order):
     order = np.array(order)

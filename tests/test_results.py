@@ -75,6 +75,26 @@ def test_what_was_not_scored_alike_is_not_compared(key):
         compare(results(1.0), results(1.0, **{key: "other"}))
 
 
+def test_the_same_data_elsewhere_are_compared_and_another_definition_is_not():
+    first = results(1.0, dataset="salicon:/a", dataset_sha256="1")
+    assert compare(first, results(0.5, dataset="salicon:/b", dataset_sha256="1"))["CC"]["differs"]
+    with pytest.raises(ValueError, match="differ in dataset"):
+        compare(first, results(0.5, dataset="salicon:/b", dataset_sha256="2"))
+    with pytest.raises(ValueError, match=r"differ in protocol_definition .*score one anew"):
+        compare(first, results(0.5, dataset="salicon:/a", protocol_definition={"density": "another"}))
+
+
+def test_means_are_over_what_the_results_own_definition_says():
+    pair = [results(noise, 4, protocol_definition={"mean_over": {"CC": "fixations"}}) for noise in (1.0, 0.5)]
+    for one in pair:
+        for number, row in enumerate(one["per_image"]):
+            row["fixations"] = 10**number
+    comparison = compare(*pair)
+    scores = [[row["CC"] for row in one["per_image"]] for one in pair]
+    assert comparison["CC"]["first"] == approx(np.average(scores[0], weights=[1, 10, 100, 1000]))
+    assert comparison["SIM"]["first"] == approx(np.mean([row["SIM"] for row in pair[0]["per_image"]]))
+
+
 def test_results_without_a_picture_in_common_are_refused():
     other = results(1.0)
     other["per_image"] = [{**row, "image_id": f"other {row['image_id']}"} for row in other["per_image"]]

@@ -66,18 +66,18 @@ def evaluate(
 
     from ..data import load
     from ..evaluation import evaluate as score
-    from ..evaluation import predicted_by
+    from ..evaluation import fingerprint, predicted_by
     from ..results import describe_run, score_table, write_csv, write_json
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
     rows = load(dataset, split, held_out, progress=tracked)
     source: Any = baseline
-    predictor = None
+    predictor = map_folder = None
     if maps is not None:
         from ..map_files import MapFolder
 
-        source = MapFolder(maps)
+        source = map_folder = MapFolder(maps)
     elif baseline is None:
         from ..prediction import SaliencyPredictor
 
@@ -87,10 +87,12 @@ def evaluate(
     results = {
         "model": str(maps) if maps is not None else baseline or model,
         "kind": "maps" if maps is not None else "baseline" if baseline else "model",
-        **{"dataset": dataset, "split": split, "held_out": held_out},
+        **{"dataset": dataset, "split": split, "held_out": held_out, "dataset_sha256": fingerprint(rows)},
         **score(rows, source, protocol, workers, partial(tracked, total=len(rows))),
         **describe_run(protocol, model, predictor),
     }
+    if map_folder is not None:
+        results["maps_sha256"] = map_folder.digest.hexdigest()
     print(score_table(results))
     if output is not None:
         write_json(output, results)

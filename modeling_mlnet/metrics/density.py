@@ -25,7 +25,7 @@ def cc(saliency_map: Any, density: Any) -> float:
         density: `(height, width)`.
 
     Raises:
-        ValueError: For maps of different sizes, NaN, infinite or negative values.
+        ValueError: For maps of different sizes, maps that are not `(height, width)`, NaN, infinite or negative values.
     """
     pair = check_pair(saliency_map, density)
     if any(one.min() == one.max() for one in pair):  # what is left of the mean would be a rounding error
@@ -47,7 +47,7 @@ def sim(saliency_map: Any, density: Any, *, min_max: bool = False) -> float:
         min_max: Whether both are first shifted and scaled to 0..1, as the protocol `mit` does.
 
     Raises:
-        ValueError: As `cc`.
+        ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
     first, second = _distributions(saliency_map, density, min_max)
     return float(np.minimum(first, second, out=first).sum())
@@ -66,7 +66,7 @@ def kl(saliency_map: Any, density: Any, *, eps: float = EPS) -> float:
         eps: Keeps the logarithm finite; `mit` takes Matlab's.
 
     Raises:
-        ValueError: As `cc`.
+        ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
     first, second = _distributions(saliency_map, density, False)
     first += eps
@@ -79,8 +79,10 @@ def kl(saliency_map: Any, density: Any, *, eps: float = EPS) -> float:
 def emd(saliency_map: Any, density: Any, *, cell: int = 32) -> float:
     """Earth mover's distance: the least work that turns S into G, both averaged over cells and scaled to sum to 1.
 
-    Exact, by linear programming (POT). In cells (the distance between neighbouring cells is 1); 0 or more, lower is
-    better. Rubner et al., IJCV 2000; the protocol `mit` reduces maps to 1/32.
+    min over flows f >= 0 of sum f(i, j) |i - j|, where f takes S(i) out of every cell i and brings G(j) into every
+    cell j. Exact, by linear programming (POT). In cells (the distance between neighbouring cells is 1); from 0 to the
+    grid's diagonal, lower is better. All 0 counts as uniform. Rubner et al., IJCV 2000; the protocol `mit` reduces
+    maps to 1/32.
 
     Args:
         saliency_map: `(height, width)`.
@@ -88,7 +90,7 @@ def emd(saliency_map: Any, density: Any, *, cell: int = 32) -> float:
         cell: Side of a cell in pixels. Where sides are no multiple of it, cells are a little smaller.
 
     Raises:
-        ValueError: As `cc`.
+        ValueError: For maps of different sizes, NaN, infinite or negative values.
         ModuleNotFoundError: If POT is not installed (`pip install 'mlnet-saliency[eval]'`).
     """
     import ot

@@ -28,8 +28,8 @@ FEW = 16  # thresholds: a pass over the map for each is faster than the table
 def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
     """Normalised scanpath saliency: mean of (S - mean(S)) / std(S) at the fixations.
 
-    In standard deviations of the map; 0 is chance, higher is better. 0 for a constant map. Peters et al., Vision
-    Research 2005.
+    In standard deviations of the map; any number, 0 is chance, higher is better. 0 for a constant map, NaN without
+    fixations. Peters et al., Vision Research 2005.
 
     Args:
         saliency_map: `(height, width)`.
@@ -55,8 +55,9 @@ def information_gain(
 ) -> float:
     """Information gain over a baseline: mean of log2(eps + S) - log2(eps + B) at the fixations, both summing to 1.
 
-    In bits per fixation; 0 is as good as the baseline, higher is better. It takes the map for the probability of a
-    fixation, so a fixation on an exact 0 costs up to 52 bits. All 0 counts as uniform. Kümmerer et al., PNAS 2015.
+    In bits per fixation; from -log2(1 + 1/eps), about -52, to as much above 0; 0 is as good as the baseline, higher is
+    better. It takes the map for the probability of a fixation, so a fixation on an exact 0 costs up to 52 bits. All 0
+    counts as uniform; NaN without fixations. Kümmerer et al., PNAS 2015.
 
     Args:
         saliency_map: `(height, width)`.
@@ -66,7 +67,7 @@ def information_gain(
         eps: Keeps the logarithm finite; `mit` takes Matlab's.
 
     Raises:
-        ValueError: As `nss`, and for a baseline of another size.
+        ValueError: For maps of different sizes, NaN, infinite or negative values, or a fixation outside them.
     """
     first, second = check_pair(saliency_map, baseline, "baseline")
     pixels = to_pixels(fixations, first.shape)
@@ -93,7 +94,7 @@ def auc_judd(
 
     The probability that the map is higher at a fixation than at a negative, equal values counting half
     (Mann-Whitney): 0..1, 0.5 is chance and a constant map, higher is better; any monotone change of the map changes
-    nothing. NaN if there is no negative. Judd et al., ICCV 2009; Bylinskii et al., TPAMI 2019.
+    nothing. NaN without fixations or without negatives. Judd et al., ICCV 2009; Bylinskii et al., TPAMI 2019.
 
     Args:
         saliency_map: `(height, width)`.
@@ -105,7 +106,7 @@ def auc_judd(
         seed: Of the noise.
 
     Raises:
-        ValueError: As `nss`, and for unknown options.
+        ValueError: For NaN, infinite or negative values, a fixation outside the map, or unknown options.
     """
     if negatives not in ("unfixated", "all"):
         raise ValueError(f"negatives must be 'unfixated' or 'all', got {negatives!r}")
@@ -126,8 +127,8 @@ def auc_judd(
 def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THRESHOLDS) -> float:
     """AUC-Borji: fixations against pixels drawn uniformly, over fixed thresholds of the map scaled to 0..1.
 
-    0..1, 0.5 is chance and a constant map, higher is better. The exact expectation over the draws. Borji et al., TIP
-    2013. With thresholds 0, .01, .., .99 it is the AUC of the SALICON challenge of 2015.
+    0..1, 0.5 is chance and a constant map, higher is better. The exact expectation over the draws. NaN without
+    fixations. Borji et al., TIP 2013. With thresholds 0, .01, .., .99 it is the AUC of the SALICON challenge of 2015.
 
     Args:
         saliency_map: `(height, width)`.
@@ -135,7 +136,7 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
         thresholds: Ascending, in 0..1.
 
     Raises:
-        ValueError: As `nss`.
+        ValueError: For NaN, infinite or negative values, or a fixation outside the map.
     """
     values, low, high = check_range(saliency_map)
     pixels = to_pixels(fixations, values.shape)
@@ -149,8 +150,8 @@ def auc_shuffled(
     """Shuffled AUC (sAUC): fixations against those of other pictures, so that a centre bias earns nothing.
 
     0..1, 0.5 is chance and a constant map, higher is better. Exact, equal values counting half, or the exact
-    expectation over fixed thresholds. NaN without other fixations. Tatler et al., Vision Research 2005; Zhang et al.,
-    Journal of Vision 2008.
+    expectation over fixed thresholds. NaN without fixations or other fixations. Tatler et al., Vision Research 2005;
+    Zhang et al., Journal of Vision 2008.
 
     Args:
         saliency_map: `(height, width)`.
@@ -160,7 +161,7 @@ def auc_shuffled(
             0, .01, .., .99; `None` (`tuebingen`) compares every fixation with every other one.
 
     Raises:
-        ValueError: As `nss`.
+        ValueError: For NaN, infinite or negative values, or a fixation outside the map.
     """
     values, low, high = check_range(saliency_map)
     pixels = to_pixels(fixations, values.shape)
