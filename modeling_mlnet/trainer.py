@@ -1,6 +1,7 @@
 """The Trainer: whole checkpoints or none, losses that are numbers, scores at every picture's own size."""
 
 import json
+import math
 import shutil
 import signal
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
@@ -234,6 +235,14 @@ class MLNetTrainer(Trainer):
     def _get_learning_rate(self) -> float:
         return float(self.optimizer.param_groups[-1]["lr"])  # the first group may be the backbone
 
+    def _init_training_state(self, max_steps: int, *args, **kwargs) -> tuple[int, int]:
+        """As the Trainer's; in a stream, whose length nobody knows, the state's epoch tells the pass and its batch."""
+        passes, batches = super()._init_training_state(max_steps, *args, **kwargs)
+        if isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
+            fraction, whole = math.modf(self.state.epoch)
+            passes, batches = int(whole), round(fraction * max_steps * self.args.gradient_accumulation_steps)
+        return passes, 0 if self.args.ignore_data_skip else batches
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self._get_output_dir(trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         try:
@@ -258,6 +267,11 @@ class MLNetTrainer(Trainer):
             super().save_model(str(temporary), _internal_call=True)
             for path in temporary.iterdir():
                 path.replace(final / path.name)
+        except Exception as error:  # safetensors, torch and the system each raise their own
+            raise OSError(
+                f"{final}: the trained model cannot be written: {error}; the checkpoints in it are whole: make room "
+                "and run the same command again"
+            ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         if self.args.push_to_hub and not _internal_call:

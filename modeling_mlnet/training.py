@@ -154,6 +154,12 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         )
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
+    if streaming and arguments.world_size > 1:  # a pass ends at another step in each, and one would wait for ever
+        for key in ("eval_strategy", "save_strategy"):
+            if getattr(arguments, key) == "epoch":
+                raise ValueError(
+                    f"{recipe}: {key} must be steps or no where several processes read streams, got epoch"
+                )
 
 
 def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:

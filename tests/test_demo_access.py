@@ -5,7 +5,6 @@ import time
 import pytest
 from browsing import CONTRAST, PICTURES, fits, give, open_tab, overlay_of, predicted
 from demo_files import write_clip
-from playwright.sync_api import TimeoutError as PageTimeout
 
 from modeling_mlnet import SaliencyPredictor
 
@@ -101,6 +100,8 @@ def test_what_changes_by_itself_is_announced(open_page):
 
 def test_the_keyboard_alone_is_enough(open_page, clip):
     page = open_page()
+    choosers = []  # from the start, as one that opens before the browser is told so is lost
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
 
     def tab_to(check, limit=60):
         for _ in range(limit):
@@ -130,14 +131,12 @@ def test_the_keyboard_alone_is_enough(open_page, clip):
     page.keyboard.press("Escape")
 
     def choose(place, path, label="Drop a picture"):
-        for patience in (5, 30):  # a key pressed while the page is redrawn is lost on it, as for everybody
-            tab_to(f"e.closest('#{place}') && e.innerText.includes('{label}')")
-            try:
-                with page.expect_file_chooser(timeout=1000 * patience) as chooser:
-                    page.keyboard.press("Enter")
-            except PageTimeout:
-                continue
-            return chooser.value.set_files(path)
+        tab_to(f"e.closest('#{place}') && e.innerText.includes('{label}')")
+        page.keyboard.press("Enter")
+        for _ in range(300):
+            if choosers:
+                return choosers.pop().set_files(path)
+            page.wait_for_timeout(100)
         raise AssertionError(f"no file can be chosen for {place}")
 
     def tab(name):

@@ -181,12 +181,12 @@ def run_line(line, place, hub, small_checkpoint, monkeypatch, run):
 @pytest.mark.parametrize(("page", "code"), blocks("bash"))
 def test_commands_do_what_they_say(page, code, place, hub, small_checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(place)
-    if PAGE in code:  # a shell's own lines, which ask a running page
+    if "curl " in code:  # a shell's own lines, which ask a running page
         assert shutil.which("curl"), "install curl: a page shows how to ask with it"
         with serving(str(MINI), quiet=True) as address:
-            script = ["bash", "-euo", "pipefail", "-c", code.replace(PAGE, address)]
+            script = ["bash", "-euo", "pipefail", "-c", code.replace(PAGE, address.rstrip("/"))]
             answer = subprocess.run(script, capture_output=True, text=True, check=True, timeout=120).stdout
-        assert "event: complete" in answer and '"values.npy"' in answer, answer
+        assert "event: complete" in answer and '.npy"' in answer, answer
         return
     for i, line in enumerate(code.replace("\\\n", " ").splitlines()):
         if line and not line.startswith(ELSEWHERE):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,6 +61,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return MLNetModel.from_pretrained(folder).state_dict()
 
 
+def same_weights(one: Path, other: Path) -> bool:
+    expected, found = weights(one), weights(other)
+    return all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_a_run_killed_at_random_points_ends_with_the_weights_of_one_that_was_not(recipe, tmp_path):
     train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS])
     cut, rng, step, kills = tmp_path / "cut", np.random.default_rng(2016), 0, 0
@@ -74,8 +80,48 @@ def test_a_run_killed_at_random_points_ends_with_the_weights_of_one_that_was_not
     train(recipe, ["--output_dir", str(cut), *STEPS])
     resumed = json.loads((cut / "trainer_state.json").read_text())
     assert resumed["global_step"] == json.loads((tmp_path / "whole/trainer_state.json").read_text())["global_step"]
-    expected, found = weights(tmp_path / "whole"), weights(cut)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert same_weights(tmp_path / "whole", cut)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_and_then_a_full_disk_change_nothing_either(recipe, tmp_path):
+    train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS])
+    words = ("--output_dir", str(tmp_path / "cut"), *STEPS)
+    process = start(recipe, *words)
+    wait_for_checkpoint(tmp_path / "cut", process, 1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    process = start(recipe, *words, limit=2**20)
+    process.communicate(timeout=60)
+    assert process.returncode == 2
+    train(recipe, words)
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_stream_goes_on_in_the_pass_where_it_was(recipe, tmp_path, workers):
+    stream = ["--streaming", "true", "--max_steps", "9", "--eval_strategy", "no", "--dataloader_num_workers", workers]
+    train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS, *stream])
+    passes = []
+    for step in (2, 6):
+        cut = tmp_path / f"cut{step}"
+        shutil.copytree(tmp_path / "whole" / f"checkpoint-{step}", cut / f"checkpoint-{step}")
+        passes.append(int(json.loads((cut / f"checkpoint-{step}" / "trainer_state.json").read_text())["epoch"]))
+        train(recipe, ["--output_dir", str(cut), *STEPS, *stream])
+        assert same_weights(tmp_path / "whole", cut)
+    assert passes[0] == 0 < passes[1]
+
+
+def test_a_full_disk_at_the_very_end_is_one_line_too(recipe, tmp_path):
+    (tmp_path / "run" / ".writing").mkdir(parents=True)
+    words = ("--output_dir", str(tmp_path / "run"), "--num_train_epochs", "1", "--save_strategy", "no")
+    process = start(recipe, *words, "--load_best_model_at_end", "false", limit=2**20)
+    errors = process.communicate(timeout=120)[1].strip().splitlines()
+    assert process.returncode == 2
+    assert errors[-1].startswith(f"mlnet: error: {tmp_path}/run: the trained model cannot be written:")
+    assert "Traceback" not in "".join(errors)
+    assert not (tmp_path / "run" / ".writing").exists() and not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_half_written_checkpoint_is_never_picked_up(recipe, tmp_path):

@@ -14,7 +14,7 @@ from modeling_mlnet.augmentation import Augment, Collator, SetEpoch
 from modeling_mlnet.data import load
 from modeling_mlnet.pictures_mlnet import image_to_tensor, to_rgb
 from modeling_mlnet.recipe import DataArguments, ModelArguments, parse_recipe
-from modeling_mlnet.training import augmented, build_model, train
+from modeling_mlnet.training import augmented, build_model, check_arguments, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -390,6 +390,16 @@ def test_a_stream_trains_for_a_number_of_steps(recipe, tmp_path):
     words = "--streaming true --max_steps 5 --eval_strategy no --save_strategy no --load_best_model_at_end false"
     train(recipe, [*words.split(), "--random_crop", "0.5"])
     assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 5
+
+
+def test_several_processes_that_read_streams_have_no_epochs(recipe, monkeypatch):
+    words = "--streaming true --max_steps 5 --eval_strategy epoch --save_strategy no --load_best_model_at_end false"
+    arguments = parse_recipe(recipe, words.split())[2]
+    check_arguments(recipe, arguments, True)
+    monkeypatch.setattr(MLNetTrainingArguments, "world_size", 2)
+    check_arguments(recipe, arguments, False)
+    with pytest.raises(ValueError, match="eval_strategy must be steps or no where several processes read streams"):
+        check_arguments(recipe, arguments, True)
 
 
 def test_canvas_sizes_are_height_x_width():

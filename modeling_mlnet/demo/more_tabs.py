@@ -78,7 +78,7 @@ class WhyTab:
 
         inputs, outputs = [self.image, self.prior], [self.words, *panels]
         self.button.click(why, inputs, outputs, preprocess=False, show_progress_on=[self.words], **NETWORK)
-        empty_when_changed(inputs, outputs, lambda: [LEVELS, *[None] * len(panels)])
+        empty_when_changed(inputs, outputs, [LEVELS, *[None] * len(panels)])
 
 
 class VideoTab:
@@ -161,7 +161,7 @@ class VideoTab:
         )
         rendering.failure(lambda: FAILED, None, [self.status], queue=False, show_progress="hidden", **PRIVATE)
         empty_when_changed(
-            [self.video], outputs, lambda: [gr.update(value=CURVE, visible=True), gr.update(visible=False), None, None]
+            [self.video], outputs, [gr.update(value=CURVE, visible=True), gr.update(visible=False), None, None]
         )
 
 

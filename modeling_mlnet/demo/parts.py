@@ -1,6 +1,6 @@
 """What the tabs share: inputs, and how their events run."""
 
-from collections.abc import Callable
+import json
 from typing import Any
 
 import gradio as gr
@@ -37,14 +37,29 @@ def prior_switch(elem_id: str) -> gr.Checkbox:
 
 
 def empty_when_changed(
-    inputs: list[gr.components.Component], outputs: list[gr.components.Component], values: Callable[[], list[Any]]
+    inputs: list[gr.components.Component], outputs: list[gr.components.Component], values: list[Any]
 ) -> None:
     """Takes a result away as soon as what it was made of changes, so that none stands beside another picture.
+
+    The browser does it by itself: asked of the server, it could come after the next result.
 
     Args:
         inputs: Pictures and clips, which change; switches, which are used.
         outputs: Of the result.
-        values: What they show instead.
+        values: What they show instead, or an update of theirs.
     """
     triggers = [one.input if isinstance(one, gr.Checkbox) else one.change for one in inputs]
-    gr.on(triggers, values, None, outputs, queue=False, show_progress="hidden", **PRIVATE)
+    shown = [_as_sent(*pair) for pair in zip(outputs, values, strict=True)]
+    gr.on(
+        triggers, None, None, outputs, js=f"() => {json.dumps(shown)}", queue=False, show_progress="hidden", **PRIVATE
+    )
+
+
+def _as_sent(component: gr.components.Component, value: Any) -> Any:
+    """A value as the browser gets it."""
+    if isinstance(value, dict) and "value" in value:  # an update
+        return {**value, "value": _as_sent(component, value["value"])}
+    if isinstance(value, dict):
+        return value
+    sent = component.postprocess(value)
+    return sent.model_dump() if hasattr(sent, "model_dump") else sent

@@ -47,9 +47,9 @@ def ready(files: list[str]) -> list[gr.DownloadButton]:
     return [gr.DownloadButton(value=path, interactive=True) for path in files]
 
 
-def no_files() -> list[gr.DownloadButton]:
+def no_files() -> list[dict[str, Any]]:
     """The buttons of `download_pair` while there is nothing to give."""
-    return [gr.DownloadButton(value=None, interactive=False)] * 2
+    return [gr.update(value=None, interactive=False)] * 2
 
 
 class RegionsTab:
@@ -128,7 +128,7 @@ class RegionsTab:
             show_progress="hidden",
             **LIGHT,
         )
-        empty_when_changed([self.image, self.prior], outputs, lambda: [None, SHARES, *no_files()])
+        empty_when_changed([self.image, self.prior], outputs, [None, SHARES, *no_files()])
 
 
 class CompareTab:
@@ -180,5 +180,5 @@ class CompareTab:
         empty_when_changed(
             [self.first, self.second, self.prior],
             [*self.shown, self.table, *self.downloads],
-            lambda: [None, None, POINTS, *no_files()],
+            [None, None, POINTS, *no_files()],
         )
