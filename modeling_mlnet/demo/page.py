@@ -16,7 +16,7 @@ import torch
 from starlette.middleware import Middleware
 
 from ..prediction import SaliencyPredictor
-from ..threads import usable_cores
+from ..threads import give_memory_back, usable_cores
 from .about import read_card, three_lines
 from .endpoints import add_endpoints
 from .front import TITLE, Front
@@ -95,6 +95,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     """
     threads = torch.get_num_threads()
     set_threads()
+    give_memory_back()
     before = os.environ.get("GRADIO_TEMP_DIR")
     folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
