@@ -9,6 +9,9 @@ import pytest
 from layouts import write_cat2000, write_mit1003, write_osie, write_picture, write_salicon, write_toronto
 
 from modeling_mlnet.data import load
+from modeling_mlnet.data.cat2000 import list_cat2000
+from modeling_mlnet.data.layouts import find_root
+from modeling_mlnet.data.salicon import list_salicon
 
 WRITERS = {
     "cat2000": write_cat2000,
@@ -117,6 +120,54 @@ def test_fixations_unpacked_beside_the_pictures_are_recognised(tmp_path, kind):
         shutil.rmtree(tmp_path / name)
     run_what_it_says(error(f"salicon:{tmp_path}"))
     assert len(load(f"salicon:{tmp_path}")) == 6
+
+
+@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@pytest.mark.parametrize("is_packed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "scan", "part"),
+    [
+        ("salicon", list_salicon, "fixations"),
+        ("salicon", list_salicon, "maps"),
+        ("cat2000", list_cat2000, "FIXATIONMAPS"),
+    ],
+)
+def test_a_part_that_is_packed_or_too_deep_is_not_left_out_in_silence(tmp_path, name, scan, part, is_packed):
+    root = find_root(name, WRITERS[name](tmp_path))
+    assert not scan(root).problems
+    if is_packed:
+        pack(root / part, root / f"{part}.zip", top=part)
+    else:
+        shutil.move(root / part, root / "moved")
+        shutil.move(root / "moved", root / part / part)
+    [problem] = scan(root).problems
+    assert "left out; it is" in problem
+    run_what_it_says(problem)
+    assert not scan(root).problems
+
+
+@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+def test_a_packed_json_beside_maps_is_told(tmp_path):
+    write_salicon(tmp_path)
+    shutil.rmtree(tmp_path / "fixations")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "fixations_train2014.json").write_text("{}")
+    pack(tmp_path / "annotations", tmp_path / "fixations_train2014.json.zip")
+    [problem] = list_salicon(tmp_path).problems
+    run_what_it_says(problem)
+    assert (tmp_path / "fixations_train2014.json").is_file()
+
+
+def test_pictures_too_deep_are_told_in_every_set(tmp_path):
+    for name, folder in (("salicon", "images/train"), ("osie", "stimuli")):
+        place = tmp_path / name / folder
+        WRITERS[name](tmp_path / name)
+        shutil.move(place, tmp_path / "moved")
+        shutil.move(tmp_path / "moved", place / place.name)
+        message = error(f"{name}:{tmp_path / name}")
+        assert "unpacked one level too deep" in message
+        run_what_it_says(message)
+        assert len(load(f"{name}:{tmp_path / name}")) > 1
 
 
 def test_a_known_layout_given_without_its_name_is_recognised(tmp_path):

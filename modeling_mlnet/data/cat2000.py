@@ -26,6 +26,8 @@ def list_cat2000(directory: Path) -> Scan:
             raise ValueError(f"{directory / name}: no such folder with files; trainSet.zip of CAT2000 holds it{hint}")
     found = Scan()
     has_maps = any((directory / "FIXATIONMAPS").glob("*/*.*"))
+    if not has_maps and (hint := why_missing(directory, "FIXATIONMAPS")):
+        found.problems.append(f"{directory / 'FIXATIONMAPS'}: no such folder with files, maps are left out{hint}")
     categories = sorted({one.name for one in (directory / "Stimuli").iterdir() if one.is_dir()} - {"Output"})
     for category in categories:
         pictures = by_stem(directory / "Stimuli" / category, PICTURES)

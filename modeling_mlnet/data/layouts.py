@@ -77,8 +77,9 @@ def why_missing(directory: Path, folder: str, inner: str = "") -> str:
         folder: The folder that is missing.
         inner: What ought to be in it.
     """
-    if (directory / folder / folder).is_dir():
-        return f"; it is unpacked one level too deep, run: {_move_up(directory / folder)}"
+    for place in (directory / folder, directory / folder / inner):
+        if place.name and (place / place.name).is_dir():
+            return f"; it is unpacked one level too deep, run: {_move_up(place)}"
     for path in sorted(directory.glob(f"{folder}.*")):
         if path.suffix.lower() in ARCHIVES:
             return f"; it is still packed, run: {unpack_command(path, directory, folder)}"

@@ -17,11 +17,15 @@ def list_osie(directory: Path) -> Scan:
     """Lists the pictures in `stimuli/` that `eye/fixations.mat` names (15 observers, 1-based x and y in pixels).
 
     Raises:
-        ValueError: If `eye/fixations.mat` is missing or damaged.
+        ValueError: If `eye/fixations.mat` is missing or damaged, or `stimuli/` is packed or lies too deep.
     """
     path = directory / "eye" / "fixations.mat"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; OSIE keeps its fixations there{why_missing(directory, 'eye')}")
+    stimuli = directory / "stimuli"
+    pictures = by_stem(stimuli, PICTURES)
+    if not pictures and (hint := why_missing(directory, "stimuli")):
+        raise ValueError(f"{stimuli}: no such folder with pictures; OSIE's belong there{hint}")
     try:
         entries = loadmat(path, variable_names=["fixations"], squeeze_me=True, struct_as_record=False)["fixations"]
     except Exception as error:  # scipy raises many types for a damaged file
@@ -29,15 +33,14 @@ def list_osie(directory: Path) -> Scan:
     found = Scan()
     for number, entry in enumerate(np.atleast_1d(entries), start=1):
         try:
-            image = directory / "stimuli" / str(entry.img)
+            image = stimuli / str(entry.img)
             points = join_observers([_points(one) - 1 for one in np.atleast_1d(entry.subjects)])
         except Exception as error:  # an entry of any other form
             found.problems.append(f"{path}: entry {number} is damaged: {error}")
             continue
         found.records.append(Record(image, image.stem, points, sigma=CATALOG["osie"].sigma))
     named = {record.image for record in found.records}
-    pictures = by_stem(directory / "stimuli", PICTURES).values()
-    found.unmatched = [f"{image}: has no entry in {path.name}" for image in pictures if image not in named]
+    found.unmatched = [f"{image}: has no entry in {path.name}" for image in pictures.values() if image not in named]
     return found
 
 

@@ -15,6 +15,7 @@ FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 READERS = {".mat": read_gaze_mat, ".png": read_map_picture}
 # Where pictures lie in the archives of 2017, in those of 2015 and in the API's example; {0} is one of FOLDERS.
 PICTURE_FOLDERS = ("images/{0}", "{0}", "images/{0}20*", "{0}20*")
+ARCHIVED = {"maps": ("maps",), "fixations": ("fixations", "annotations", "fixations_*.json")}
 JSON_FILES = ("annotations/fixations_{0}20*.json", "fixations_{0}20*.json")
 
 
@@ -47,6 +48,11 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
             f"{directory}: SALICON's pictures of {split} are there, but neither maps/{folder}, fixations/{folder} "
             f"nor annotations/fixations_{folder}2014.json{hints}"
         )
+    for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations)):
+        # what lies there packed or misplaced was meant to be read
+        hints = [] if is_there else [why_missing(directory, one) for one in ARCHIVED[kind]]
+        absent = f"{directory / kind / folder}: no such folder, {kind} are left out"
+        found.problems += [f"{absent}{hint}" for hint in hints if hint]
     for stem, image in pictures.items():
         saliency_map = maps.get(stem, map_folder / f"{stem}.png") if map_folder.is_dir() else None
         found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
