@@ -50,9 +50,9 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         )
     for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations)):
         # what lies there packed or misplaced was meant to be read
-        hints = [] if is_there else [why_missing(directory, one) for one in ARCHIVED[kind]]
+        reasons = [] if is_there else [why_missing(directory, one) for one in ARCHIVED[kind]]
         absent = f"{directory / kind / folder}: no such folder, {kind} are left out"
-        found.problems += [f"{absent}{hint}" for hint in hints if hint]
+        found.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in pictures.items():
         saliency_map = maps.get(stem, map_folder / f"{stem}.png") if map_folder.is_dir() else None
         found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
