@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset, IterableDataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, set_seed
+from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
@@ -142,6 +143,9 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
     if arguments.early_stopping_patience is not None and arguments.metric_for_best_model is None:
         raise ValueError(f"{recipe}: early_stopping_patience needs metric_for_best_model")
+    for name in arguments.report_to:
+        if name not in get_available_reporting_integrations():
+            raise ValueError(f"{recipe}: report_to {name} needs a package that is not installed: pip install {name}")
     if arguments.dataloader_persistent_workers:
         raise ValueError(f"{recipe}: dataloader_persistent_workers must be false: workers are told the epoch at start")
     if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):

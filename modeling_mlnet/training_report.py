@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from transformers import TrainerCallback
-from transformers.integrations import TensorBoardCallback
+from transformers.integrations import TensorBoardCallback, TrackioCallback
 from transformers.utils import logging
 
 from .augmentation import derived_seed
@@ -65,6 +66,13 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
     return figure
 
 
+def _pixels(figure: Figure) -> np.ndarray:
+    """Uint8 `(height, width, 3)`."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG whole or not at all."""
     write_whole(path, partial(figure.savefig, format="png", dpi=90))
@@ -104,3 +112,7 @@ class Report(TrainerCallback):
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, TensorBoardCallback) and callback.tb_writer is not None:
                 callback.tb_writer.add_figure("pictures", pictures, state.global_step)
+            if isinstance(callback, TrackioCallback) and self.trainer.is_in_train:  # it ends with the training
+                import trackio
+
+                trackio.log({"pictures": trackio.Image(_pixels(pictures)), "train/global_step": state.global_step})

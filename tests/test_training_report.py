@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -50,3 +53,18 @@ def test_scalars_and_pictures_go_to_tensorboard(recipe, tmp_path):
     assert {"train/loss", "eval/CC", "train/learning_rate"} <= set(events.Tags()["scalars"])
     assert len(events.Images("pictures")) == 3
     assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 4
+
+
+def test_scalars_and_pictures_go_to_trackio(recipe, tmp_path):
+    pytest.importorskip("trackio")
+    command = [sys.executable, "-m", "modeling_mlnet.cli", "train", str(recipe), "--report_to", "trackio"]
+    settings = {**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "trackio").rglob("*.png"))) == 2  # one an epoch
+
+
+def test_a_report_whose_package_is_not_installed_is_told_before_the_run(recipe, monkeypatch):
+    monkeypatch.setattr("modeling_mlnet.training.get_available_reporting_integrations", lambda: ["tensorboard"])
+    with pytest.raises(ValueError, match="trackio needs a package that is not installed: pip install trackio"):
+        train(recipe, ["--report_to", "trackio"])
