@@ -206,3 +206,10 @@ def test_problems_with_a_picture_in_a_set_do_not_hide_the_others(tmp_path):
     write_picture(tmp_path / "stimuli" / "1002.jpg").write_bytes(b"")
     found = check(f"osie:{tmp_path}")
     assert found.splits[0].usable == 2 and len(found.problems) == 1 and len(found.rows) == 2
+
+
+def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("export", "osie", write_osie(tmp_path / "set", 3), "--to", "parquet")
+    assert result.exit_code == 0, result.output
+    assert len(load("osie-parquet")) == 3

@@ -85,7 +85,9 @@ def _print_table(found: Any) -> None:
 def export(
     name: Name,
     directory: Directory,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.", metavar="OUT")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder; NAME-parquet if not given.", metavar="OUT")
+    ] = None,
     to: Annotated[str, typer.Option(help="The form; parquet is the only one.")] = "parquet",
     split: Annotated[str | None, typer.Option(help="One split only: train or validation.")] = None,
     annotations_only: Annotated[
@@ -103,6 +105,7 @@ def export(
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
+    output = output or Path(f"{name}-parquet")
     done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
     if done.warning is not None:
         print(f"mlnet: {done.warning}", file=sys.stderr)
