@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .manifest import WEIGHTS, locate, resolve_model, sha256
-from .metrics import LOWER_IS_BETTER, get_protocol
+from .metrics import LOWER_IS_BETTER, PROTOCOLS, get_protocol
 from .metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
 from .whole_files import write_whole
 
@@ -109,9 +109,8 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     Raises:
         ValueError: If they were not scored in the same way on the same data set, or share no picture.
     """
-    sums = {one.get("dataset_sha256") for one in (first, second)}
-    same_data = len(sums) == 1 and None not in sums  # wherever they lie
-    for key in SAME if same_data else (*SAME, "dataset"):
+    has_sums = all(one.get("dataset_sha256") for one in (first, second))  # the data may lie anywhere then
+    for key in (*SAME, "dataset_sha256" if has_sums else "dataset"):
         if first.get(key) != second.get(key):
             raise ValueError(f"results differ in {key}: {first.get(key)!r} and {second.get(key)!r}")
     if first.get("protocol_definition") != second.get("protocol_definition"):
@@ -123,7 +122,9 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
     if not pairs:
         raise ValueError("the results have no picture in common")
-    mean_over = first.get("protocol_definition", {}).get("mean_over", {})
+    protocol = PROTOCOLS.get(first["protocol"])  # for results that do not bring their definition
+    definition = first.get("protocol_definition") or (protocol.describe() if protocol else {})
+    mean_over = definition.get("mean_over", {})
     comparison = {}
     for name in first["metrics"]:
         if name not in second["metrics"]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
@@ -235,12 +236,16 @@ class MLNetTrainer(Trainer):
     def _get_learning_rate(self) -> float:
         return float(self.optimizer.param_groups[-1]["lr"])  # the first group may be the backbone
 
-    def _init_training_state(self, max_steps: int, *args, **kwargs) -> tuple[int, int]:
+    def _init_training_state(
+        self, max_steps: int, updates: int, epochs: int, checkpoint: str | None, trial: Any
+    ) -> tuple[int, int]:
         """As the Trainer's; in a stream, whose length nobody knows, the state's epoch tells the pass and its batch."""
-        passes, batches = super()._init_training_state(max_steps, *args, **kwargs)
-        if isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
+        passes, batches = super()._init_training_state(max_steps, updates, epochs, checkpoint, trial)
+        if checkpoint is not None and isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
             fraction, whole = math.modf(self.state.epoch)
-            passes, batches = int(whole), round(fraction * max_steps * self.args.gradient_accumulation_steps)
+            state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+            passed = fraction * state["max_steps"] * self.args.gradient_accumulation_steps  # which may have changed
+            passes, batches = int(whole), round(passed)
         return passes, 0 if self.args.ignore_data_skip else batches
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -268,10 +273,9 @@ class MLNetTrainer(Trainer):
             for path in temporary.iterdir():
                 path.replace(final / path.name)
         except Exception as error:  # safetensors, torch and the system each raise their own
-            raise OSError(
-                f"{final}: the trained model cannot be written: {error}; the checkpoints in it are whole: make room "
-                "and run the same command again"
-            ) from error
+            kept = any(map(is_whole, checkpoints_of(final)))
+            then = "goes on from its last checkpoint" if kept else "starts anew, as it kept no checkpoints"
+            raise OSError(f"{final}: the trained model cannot be written: {error}; the same command {then}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         if self.args.push_to_hub and not _internal_call:

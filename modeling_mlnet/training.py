@@ -143,8 +143,8 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
     if arguments.early_stopping_patience is not None and arguments.metric_for_best_model is None:
         raise ValueError(f"{recipe}: early_stopping_patience needs metric_for_best_model")
-    for name in arguments.report_to:
-        if name not in get_available_reporting_integrations():
+    for name in ("tensorboard", "trackio", "wandb", "mlflow"):  # a name that is none at all, transformers refuses
+        if name in arguments.report_to and name not in get_available_reporting_integrations():
             raise ValueError(f"{recipe}: report_to {name} needs a package that is not installed: pip install {name}")
     if arguments.dataloader_persistent_workers:
         raise ValueError(f"{recipe}: dataloader_persistent_workers must be false: workers are told the epoch at start")
@@ -158,12 +158,10 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         )
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
-    if streaming and arguments.world_size > 1:  # a pass ends at another step in each, and one would wait for ever
-        for key in ("eval_strategy", "save_strategy"):
-            if getattr(arguments, key) == "epoch":
-                raise ValueError(
-                    f"{recipe}: {key} must be steps or no where several processes read streams, got epoch"
-                )
+    for key in ("eval_strategy", "save_strategy", "logging_strategy"):
+        # in several processes a pass ends at different steps, and one would wait for the other for ever
+        if streaming and getattr(arguments, key) == "epoch":
+            raise ValueError(f"{recipe}: {key} must be steps or no with streaming, which has no epochs; got epoch")
 
 
 def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:

@@ -109,10 +109,16 @@ class Report(TrainerCallback):
             save(pictures, self.folder / f"pictures_{step}.png")
         except OSError as error:
             logger.warning(f"{self.folder}: the report cannot be written: {error}")
+        try:
+            self._send(pictures, state.global_step)
+        except OSError as error:
+            logger.warning(f"the report's pictures cannot be sent on: {error}")
+
+    def _send(self, pictures: Figure, step: int) -> None:
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, TensorBoardCallback) and callback.tb_writer is not None:
-                callback.tb_writer.add_figure("pictures", pictures, state.global_step)
+                callback.tb_writer.add_figure("pictures", pictures, step)
             if isinstance(callback, TrackioCallback) and self.trainer.is_in_train:  # it ends with the training
                 import trackio
 
-                trackio.log({"pictures": trackio.Image(_pixels(pictures)), "train/global_step": state.global_step})
+                trackio.log({"pictures": trackio.Image(_pixels(pictures)), "train/global_step": step})

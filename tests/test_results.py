@@ -78,9 +78,9 @@ def test_what_was_not_scored_alike_is_not_compared(key):
 def test_the_same_data_elsewhere_are_compared_and_another_definition_is_not():
     first = results(1.0, dataset="salicon:/a", dataset_sha256="1")
     assert compare(first, results(0.5, dataset="salicon:/b", dataset_sha256="1"))["CC"]["differs"]
-    with pytest.raises(ValueError, match="differ in dataset"):
-        compare(first, results(0.5, dataset="salicon:/b", dataset_sha256="2"))
-    with pytest.raises(ValueError, match=r"differ in protocol_definition .*score one anew"):
+    with pytest.raises(ValueError, match="differ in dataset_sha256"):
+        compare(first, results(0.5, dataset="salicon:/a", dataset_sha256="2"))
+    with pytest.raises(ValueError, match=r"differ in protocol_definition .*score one of them anew"):
         compare(first, results(0.5, dataset="salicon:/a", protocol_definition={"density": "another"}))
 
 

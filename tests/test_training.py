@@ -392,14 +392,13 @@ def test_a_stream_trains_for_a_number_of_steps(recipe, tmp_path):
     assert json.loads((tmp_path / "run" / "trainer_state.json").read_text())["global_step"] == 5
 
 
-def test_several_processes_that_read_streams_have_no_epochs(recipe, monkeypatch):
-    words = "--streaming true --max_steps 5 --eval_strategy epoch --save_strategy no --load_best_model_at_end false"
-    arguments = parse_recipe(recipe, words.split())[2]
-    check_arguments(recipe, arguments, True)
-    monkeypatch.setattr(MLNetTrainingArguments, "world_size", 2)
-    check_arguments(recipe, arguments, False)
-    with pytest.raises(ValueError, match="eval_strategy must be steps or no where several processes read streams"):
-        check_arguments(recipe, arguments, True)
+@pytest.mark.parametrize("key", ["eval_strategy", "save_strategy", "logging_strategy"])
+def test_streams_have_no_epochs(recipe, key):
+    words = "--max_steps 5 --load_best_model_at_end false --eval_strategy no --save_strategy no"
+    arguments = parse_recipe(recipe, [*words.split(), f"--{key}", "epoch"])[2]
+    check_arguments(recipe, arguments, streaming=False)
+    with pytest.raises(ValueError, match=f"{key} must be steps or no with streaming"):
+        check_arguments(recipe, arguments, streaming=True)
 
 
 def test_canvas_sizes_are_height_x_width():

@@ -15,7 +15,7 @@ FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 READERS = {".mat": read_gaze_mat, ".png": read_map_picture}
 # Where pictures lie in the archives of 2017, in those of 2015 and in the API's example; {0} is one of FOLDERS.
 PICTURE_FOLDERS = ("images/{0}", "{0}", "images/{0}20*", "{0}20*")
-ARCHIVED = {"maps": ("maps",), "fixations": ("fixations", "annotations", "fixations_*.json")}
+ARCHIVED = {"maps": ("maps",), "fixations": ("fixations", "annotations", "fixations_{0}20*.json")}
 JSON_FILES = ("annotations/fixations_{0}20*.json", "fixations_{0}20*.json")
 
 
@@ -50,7 +50,7 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         )
     for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations)):
         # what lies there packed or misplaced was meant to be read
-        reasons = [] if is_there else [why_missing(directory, one) for one in ARCHIVED[kind]]
+        reasons = [] if is_there else [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
         absent = f"{directory / kind / folder}: no such folder, {kind} are left out"
         found.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in pictures.items():
@@ -75,7 +75,7 @@ def _annotations(
     """For every picture its fixations, or what says that they are missing; empty if there are none at all."""
     place = directory / "fixations" / folder
     files = by_stem(place, tuple(READERS))
-    if place.is_dir():
+    if files or (place.is_dir() and not why_missing(directory, "fixations", folder)):
         found.unmatched += without_picture(files, pictures)
         return {
             stem: PointFile(files[stem], READERS[files[stem].suffix.lower()])
