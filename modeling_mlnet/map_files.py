@@ -9,6 +9,8 @@ import numpy as np
 from datasets import Dataset
 from PIL import Image
 
+from .manifest import sha256 as file_sha256
+
 SUFFIXES = (".npy", ".map.png", ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # in the order of preference
 HIGHEST = {"u1": 255, "u2": 65535}
 
@@ -80,5 +82,5 @@ class MapFolder:
 
     def _read(self, path: Path) -> np.ndarray:
         values = read_map(path)
-        self.digest.update(path.name.encode() + sha256(path.read_bytes()).digest())
+        self.digest.update(f"{path.name} {file_sha256(path)}".encode())
         return values

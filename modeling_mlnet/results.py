@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .manifest import WEIGHTS, locate, resolve_model, sha256
-from .metrics import LOWER_IS_BETTER, PROTOCOLS, get_protocol
+from .metrics import LOWER_IS_BETTER
 from .metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
 from .whole_files import write_whole
 
@@ -24,16 +24,15 @@ SAME = ("protocol", "split", "held_out", "truth")  # what two results must share
 LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
 
 
-def describe_run(protocol: str, model: str, predictor: "SaliencyPredictor | None" = None) -> dict[str, Any]:
+def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> dict[str, Any]:
     """What else is needed to repeat an evaluation.
 
     Args:
-        protocol: Its name.
         model: As given to `predictor`.
         predictor: What predicted, if it was a model.
 
     Returns:
-        `{"protocol_definition", "bootstrap", "versions"}`, and for a model `"prediction"` with its settings and the
+        `{"bootstrap", "versions"}`, and for a model `"prediction"` with its settings and the
         SHA-256 of its weights.
     """
     versions = {"python": platform.python_version()}
@@ -43,7 +42,6 @@ def describe_run(protocol: str, model: str, predictor: "SaliencyPredictor | None
         except importlib.metadata.PackageNotFoundError:
             continue
     run: dict[str, Any] = {
-        "protocol_definition": get_protocol(protocol).describe(),
         "bootstrap": {"samples": BOOTSTRAP_SAMPLES, "seed": BOOTSTRAP_SEED},
         "versions": versions,
     }
@@ -122,9 +120,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
     if not pairs:
         raise ValueError("the results have no picture in common")
-    protocol = PROTOCOLS.get(first["protocol"])  # for results that do not bring their definition
-    definition = first.get("protocol_definition") or (protocol.describe() if protocol else {})
-    mean_over = definition.get("mean_over", {})
+    mean_over = first.get("protocol_definition", {}).get("mean_over", {})
     comparison = {}
     for name in first["metrics"]:
         if name not in second["metrics"]:

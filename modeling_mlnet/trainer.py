@@ -59,7 +59,7 @@ class BatchMetrics:
 def is_whole(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end: the Trainer writes its state last."""
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return True

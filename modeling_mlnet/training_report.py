@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, TrackioCallback
@@ -66,13 +65,6 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
     return figure
 
 
-def _pixels(figure: Figure) -> np.ndarray:
-    """Uint8 `(height, width, 3)`."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG whole or not at all."""
     write_whole(path, partial(figure.savefig, format="png", dpi=90))
@@ -104,21 +96,22 @@ class Report(TrainerCallback):
         predictor = SaliencyPredictor(model, self.trainer.processing_class, str(model.device), dtype, engine="eager")
         rows = list(self.rows)
         pictures = draw_pictures(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
+        path = self.folder / f"pictures_{step}.png"
         try:
             save(draw_curves(state.log_history), self.folder / "curves.png")
-            save(pictures, self.folder / f"pictures_{step}.png")
+            save(pictures, path)
         except OSError as error:
             logger.warning(f"{self.folder}: the report cannot be written: {error}")
         try:
-            self._send(pictures, state.global_step)
+            self._send(pictures, path, state.global_step)
         except OSError as error:
             logger.warning(f"the report's pictures cannot be sent on: {error}")
 
-    def _send(self, pictures: Figure, step: int) -> None:
+    def _send(self, pictures: Figure, path: Path, step: int) -> None:
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, TensorBoardCallback) and callback.tb_writer is not None:
                 callback.tb_writer.add_figure("pictures", pictures, step)
             if isinstance(callback, TrackioCallback) and self.trainer.is_in_train:  # it ends with the training
                 import trackio
 
-                trackio.log({"pictures": trackio.Image(_pixels(pictures)), "train/global_step": step})
+                trackio.log({"pictures": trackio.Image(path), "train/global_step": step})

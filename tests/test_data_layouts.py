@@ -21,6 +21,10 @@ WRITERS = {
     "toronto": write_toronto,
 }
 
+needs_unzip = pytest.mark.skipif(
+    shutil.which("unzip") is None, reason="runs the commands as a user would: install unzip"
+)
+
 
 def error(spec, split=None) -> str:
     with pytest.raises(ValueError) as caught:
@@ -75,7 +79,7 @@ def test_archives_unpacked_into_folders_of_their_name_are_explained(tmp_path, do
     assert len(load(f"salicon:{tmp_path}")) == 6
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@needs_unzip
 @pytest.mark.parametrize("with_folder", [True, False])
 def test_zips_are_recognised_and_the_command_unpacks_them_where_they_belong(tmp_path, with_folder):
     write_salicon(tmp_path)
@@ -87,7 +91,7 @@ def test_zips_are_recognised_and_the_command_unpacks_them_where_they_belong(tmp_
     assert len(load(f"salicon:{tmp_path}")) == 6
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@needs_unzip
 @pytest.mark.parametrize("name", ["images", "maps"])
 def test_a_single_zip_is_recognised_as_well(tmp_path, name):
     write_salicon(tmp_path)
@@ -122,7 +126,7 @@ def test_fixations_unpacked_beside_the_pictures_are_recognised(tmp_path, kind):
     assert len(load(f"salicon:{tmp_path}")) == 6
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@needs_unzip
 @pytest.mark.parametrize("is_packed", [True, False])
 @pytest.mark.parametrize(
     ("name", "scan", "part"),
@@ -146,7 +150,7 @@ def test_a_part_that_is_packed_or_too_deep_is_not_left_out_in_silence(tmp_path, 
     assert not scan(root).problems
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+@needs_unzip
 def test_a_packed_json_beside_maps_is_told(tmp_path):
     write_salicon(tmp_path)
     shutil.rmtree(tmp_path / "fixations")

@@ -87,14 +87,15 @@ def evaluate(
     results = {
         "model": str(maps) if maps is not None else baseline or model,
         "kind": "maps" if maps is not None else "baseline" if baseline else "model",
-        **{"dataset": dataset, "split": split, "held_out": held_out, "dataset_sha256": fingerprint(rows)},
+        **{"dataset": dataset, "split": split, "held_out": held_out},
         **score(rows, source, protocol, workers, partial(tracked, total=len(rows))),
-        **describe_run(protocol, model, predictor),
+        **describe_run(model, predictor),
     }
-    if map_folder is not None:
-        results["maps_sha256"] = map_folder.digest.hexdigest()
     print(score_table(results))
     if output is not None:
-        write_json(output, results)
+        sums = {"dataset_sha256": fingerprint(rows)}
+        if map_folder is not None:
+            sums["maps_sha256"] = map_folder.digest.hexdigest()
+        write_json(output, {**results, **sums})
     if per_image is not None:
         write_csv(per_image, results["per_image"])

@@ -78,7 +78,7 @@ def why_missing(directory: Path, folder: str, inner: str = "") -> str:
         inner: What ought to be in it.
     """
     for place in (directory / folder, directory / folder / inner):
-        if place.name and (place / place.name).is_dir():
+        if (place / place.name).is_dir():
             return f"; it is unpacked one level too deep, run: {_move_up(place)}"
     for path in sorted(directory.glob(f"{folder}.*")):
         if path.suffix.lower() in ARCHIVES:

@@ -42,15 +42,17 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
     maps = by_stem(map_folder, (".png",))
     found = Scan(unmatched=without_picture(maps, pictures))
     annotations = _annotations(directory, folder, pictures, found, progress)
-    if not map_folder.is_dir() and not annotations:
-        hints = "".join(why_missing(directory, kind, folder) for kind in ("maps", "fixations"))
+    hints = {  # what lies there packed or misplaced was meant to be read
+        kind: [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
+        for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations))
+        if not is_there
+    }
+    if len(hints) == 2:
         raise ValueError(
             f"{directory}: SALICON's pictures of {split} are there, but neither maps/{folder}, fixations/{folder} "
-            f"nor annotations/fixations_{folder}2014.json{hints}"
+            f"nor annotations/fixations_{folder}2014.json{''.join(map(''.join, hints.values()))}"
         )
-    for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations)):
-        # what lies there packed or misplaced was meant to be read
-        reasons = [] if is_there else [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
+    for kind, reasons in hints.items():
         absent = f"{directory / kind / folder}: no such folder, {kind} are left out"
         found.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in pictures.items():

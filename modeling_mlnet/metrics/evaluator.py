@@ -224,9 +224,10 @@ class Evaluator:
             gather: Whether those of all processes count; all of them have to call it then.
 
         Returns:
-            `{"protocol", "package_version", "images", "images_without_fixations", "metrics", "per_image"}`;
-            `metrics` is `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n pictures that
-            have the score (NaN if none), `per_image` what `update` returned.
+            `{"protocol", "protocol_definition", "package_version", "images", "images_without_fixations", "metrics",
+            "per_image"}`; `protocol_definition` is `Protocol.describe`, `metrics` is
+            `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n pictures that have the
+            score (NaN if none), `per_image` what `update` returned.
         """
         rows = _once(_gathered(self.rows) if gather else self.rows)
         weighted_by = self.protocol.weights
@@ -238,6 +239,7 @@ class Evaluator:
             metrics[name] = mean_with_interval(np.array([one[name] for one in rows], float), weights)
         return {
             "protocol": self.protocol.name,
+            "protocol_definition": self.protocol.describe(),
             "package_version": package_version(),
             "images": len(rows),
             "images_without_fixations": sum(one["fixations"] == 0 for one in rows),
