@@ -23,7 +23,7 @@ from loopback_hub import running_hub
 from PIL import Image
 from transformers.utils import hub as transformers_hub
 
-from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, SaliencyPredictor
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(os.environ.get("MLNET_SCREENSHOTS", ROOT / "test-results"))  # screenshots of what failed in a browser
@@ -105,6 +105,11 @@ def small_checkpoint(tmp_path_factory) -> Path:
 @pytest.fixture
 def small_model(small_checkpoint) -> MLNetModel:
     return MLNetModel.from_pretrained(small_checkpoint).eval()
+
+
+@pytest.fixture
+def small_predictor(small_checkpoint) -> SaliencyPredictor:
+    return SaliencyPredictor(small_checkpoint)
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo import serving
 
 
-@pytest.fixture
-def small_predictor(small_checkpoint):
-    return SaliencyPredictor(small_checkpoint)
-
-
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     return write_hostile(tmp_path_factory.mktemp("hostile"))

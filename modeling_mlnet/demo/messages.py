@@ -1,9 +1,12 @@
 """What visitors and API clients are told when something does not work: one line, never a traceback."""
 
+import asyncio
 import html
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import wraps
 from typing import Any
 
@@ -30,9 +33,11 @@ def told(function: Callable) -> Callable:
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)
-        def stepwise(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        async def stepwise(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             try:
-                yield from function(*args, **kwargs)
+                async with aclosing(in_thread(function(*args, **kwargs))) as items:
+                    async for item in items:
+                        yield item
             except Exception as error:
                 raise to_visitor(error) from None
 
@@ -46,6 +51,21 @@ def told(function: Callable) -> Callable:
             raise to_visitor(error) from None
 
     return at_once
+
+
+async def in_thread(items: Generator[Any, None, None]) -> AsyncGenerator[Any, None]:
+    """Items that take time to make, made in a thread of their own.
+
+    Cancelled, it ends at once; `items` are closed in their thread after the step they are in. Gradio would wait for
+    that step, and the page drops what is pressed meanwhile.
+    """
+    thread, end = ThreadPoolExecutor(1), object()
+    try:
+        while (item := await asyncio.get_running_loop().run_in_executor(thread, next, items, end)) is not end:
+            yield item
+    finally:
+        thread.submit(items.close)
+        thread.shutdown(wait=False)
 
 
 class CarefulBlocks(gr.Blocks):
