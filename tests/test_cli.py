@@ -273,7 +273,8 @@ def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
     sums = [json.loads(Path(one).read_bytes()).get("maps_sha256") for one in files]
     assert re.fullmatch("[0-9a-f]{64}", sums[0]) and sums[1] is None
     np.save(tmp_path / "maps" / "011.npy", np.ones((48, 64)))
-    CliRunner().invoke(app, [*words, "--maps", str(tmp_path / "maps"), "--output", str(tmp_path / "c.json")])
+    changed = ["--maps", str(tmp_path / "maps"), "--output", str(tmp_path / "c.json"), "--protocol", "salicon2015"]
+    CliRunner().invoke(app, [*words, *changed])
     assert json.loads((tmp_path / "c.json").read_text())["maps_sha256"] != sums[0]
     assert f"{tmp_path}/maps on folder:" in first.output and "centre on folder:" in second.output
     header = Path(scores).read_text(encoding="utf-8").splitlines()[0]
