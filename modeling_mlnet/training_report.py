@@ -49,7 +49,10 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
         saliency_maps: `(height, width)` of each.
         title: Of the figure.
     """
-    figure = Figure(figsize=(2.2 * len(rows), 5.6), layout="constrained")
+    figure = Figure(figsize=(2.2 * len(rows), 5.6))  # a layout that is computed would take longer than the maps
+    figure.subplots_adjust(
+        left=0.2 / len(rows), right=1 - 0.05 / len(rows), bottom=0.01, top=0.92, wspace=0.03, hspace=0.12
+    )
     figure.suptitle(title)
     grid = figure.subplots(3, len(rows), squeeze=False)
     for column, (row, saliency_map) in enumerate(zip(rows, saliency_maps, strict=True)):

@@ -34,6 +34,15 @@ FLAGS = (
 )
 
 
+# Files of minutes, the longest first: left to the end, they would run alone
+LONG = ("test_docs", "test_resume", "test_release_equality", "test_distributed", "test_training", "test_onnx_export")
+
+
+def pytest_collection_modifyitems(items):
+    """Starts with the long files; the order within a file stays."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Lets fixtures know whether their test failed, for the screenshots of the browser tests."""
