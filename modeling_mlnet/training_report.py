@@ -49,7 +49,7 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
         saliency_maps: `(height, width)` of each.
         title: Of the figure.
     """
-    figure = Figure(figsize=(2.2 * len(rows), 5.6))  # a layout that is computed would take longer than the maps
+    figure = Figure(figsize=(2.2 * len(rows), 5.6))  # computing the layout would double the time of drawing
     figure.subplots_adjust(
         left=0.2 / len(rows), right=1 - 0.05 / len(rows), bottom=0.01, top=0.92, wspace=0.03, hspace=0.12
     )

@@ -20,7 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def told(function: Callable) -> Callable:
-    """Lets what a visitor can set right reach the browser as one line; logs the rest and tells no details."""
+    """Lets what a visitor can set right reach the browser as one line; logs the rest and tells no details.
+
+    A function that yields becomes an asynchronous one, whose steps are made `in_thread`.
+    """
 
     def to_visitor(error: Exception) -> Exception:
         if isinstance(error, gr.Error):
