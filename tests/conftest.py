@@ -221,7 +221,7 @@ def open_page(browser, mini_page, request):
         page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(mini_page)
-        page.wait_for_selector("#predict-button")
+        page.wait_for_selector("#predict-status[role=status]")  # the page's own script has run
         opened.append(page)
         return page
 

@@ -83,19 +83,19 @@ def test_on_a_phone_waiting_and_the_result_show_beside_the_picture(open_page, mo
 
 def test_what_changes_by_itself_is_announced(open_page):
     page = open_page()
-    spoken = "id => { const e = document.getElementById(id); return [e.getAttribute('role'), e.ariaLive]; }"
     for name in ("predict-status", "predict-words"):
-        assert page.evaluate(spoken, name) == ["status", "polite"]
+        page.locator(f"#{name}[role=status][aria-live=polite]").wait_for()
     give(page, "predict-picture", "coffee.jpg")
     predicted(page)
+    page.locator("[aria-live]", has_text="Done. Strongest:").first.wait_for()
     page.wait_for_timeout(500)
     said = page.evaluate("[...document.querySelectorAll('[aria-live]')].map(e => e.textContent.trim())")
-    assert any("Done. Strongest:" in one for one in said) and "common.complete" not in said
+    assert "common.complete" not in said
     alt = page.get_attribute("#predict-map img", "alt")
     assert alt.startswith("The saliency map alone. Most predicted attention: middle")
     open_tab(page, "Regions")
     for name in ("regions-hint", "regions-table"):
-        assert page.evaluate(spoken, name) == ["status", "polite"]
+        page.locator(f"#{name}[role=status][aria-live=polite]").wait_for(state="attached")
 
 
 def test_the_keyboard_alone_is_enough(open_page, clip):
