@@ -11,7 +11,7 @@ import timm
 import torch
 from datasets import Dataset, IterableDataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
@@ -34,7 +34,7 @@ from .recipe import (
 )
 from .run_card import RunOrigin, command_line
 from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
-from .training_report import Report
+from .training_report import Lines, Report
 
 logger = logging.get_logger(__name__)
 
@@ -236,6 +236,9 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     )
     trainer.origin = run_origin(recipe, overrides, model_arguments, data_arguments)
     trainer.add_callback(Report(trainer, validation_dataset))
+    if arguments.disable_tqdm:
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Lines)
     if arguments.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
     with Interruption() as interruption:

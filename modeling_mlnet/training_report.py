@@ -1,5 +1,8 @@
 """What a person wants to see of a training run: learning curves, the same eight pictures after every evaluation."""
 
+import sys
+import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,25 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG whole or not at all."""
     write_whole(path, partial(figure.savefig, format="png", dpi=90))
+
+
+class Lines(TrainerCallback):
+    """A line on stderr whenever something is logged, for a run that has no terminal to show a bar on."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Called by the Trainer."""
+        self.start, self.first = time.perf_counter(), state.global_step
+
+    def on_log(self, args, state, control, logs, **kwargs):
+        """Called by the Trainer with figures by their names."""
+        steps = state.global_step - self.first
+        if not state.is_world_process_zero or not steps:
+            return
+        pace = (time.perf_counter() - self.start) / steps
+        left = timedelta(seconds=round(pace * (state.max_steps - state.global_step)))
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if name != "total_flos")
+        where = f"step {state.global_step} of {state.max_steps}, {pace:.2f} s a step, {left} left"
+        print(f"{where}: {figures}", file=sys.stderr, flush=True)
 
 
 class Report(TrainerCallback):

@@ -336,6 +336,21 @@ def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(rec
         train(recipe, words)
 
 
+def test_a_gradient_that_is_no_number_stops_before_it_reaches_the_weights(recipe, tmp_path, monkeypatch):
+    finite = MLNetModel.forward
+
+    def forward(self, *arguments, **keywords):
+        outputs = finite(self, *arguments, **keywords)
+        if outputs.loss is not None and self.training:
+            outputs.loss = outputs.loss + (0 * self.prior.weight.sum()).sqrt()  # zero, of an infinite slope
+        return outputs
+
+    monkeypatch.setattr(MLNetModel, "forward", forward)
+    with pytest.raises(ValueError, match=r"step 1: the gradient's norm is nan at learning rate"):
+        train(recipe)
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+
+
 def shifted(checkpoint, by, folder):
     """The checkpoint with the finest convolution's weights moved, as a whole checkpoint of a run."""
     model = MLNetModel.from_pretrained(checkpoint)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -13,8 +14,12 @@ from modeling_mlnet.training import train
 from modeling_mlnet.training_report import draw_curves, draw_pictures
 
 
-def test_every_evaluation_leaves_curves_and_the_same_pictures(recipe, tmp_path):
-    train(recipe)
+def test_every_evaluation_leaves_curves_the_same_pictures_and_a_line_with_rate_and_time_left(recipe, tmp_path, capsys):
+    train(recipe, ["--logging_steps", "1"])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    at = r"step 2 of 4, \d+\.\d\d s a step, \d:\d\d:\d\d left: "
+    assert [bool(re.match(at + "loss ", line)) for line in lines].count(True) == 1
+    assert [bool(re.match(at + r"eval_loss .*, eval_CC -?0\.\d+", line)) for line in lines].count(True) == 1
     report = tmp_path / "run" / "report"
     names = sorted(one.name for one in report.iterdir())
     assert names == ["curves.png", "pictures_000002.png", "pictures_000004.png", "pictures_best.png"]

@@ -1,0 +1,118 @@
+"""What does it cost to read SALICON's JSON of 2015? This package's index beside `json.load`, each in a fresh process.
+
+Writes a file of the official layout and size with positions at random, as the real one may not be at hand. Memory is
+a process's peak above what it took before reading; `--whole` for `json.load` too, which takes about 11 GiB.
+
+    python benchmarks/salicon_json.py [--output salicon_json.json] [--megabytes 818] [--whole]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+
+WORKERS = 55  # that look at a picture; with 150 positions each, 10,000 pictures make 818 MB
+POSITIONS = 150
+
+
+def write(path: Path, megabytes: int) -> int:
+    """Writes the file.
+
+    Returns:
+        How many pictures it has.
+    """
+    random = np.random.default_rng(0)
+    with path.open("w", encoding="utf-8") as file:
+        annotation = {"id": 1000000, "image_id": 100000, "worker_id": 10, "fixations": [[300, 400]] * POSITIONS}
+        count = megabytes * 10**6 // (WORKERS * len(json.dumps(annotation, separators=(",", ":"))))
+        images = [
+            {"id": i, "file_name": f"COCO_train2014_{i:012d}.jpg", "height": 480, "width": 640} for i in range(count)
+        ]
+        file.write(f'{{"info": {{}}, "images": {json.dumps(images)}, "annotations": [')
+        for image in range(count):
+            positions = random.integers(1, (481, 641), (WORKERS, POSITIONS, 2))
+            for worker, fixations in enumerate(positions.tolist()):
+                annotation = {
+                    "id": image * WORKERS + worker,
+                    "image_id": image,
+                    "worker_id": worker,
+                    "fixations": fixations,
+                }
+                file.write("," * bool(image or worker) + json.dumps(annotation, separators=(",", ":")))
+        file.write("]}")
+    return count
+
+
+def ours(path: Path) -> int:
+    """Indexes the file, and reads one picture's positions."""
+    from modeling_mlnet.data.salicon_json import read_index
+
+    index = read_index(path)
+    assert len(next(iter(index.values())).read().fixations) == WORKERS * POSITIONS
+    return len(index)
+
+
+def again(path: Path) -> int:
+    """The same once more, from the cache."""
+    return ours(path)
+
+
+def whole(path: Path) -> int:
+    """Everything in memory."""
+    with path.open(encoding="utf-8") as file:
+        return len(json.load(file)["images"])
+
+
+READERS: dict[str, Callable[[Path], int]] = {one.__name__: one for one in (ours, again, whole)}
+
+
+def measure(reader: str, path: Path) -> dict[str, Any]:
+    """Seconds and peak MiB of a reader, in this process."""
+    import modeling_mlnet.data.salicon_json  # noqa: F401  before the memory is looked at
+
+    datasets.config.HF_DATASETS_CACHE = path.parent / "cache"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    pictures = READERS[reader](path)
+    seconds = time.perf_counter() - start
+    return {
+        "pictures": pictures,
+        "seconds": seconds,
+        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+    }
+
+
+def main() -> None:
+    """Prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--megabytes", type=int, default=818)
+    parser.add_argument("--whole", action="store_true", help="also json.load, which takes about 11 GiB")
+    parser.add_argument("--measure", nargs=2, metavar=("READER", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure[0], Path(arguments.measure[1]))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fixations_train2014.json"
+        results: dict[str, Any] = {"pictures": write(path, arguments.megabytes), "bytes": path.stat().st_size}
+        for reader in READERS if arguments.whole else ("ours", "again"):
+            command = [sys.executable, __file__, "--measure", reader, str(path)]
+            one = results[reader] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            assert one["pictures"] == results["pictures"]
+            print(f"{reader:6} {one['seconds']:7.2f} s {one['mib']:8.0f} MiB")
+    if arguments.output:
+        arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
