@@ -10,7 +10,7 @@ from ..visualization import OPACITY
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .messages import told
-from .parts import FAILED, NETWORK, PRIVATE, empty_when_changed, picture_input, prior_switch
+from .parts import FAILED, NETWORK, PRIVATE, empty_when_changed, picture_input, prior_switch, script
 from .pictures import COLORMAPS
 from .tables import levels_table
 from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment
@@ -32,6 +32,8 @@ CURVE = (
     "The curve is the effective area: the part of the picture that the predicted attention would fill if it were even "
     "(the exponential of the map's entropy over the number of cells). The lower, the more concentrated."
 )
+
+CANCELLING, CANCELLED = "Cancelling ...", f"Cancelled.\n\n{CURVE}"
 
 
 def level_in_words(levels: list[dict[str, Any]]) -> str:
@@ -110,10 +112,10 @@ class VideoTab:
                 self.prior = prior_switch("video-prior")
                 with gr.Row():
                     self.button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
-                    self.cancel = gr.Button("Cancel", min_width=120, elem_id="video-cancel")
+                    self.cancel = gr.Button("Cancel", min_width=120, interactive=False, elem_id="video-cancel")
             with gr.Column(scale=3, min_width=280):
                 self.status = gr.Markdown(CURVE, elem_id="video-status", elem_classes="status")
-                self.cancelled = gr.Markdown(f"Cancelled.\n\n{CURVE}", visible=False, elem_id="video-cancelled")
+                self.cancelled = gr.Markdown(visible=False, elem_id="video-cancelled")
                 self.shown = gr.Video(
                     label="Clip under its saliency maps", interactive=False, height=300, elem_id="video-shown"
                 )
@@ -130,19 +132,25 @@ class VideoTab:
     def _connect(self) -> None:
         @told
         def render(video: Any, apply_prior: Any, opacity: Any, colormap: Any) -> Iterator[list[Any]]:
-            yield [gr.update(value="Reading the clip ...", visible=True), gr.update(visible=False), None, None]
+            reading = gr.update(value="Reading the clip ...", visible=True)
+            yield [reading, gr.update(visible=False), None, None, gr.update(interactive=True)]
             for moments, expected, path in self.handlers.video(video, apply_prior, opacity, colormap):
                 if path is None:
-                    yield [progress_in_words(len(moments), expected), gr.skip(), gr.skip(), gr.skip()]
+                    yield [progress_in_words(len(moments), expected), *[gr.skip()] * 4]
                 else:
-                    yield [f"{curve_in_words(moments)}\n\n{CURVE}", gr.skip(), str(path), curve(moments)]
+                    words = f"{curve_in_words(moments)}\n\n{CURVE}"
+                    yield [words, gr.skip(), str(path), curve(moments), gr.update(interactive=False)]
+
+        def end(cancelled: str) -> list[Any]:
+            buttons = [gr.update(interactive=False), gr.update(interactive=True)]
+            return [gr.skip(), CANCELLED, *buttons] if cancelled == CANCELLING else [FAILED, gr.skip(), *buttons]
 
         inputs = [self.video, self.prior, self.opacity, self.colormap]
         outputs = [self.status, self.cancelled, self.shown, self.curve]
         rendering = self.button.click(
             render,
             inputs,
-            outputs,
+            [*outputs, self.cancel],
             preprocess=False,
             show_progress="minimal",
             show_progress_on=[self.status],
@@ -150,16 +158,15 @@ class VideoTab:
             concurrency_limit=1,
             **PRIVATE,
         )
+        # While a cancelled run ends the page would drop a press of "Render", and progress may come that must not be
+        # seen. When it has ended, the page tells the failure's listeners.
+        stopped = [self.status, self.cancelled, self.cancel, self.button]
+        off = gr.update(interactive=False)
+        hidden, shown = gr.update(visible=False), gr.update(value=CANCELLING, visible=True)
         self.cancel.click(
-            # The last progress may come after this: it must not be seen.
-            lambda: [gr.update(visible=False), gr.update(visible=True)],
-            None,
-            [self.status, self.cancelled],
-            cancels=[rendering],
-            queue=False,
-            **PRIVATE,
+            None, None, stopped, js=script(stopped, [hidden, shown, off, off]), cancels=[rendering], **PRIVATE
         )
-        rendering.failure(lambda: FAILED, None, [self.status], queue=False, show_progress="hidden", **PRIVATE)
+        rendering.failure(end, [self.cancelled], stopped, queue=False, show_progress="hidden", **PRIVATE)
         empty_when_changed(
             [self.video], outputs, [gr.update(value=CURVE, visible=True), gr.update(visible=False), None, None]
         )

@@ -49,10 +49,12 @@ def empty_when_changed(
         values: What they show instead, or an update of theirs.
     """
     triggers = [one.input if isinstance(one, gr.Checkbox) else one.change for one in inputs]
-    shown = [_as_sent(*pair) for pair in zip(outputs, values, strict=True)]
-    gr.on(
-        triggers, None, None, outputs, js=f"() => {json.dumps(shown)}", queue=False, show_progress="hidden", **PRIVATE
-    )
+    gr.on(triggers, None, None, outputs, js=script(outputs, values), queue=False, show_progress="hidden", **PRIVATE)
+
+
+def script(outputs: list[gr.components.Component], values: list[Any]) -> str:
+    """JavaScript of an event that shows these values, or updates, without asking the server."""
+    return f"() => {json.dumps([_as_sent(*pair) for pair in zip(outputs, values, strict=True)])}"
 
 
 def _as_sent(component: gr.components.Component, value: Any) -> Any:
