@@ -32,7 +32,6 @@ def test_importing_the_package_and_help_import_nothing_heavy():
         "from transformers import AutoConfig, AutoModel, AutoImageProcessor, pipeline; import modeling_mlnet",
         "from modeling_mlnet import MLNetModel; from transformers import AutoConfig, AutoModel, AutoImageProcessor",
         "from modeling_mlnet import SaliencyPredictionPipeline; from transformers import AutoConfig, AutoModel",
-        "from modeling_mlnet.image_processing_mlnet import MLNetImageProcessor; from transformers import AutoModel",
         "import transformers.modeling_utils, modeling_mlnet.backbones_mlnet",  # which modeling_mlnet imports, too
     ],
 )

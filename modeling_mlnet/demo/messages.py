@@ -59,8 +59,8 @@ def told(function: Callable) -> Callable:
 async def in_thread(items: Generator[Any, None, None]) -> AsyncGenerator[Any, None]:
     """Items that take time to make, made in a thread of their own.
 
-    Cancelled, it ends at once, where gradio would wait for the step that `items` are in; they are closed in their thread
-    after that step.
+    Cancelled, it ends at once, where gradio would wait for the step that `items` are in. They are closed after that
+    step, in their thread.
     """
     thread, end = ThreadPoolExecutor(1), object()
     try:
