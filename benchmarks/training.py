@@ -24,14 +24,14 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 from transformers.trainer_utils import set_seed
 
-from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
+from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
 from modeling_mlnet.augmentation import Augment, Collator
 from modeling_mlnet.data import load
 from modeling_mlnet.recipe import DataArguments
 
 NETWORKS = {  # configuration, batch size, steps of a block
-    "mini": ({"backbone": "tf_efficientnet_lite2", "encoder_channels": 128, "image_size": (240, 320)}, 10, 10),
-    "vgg16": ({"image_size": (480, 640)}, 2, 3),
+    "mini": (MLNetConfig.from_pretrained(MINI), 10, 10),
+    "vgg16": (MLNetConfig(loss="kl_cc"), 2, 3),
 }
 BLOCKS = 3
 
@@ -100,12 +100,12 @@ def trainer_seconds(model: MLNetModel, rows: Any, collator: Any, batch: int, ste
     return clock
 
 
-def time_network(name: str, dataset: str) -> dict[str, float]:
+def time_network(name: str, dataset: str) -> dict[str, Any]:
     """Seconds per step, best of the blocks."""
     config, batch, steps = NETWORKS[name]
     set_seed(0)
-    model = MLNetModel(MLNetConfig(**config, loss="kl_cc"))
-    height, width = config["image_size"]
+    model = MLNetModel(config)
+    height, width = config.image_size
     collator = Collator(MLNetImageProcessor(size={"height": height, "width": width}, antialias=True))
     augment = Augment(DataArguments(horizontal_flip=True, random_crop=0.25, color_jitter=0.1), (height, width))
     rows = load(dataset).with_transform(augment)
@@ -126,7 +126,8 @@ def time_network(name: str, dataset: str) -> dict[str, float]:
             "trainer": (clock.ends[-1] - clock.ends[0]) / steps,
         }
         best = {key: min(value, best.get(key, value)) for key, value in found.items()}
-    return {**best, "files_ratio": best["files"] / best["memory"], "trainer_ratio": best["trainer"] / best["memory"]}
+    ratios = {f"{key}_ratio": best[key] / best["memory"] for key in ("files", "trainer")}
+    return {"backbone": config.backbone, "batch": batch, "canvas": [height, width], **best, **ratios}
 
 
 def memory(dataset: str, steps: int) -> dict[str, float]:
@@ -139,7 +140,7 @@ def memory(dataset: str, steps: int) -> dict[str, float]:
                 pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
                 sizes[str(state.global_step)] = pages * resource.getpagesize() / 2**20
 
-    model = MLNetModel(MLNetConfig(backbone="tf_efficientnet_lite2", image_size=(96, 128), loss="kl_cc"))
+    model = MLNetModel(MLNetConfig.from_pretrained(MINI, image_size=(96, 128)))
     collator = Collator(MLNetImageProcessor(size={"height": 96, "width": 128}, antialias=True))
     augment = Augment(DataArguments(horizontal_flip=True, random_crop=0.25, color_jitter=0.1), (96, 128))
     with tempfile.TemporaryDirectory() as folder:
@@ -163,6 +164,7 @@ def main() -> None:
     results: dict[str, Any] = {
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
         "torch": torch.__version__,
+        "data": arguments.dataset.partition(":")[0],
     }
     for name in arguments.networks.split(","):
         one = results[name] = time_network(name, arguments.dataset)
