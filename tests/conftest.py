@@ -10,6 +10,8 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # processes beside each other, an
     share = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share //= int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+    # gradio looks for a free port from here on: none may be one that another process has just given up
+    os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 200 * int(os.environ["PYTEST_XDIST_WORKER"][2:])))
 
 import convert_keras_weights
 import huggingface_hub.utils._http as http
