@@ -20,8 +20,16 @@ from typing import Any
 import datasets
 import numpy as np
 
+from modeling_mlnet.data.salicon_json import read_index
+
 WORKERS = 55  # that look at a picture; with 150 positions each, 10,000 pictures make 818 MB
 POSITIONS = 150
+
+
+def annotation(image: int, worker: int, fixations: list[list[int]]) -> str:
+    """What one worker looked at, as the file has it."""
+    content = {"id": image * WORKERS + worker, "image_id": image, "worker_id": worker, "fixations": fixations}
+    return json.dumps(content, separators=(",", ":"))
 
 
 def write(path: Path, megabytes: int) -> int:
@@ -32,8 +40,7 @@ def write(path: Path, megabytes: int) -> int:
     """
     random = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
-        annotation = {"id": 1000000, "image_id": 100000, "worker_id": 10, "fixations": [[300, 400]] * POSITIONS}
-        count = megabytes * 10**6 // (WORKERS * len(json.dumps(annotation, separators=(",", ":"))))
+        count = megabytes * 10**6 // (WORKERS * len(annotation(10**4, 10, [[300, 400]] * POSITIONS)))
         images = [
             {"id": i, "file_name": f"COCO_train2014_{i:012d}.jpg", "height": 480, "width": 640} for i in range(count)
         ]
@@ -41,29 +48,16 @@ def write(path: Path, megabytes: int) -> int:
         for image in range(count):
             positions = random.integers(1, (481, 641), (WORKERS, POSITIONS, 2))
             for worker, fixations in enumerate(positions.tolist()):
-                annotation = {
-                    "id": image * WORKERS + worker,
-                    "image_id": image,
-                    "worker_id": worker,
-                    "fixations": fixations,
-                }
-                file.write("," * bool(image or worker) + json.dumps(annotation, separators=(",", ":")))
+                file.write("," * bool(image or worker) + annotation(image, worker, fixations))
         file.write("]}")
     return count
 
 
 def ours(path: Path) -> int:
     """Indexes the file, and reads one picture's positions."""
-    from modeling_mlnet.data.salicon_json import read_index
-
     index = read_index(path)
     assert len(next(iter(index.values())).read().fixations) == WORKERS * POSITIONS
     return len(index)
-
-
-def again(path: Path) -> int:
-    """The same once more, from the cache."""
-    return ours(path)
 
 
 def whole(path: Path) -> int:
@@ -72,13 +66,11 @@ def whole(path: Path) -> int:
         return len(json.load(file)["images"])
 
 
-READERS: dict[str, Callable[[Path], int]] = {one.__name__: one for one in (ours, again, whole)}
+READERS: dict[str, Callable[[Path], int]] = {"ours": ours, "again": ours, "whole": whole}  # again: from the cache
 
 
 def measure(reader: str, path: Path) -> dict[str, Any]:
     """Seconds and peak MiB of a reader, in this process."""
-    import modeling_mlnet.data.salicon_json  # noqa: F401  before the memory is looked at
-
     datasets.config.HF_DATASETS_CACHE = path.parent / "cache"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

@@ -218,7 +218,9 @@ def test_a_clip_is_rendered_and_can_be_cancelled(open_page, tmp_path):
     for times in range(3):  # at once: nothing of the cancelled run may hold the next one up
         page.click("#video-button")
         page.wait_for_selector("#video-status:has-text('of about 400')")
-        page.locator("#video-cancel").press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "video-cancel"
+        page.keyboard.press("Enter")
         page.wait_for_selector("#video-cancelled:has-text('Cancelled')")
         page.wait_for_selector("#video-cancel:disabled")
         assert page.evaluate("window.off") > times  # while the page would have dropped a press
