@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
 
+from .letterbox_mlnet import STRIDE
+
 POOLINGS = ("same", "valid")
 LOSSES = ("release", "paper", "kl_cc")
-STRIDE = 8  # input pixels per cell of the saliency map, whatever the backbone
 MIN_SIZE = 32  # smallest input side, in pixels
 
 # Keys of config.json that transformers itself reads or writes and that are not dataclass fields.

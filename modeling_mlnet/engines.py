@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .configuration_mlnet import MIN_SIZE, STRIDE
+from .configuration_mlnet import MIN_SIZE
 from .fused import FusedMLNet
+from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel
 
 ENGINES = ("auto", "eager", "fused", "compiled")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .attribution import level_ablation, level_importance, pixel_attribution, prior_map
-from .configuration_mlnet import STRIDE
 from .figures import draw_ablation, draw_importance, draw_panels, draw_prior, save_figure
+from .letterbox_mlnet import STRIDE
 from .outputs import EXPLANATION, Job, Report
 from .prediction import SaliencyPredictor
 from .progress import Progress, no_progress

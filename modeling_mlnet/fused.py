@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbones_mlnet import MLNetVGGBackbone
-from .configuration_mlnet import STRIDE
+from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel, to_grid
 
 PROBE = 64  # side of a picture on which every level's side is exact

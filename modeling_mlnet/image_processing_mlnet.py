@@ -16,8 +16,10 @@ from transformers.image_utils import ChannelDimension, ImageInput, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
-from .configuration_mlnet import STRIDE, nearest_name
-from .pictures_mlnet import image_to_tensor, read_image, to_grey, to_rgb
+from .configuration_mlnet import nearest_name
+from .letterbox_mlnet import STRIDE, inverse_positions, letterbox_size
+from .pictures_mlnet import image_to_tensor, to_grey, to_rgb
+from .reading_mlnet import read_image
 
 SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
 
@@ -29,14 +31,6 @@ class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
     """
 
     antialias: bool
-
-
-def letterbox_size(height: int, width: int, canvas: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a picture that is fitted into `canvas`, in the integers of the release; at least 1."""
-    rows, columns = canvas
-    if height * columns > width * rows:
-        return rows, max(1, width * rows // height)
-    return max(1, height * columns // width), columns
 
 
 def _opencv_weights(size: int, source: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -272,33 +266,12 @@ class MLNetImageProcessor(TorchvisionBackend):
         results = []
         for one, size in zip(maps, sizes, strict=True):
             if target_sizes is not None:
-                rows, columns = _inverse_positions(size, tuple(one.shape), do_resize)
+                rows, columns = map(torch.from_numpy, inverse_positions(size, tuple(one.shape), do_resize))
                 one = _sample_axis(one, 1, columns)
                 one = _sample_axis(one, 0, rows)  # last: whole rows are copied faster than columns
             peak = one.max()
             results.append(one / peak if peak > 0 else one)
         return results
-
-
-def _inverse_positions(size: tuple[int, int], cells: tuple[int, int], do_resize: bool) -> list[Tensor]:
-    """For every row and every column of the picture, the position on the map's grid it lies on."""
-    canvas = (cells[0] * STRIDE, cells[1] * STRIDE)
-    (height, width), (rows, columns) = size, cells
-    if not do_resize or (height < rows and width < columns):
-        inner = letterbox_size(height, width, canvas) if do_resize else size
-        offset = [(side - one) // 2 for side, one in zip(canvas, inner, strict=True)]
-        step = [one / side for one, side in zip(inner, size, strict=True)]
-        unit: list[float] = [STRIDE, STRIDE]
-    else:
-        tall = height * columns > width * rows
-        cover = (height, columns * height // rows) if tall else (rows * width // columns, width)
-        offset = [(one - side) // 2 for one, side in zip(cover, size, strict=True)]
-        step = [1.0, 1.0]
-        unit = [one / cell for one, cell in zip(cover, cells, strict=True)]
-    return [
-        (offset[axis] + (torch.arange(size[axis], dtype=torch.float64) + 0.5) * step[axis]) / unit[axis] - 0.5
-        for axis in (0, 1)
-    ]
 
 
 __all__ = ["MLNetImageProcessor"]

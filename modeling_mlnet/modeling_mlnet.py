@@ -13,7 +13,8 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .backbones_mlnet import MLNetTimmBackbone, MLNetVGGBackbone, create_timm_model
-from .configuration_mlnet import MIN_SIZE, STRIDE, MLNetConfig
+from .configuration_mlnet import MIN_SIZE, MLNetConfig
+from .letterbox_mlnet import STRIDE
 
 
 @dataclass

@@ -1,31 +1,41 @@
-"""ML-Net as an ONNX model, for any batch and any canvas, checked against PyTorch before it is there."""
+"""ML-Net as an ONNX model, for any batch and any canvas, checked against PyTorch before it is there.
 
+It stands in a folder of its own with its weights, or beside a checkpoint, of whose model.safetensors it reads them.
+"""
+
+import json
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx_ir
 import onnxruntime
 import torch
 import torch.nn.functional as F
+from onnxscript.optimizer import optimize
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
-from .configuration_mlnet import STRIDE
-from .manifest import PROCESSOR, locate
+from .letterbox_mlnet import STRIDE
+from .manifest import PROCESSOR, WEIGHTS, locate
 from .modeling_mlnet import MLNetModel
+from .onnx_prediction import GRAPH, MADE_FOR, Letterbox, checkpoint_sum
 from .prediction import load_checkpoint
 
 TOLERANCE = 1e-4  # of the map's maximum
+STORED = {"F32": onnx_ir.DataType.FLOAT, "F16": onnx_ir.DataType.FLOAT16, "BF16": onnx_ir.DataType.BFLOAT16}
 SHAPES = ((1, 32, 32), (1, 240, 320), (3, 88, 136))  # batch, height and width of the check
 
 
-def export_onnx(model: str, output_dir: Path) -> float:
+def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
     """Writes `model.onnx` with its weights in `model.onnx.data`, the configuration and the image processor's.
 
     The graph takes `pixel_values` `(batch, 3, height, width)` as the image processor makes them, sides being multiples
@@ -36,7 +46,7 @@ def export_onnx(model: str, output_dir: Path) -> float:
         output_dir: A new folder.
 
     Returns:
-        The largest difference from PyTorch, as a part of the map's maximum, in float32 on three shapes.
+        The file, and the largest difference from PyTorch, as a part of the map's maximum, in float32 on three shapes.
 
     Raises:
         ValueError: If the folder is there already, or the maps differ by more than 1e-4; nothing is left then.
@@ -47,18 +57,101 @@ def export_onnx(model: str, output_dir: Path) -> float:
     output_dir.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output_dir.name}.", dir=output_dir.parent))
     try:
-        with _quiet(), _plain_padding(network):
-            exporter = OnnxExporter()
-            config = OnnxConfig(dynamic=True, dynamic_shapes=_dynamic_shapes())
-            exporter.export(network, {"pixel_values": torch.zeros(2, 3, 240, 336)}, config).save_pretrained(temporary)
-        difference = largest_difference(network, temporary / "model.onnx")
-        if not difference <= TOLERANCE:
-            raise ValueError(f"{model}: the ONNX maps are {difference:.1e} of their maximum off")
+        with _quiet():
+            _trace(network, OnnxConfig(dynamic=True, dynamic_shapes=_dynamic_shapes())).save_pretrained(temporary)
+        difference = _checked_difference(model, network, temporary / GRAPH, SHAPES)
         shutil.copyfile(locate(model) / PROCESSOR, temporary / PROCESSOR)
         temporary.chmod(0o755)
         temporary.replace(output_dir)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return output_dir / GRAPH, difference
+
+
+def export_in_place(model: str) -> tuple[Path, float]:
+    """Writes `model.onnx` beside a checkpoint; it reads the checkpoint's own weights, so it takes little room.
+
+    `mlnet predict` uses it where few pictures are asked for. It takes one picture at a time on the image processor's
+    canvas, and holds for these weights and this configuration only.
+
+    Args:
+        model: A checkpoint's folder, or a name of the manifest whose folder is on this machine.
+
+    Returns:
+        The file, and the largest difference as in `export_onnx`.
+
+    Raises:
+        ValueError: If the maps differ by more than 1e-4, or its image processor needs PyTorch; nothing is changed.
+    """
+    folder = locate(model)
+    network = load_checkpoint(model)[0].eval()
+    shape = (1, *Letterbox.read(folder / PROCESSOR).canvas)
+    with _quiet():
+        program = _trace(network, OnnxConfig(optimize=False), shape).program
+        _simplify(program)
+    _read_weights_from(program.graph, folder / WEIGHTS)
+    _forget_origins(program)
+    program.metadata_props[MADE_FOR] = checkpoint_sum(folder)
+    temporary = folder / f".{GRAPH}.{os.getpid()}.tmp"  # in the folder: a graph reads nothing outside its own
+    try:
+        onnx_ir.save(program, temporary)
+        difference = _checked_difference(model, network, temporary, [shape])
+        temporary.replace(folder / GRAPH)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return folder / GRAPH, difference
+
+
+def _trace(network: MLNetModel, config: OnnxConfig, shape: tuple[int, int, int] = (2, 240, 336)) -> Any:
+    with _plain_padding(network):
+        batch, height, width = shape
+        return OnnxExporter().export(network, {"pixel_values": torch.zeros(batch, 3, height, width)}, config)
+
+
+def _simplify(program: onnx_ir.Model) -> None:
+    """Folds what does not depend on weights; as inputs of the graph they are no constants meanwhile."""
+    weights = list(program.graph.initializers.values())
+    program.graph.inputs.extend(weights)
+    optimize(program)
+    del program.graph.inputs[-len(weights) :]
+
+
+def _forget_origins(program: onnx_ir.Model) -> None:
+    """Leaves out which lines of Python and which nodes of PyTorch things came from: a third of the file."""
+    graph = program.graph
+    values = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
+    for one in (program, graph, *graph, *values, *(value for node in graph for value in node.outputs)):
+        one.metadata_props.clear()
+
+
+def _read_weights_from(graph: onnx_ir.Graph, path: Path) -> None:
+    """Replaces weights by references to the same tensors in a safetensors file, brought to float32."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    for name, weight in list(graph.initializers.items()):
+        if name not in header or weight.const_value is None:
+            continue
+        start, end = header[name]["data_offsets"]
+        dtype, shape = STORED[header[name]["dtype"]], onnx_ir.Shape(header[name]["shape"])
+        stored = onnx_ir.ExternalTensor(
+            path.name, 8 + length + start, end - start, dtype, shape=shape, name=f"{name}.stored", base_dir=path.parent
+        )
+        if not np.array_equal(stored.numpy().astype(np.float32), weight.const_value.numpy()):
+            continue
+        del graph.initializers[name]
+        reference = onnx_ir.Value(name=stored.name, shape=shape, type=onnx_ir.TensorType(dtype), const_value=stored)
+        graph.register_initializer(reference)
+        cast = onnx_ir.node("Cast", [reference], {"to": onnx_ir.DataType.FLOAT})
+        weight.replace_all_uses_with(cast.outputs[0])
+        cast.outputs[0].name = name
+        graph.insert_before(graph[0], cast)
+
+
+def _checked_difference(model: str, network: MLNetModel, path: Path, shapes: Iterable[tuple[int, int, int]]) -> float:
+    difference = largest_difference(network, path, shapes)
+    if not difference <= TOLERANCE:
+        raise ValueError(f"{model}: the ONNX maps are {difference:.1e} of their maximum off")
     return difference
 
 
@@ -68,16 +161,17 @@ def _dynamic_shapes() -> dict[str, dict[int, object]]:
 
 
 @torch.inference_mode()
-def largest_difference(model: MLNetModel, path: Path) -> float:
-    """Between PyTorch and ONNX Runtime on noise of several shapes, as a part of the map's maximum.
+def largest_difference(model: MLNetModel, path: Path, shapes: Iterable[tuple[int, int, int]]) -> float:
+    """Between PyTorch and ONNX Runtime on noise, as a part of the map's maximum.
 
     Args:
         model: In float32 on the CPU.
         path: Of the graph.
+        shapes: Batch, height and width of the noise.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     found = []
-    for batch, height, width in SHAPES:
+    for batch, height, width in shapes:
         pixel_values = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
         expected = model(pixel_values).saliency_map.numpy()
         [saliency_map] = session.run(["saliency_map"], {"pixel_values": pixel_values.numpy()})
@@ -121,7 +215,7 @@ def _simple_same(convolution: Conv2dSame) -> Callable[[Tensor], Tensor]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporters' steps and their remarks on versions they were not tested with: the result is checked."""
-    loggers = [logging.getLogger(name) for name in ("transformers.exporters", "torch.onnx")]
+    loggers = [logging.getLogger(name) for name in ("transformers.exporters", "torch.onnx", "onnx_ir")]
     levels = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.ERROR)

@@ -4,15 +4,14 @@ import glob
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from .prediction import Prediction, SaliencyPredictor
 from .threads import in_order, start_workers
 from .visualization import grey, overlay
 from .whole_files import write_whole
@@ -23,6 +22,33 @@ WRITERS = 2  # threads that write results beside the network
 COMPRESSION: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 EXPLANATION = ".explain.png"  # of `mlnet explain`
 PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+
+@dataclass
+class Prediction:
+    """One picture's result.
+
+    Args:
+        source: What was given.
+        saliency_map: Float32 `(height, width)` in 0..1 at the picture's own size; `None` if it could not be read.
+        image: The upright picture, uint8 `(height, width, 3)`; `None` unless asked for.
+        error: Why there is no map, in one line.
+    """
+
+    source: Any
+    saliency_map: np.ndarray | None = None
+    image: np.ndarray | None = None
+    error: str | None = None
+
+
+class Predictor(Protocol):
+    """What predicts: `SaliencyPredictor` or `OnnxPredictor`."""
+
+    batch_size: int
+    choice: str
+
+    def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
+        """One `Prediction` per picture, in order."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +161,7 @@ def _write_or_tell(picture: Path, prediction: Prediction, outputs: dict[str, Pat
 
 
 def predict_files(
-    predictor: SaliencyPredictor,
+    predictor: Predictor,
     jobs: Iterable[Job],
     output_dir: Path,
     formats: Iterable[str] = ("map",),

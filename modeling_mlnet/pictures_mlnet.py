@@ -1,45 +1,15 @@
-"""Reading pictures of every kind: files and addresses, PIL modes, arrays and tensors."""
+"""Pictures of every kind as tensors: PIL modes, arrays and tensors, their ranges and channels."""
 
-from io import BytesIO
-from os import PathLike, fspath
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvF
 from transformers.image_utils import ChannelDimension
 
-
-def read_image(source: str | PathLike, grey: bool = False) -> Image.Image:
-    """Opens and decodes a picture file (or http(s) address) upright, its EXIF rotation applied.
-
-    Args:
-        grey: Whether only the luma of a JPEG is wanted; it is then read as stored, without a detour over RGB.
-
-    Raises:
-        ValueError: If it cannot be read, with the name and the reason.
-    """
-    name = fspath(source)
-    try:
-        if name.startswith(("http://", "https://")):
-            with urlopen(name, timeout=30) as answer:
-                file: Any = BytesIO(answer.read())
-        else:
-            file = name
-        with Image.open(file) as image:
-            if grey and image.format == "JPEG":
-                image.draft("L", image.size)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return image
-    except FileNotFoundError:
-        raise ValueError(f"{name}: no such file") from None
-    except Exception as error:  # every decoder raises its own
-        reason = "not a picture file" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-        raise ValueError(f"{name}: cannot be read as a picture: {reason}") from error
+from .reading_mlnet import pil_to_array
 
 
 def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None = None) -> Tensor:
@@ -53,7 +23,7 @@ def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None
     """
     if isinstance(image, Image.Image):
         try:
-            image, input_data_format = _pil_to_array(image), ChannelDimension.LAST
+            image, input_data_format = pil_to_array(image), ChannelDimension.LAST
         except Exception as error:  # PIL decodes only now, and every decoder raises its own
             raise ValueError(f"cannot be read as a picture: {error}") from error
     if isinstance(image, np.ndarray):
@@ -74,17 +44,6 @@ def image_to_tensor(image: Any, input_data_format: str | ChannelDimension | None
     if values.numel() == 0:
         raise ValueError(f"it is empty, shape {tuple(values.shape)}")
     return _to_byte_range(values)
-
-
-def _pil_to_array(image: Image.Image) -> np.ndarray:
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # otherwise it would only be copied
-        image = ImageOps.exif_transpose(image)
-    is_deep = image.mode in ("I", "F") or image.mode.startswith("I;16")  # converting these would clip them
-    if image.mode in ("LA", "La", "PA", "RGBa") or ("transparency" in image.info and not is_deep):
-        image = image.convert("RGBA")
-    elif image.mode not in ("1", "L", "RGB", "RGBA") and not is_deep:
-        image = image.convert("RGB")
-    return np.asarray(image)
 
 
 def _channels_first(values: Tensor, data_format: str | ChannelDimension | None, prefer_last: bool) -> Tensor:

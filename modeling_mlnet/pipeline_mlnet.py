@@ -7,7 +7,8 @@ from typing import Any
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
-from .pictures_mlnet import image_to_tensor, read_image
+from .pictures_mlnet import image_to_tensor
+from .reading_mlnet import read_image
 
 
 class SaliencyPredictionPipeline(Pipeline):

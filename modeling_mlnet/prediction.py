@@ -17,29 +17,14 @@ from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
 from .manifest import CONFIG, locate
 from .modeling_mlnet import MLNetModel
-from .pictures_mlnet import image_to_tensor, read_image, to_rgb
+from .outputs import Prediction
+from .pictures_mlnet import image_to_tensor, to_rgb
+from .reading_mlnet import read_image
 from .threads import in_order, start_workers
 
 READERS = 2  # threads that decode and letterbox ahead of the network
 MOST_PASSES = 8  # batches that pass the network at once on a CPU: each takes memory
 CHOOSING = Lock()  # a network is chosen once, whoever asks first
-
-
-@dataclass
-class Prediction:
-    """One picture's result.
-
-    Args:
-        source: What was given.
-        saliency_map: Float32 `(height, width)` in 0..1 at the picture's own size; `None` if it could not be read.
-        image: The upright picture, uint8 `(height, width, 3)`; `None` unless asked for.
-        error: Why there is no map, in one line.
-    """
-
-    source: Any
-    saliency_map: np.ndarray | None = None
-    image: np.ndarray | None = None
-    error: str | None = None
 
 
 @dataclass

@@ -3,14 +3,13 @@
 import ctypes
 import os
 import platform
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
-
-import torch
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of malloc.h
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
@@ -30,8 +29,13 @@ def usable_cores() -> int:
 def start_workers(count: int, threads: int = 1) -> ThreadPoolExecutor:
     """Workers whose every PyTorch operation runs on so many threads; other threads keep the number that they have.
 
-    Without it each worker would start as many threads as there are cores, which wait for each other by spinning.
+    Without it each worker would start as many threads as there are cores, which wait for each other by spinning. Where
+    PyTorch was not imported, they are plain workers.
     """
+    if "torch" not in sys.modules:
+        return ThreadPoolExecutor(count)
+    import torch
+
     ready = Barrier(count + 1)
 
     def start() -> None:

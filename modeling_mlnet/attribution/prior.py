@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..configuration_mlnet import STRIDE
+from ..letterbox_mlnet import STRIDE
 from ..modeling_mlnet import MLNetModel
 
 FLAT_SPREAD = 12**-0.5  # standard deviation of a prior that is 1 everywhere, relative to the side

@@ -8,19 +8,27 @@ import typer
 
 def export(
     model: Annotated[str, typer.Argument(help="mini, a checkpoint's folder or a Hub id.", metavar="MODEL")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.", metavar="DIR")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.", metavar="DIR")] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place", help="Beside the checkpoint, whose weights it reads; `mlnet predict` is quick then."
+        ),
+    ] = False,
     format: Annotated[str, typer.Option(help="onnx is the only one.")] = "onnx",
 ) -> None:
     """Write a checkpoint as an ONNX model for any batch and size, checked against PyTorch.
 
-    Example: mlnet export mini -o mini-onnx
+    Examples: mlnet export mini -o mini-onnx; mlnet export my-checkpoint --in-place
     """
     if format != "onnx":
         raise typer.BadParameter(f"must be onnx, got {format!r}", param_hint="--format")
+    if (output is None) != in_place:
+        raise typer.BadParameter("give one of --output and --in-place", param_hint="--output")
 
-    from ..onnx_export import export_onnx
+    from ..onnx_export import export_in_place, export_onnx
     from .progress import quiet_libraries
 
     quiet_libraries()
-    difference = export_onnx(model, output)
-    print(f"{output / 'model.onnx'}: at most {difference:.0e} of the maximum away from PyTorch")
+    path, difference = export_in_place(model) if output is None else export_onnx(model, output)
+    print(f"{path}: at most {difference:.0e} of the maximum away from PyTorch")

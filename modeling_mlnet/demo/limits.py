@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from ..pictures_mlnet import read_image
+from ..reading_mlnet import read_image
 
 MAX_UPLOAD = 100 * 2**20  # bytes of any file, refused while it arrives
 MAX_PICTURE = 40 * 2**20  # bytes

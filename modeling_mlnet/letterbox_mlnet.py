@@ -1,0 +1,37 @@
+"""Where a picture lies on its canvas and on the map, in NumPy: the numbers of the letterbox and of its inverse."""
+
+import numpy as np
+
+STRIDE = 8  # input pixels per cell of the saliency map, whatever the backbone
+
+
+def letterbox_size(height: int, width: int, canvas: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a picture that is fitted into `canvas`, in the integers of the release; at least 1."""
+    rows, columns = canvas
+    if height * columns > width * rows:
+        return rows, max(1, width * rows // height)
+    return max(1, height * columns // width), columns
+
+
+def inverse_positions(size: tuple[int, int], cells: tuple[int, int], do_resize: bool) -> list[np.ndarray]:
+    """For every row and every column of a picture, the position on the map's grid it lies on, in float64.
+
+    Args:
+        size: Height and width of the picture.
+        cells: Height and width of the map.
+        do_resize: Whether the picture was fitted into the canvas; else it stands there in its own size.
+    """
+    canvas = (cells[0] * STRIDE, cells[1] * STRIDE)
+    (height, width), (rows, columns) = size, cells
+    if not do_resize or (height < rows and width < columns):
+        inner = letterbox_size(height, width, canvas) if do_resize else size
+        offset = [(side - one) // 2 for side, one in zip(canvas, inner, strict=True)]
+        step = [one / side for one, side in zip(inner, size, strict=True)]
+        unit: list[float] = [STRIDE, STRIDE]
+    else:
+        tall = height * columns > width * rows
+        cover = (height, columns * height // rows) if tall else (rows * width // columns, width)
+        offset = [(one - side) // 2 for one, side in zip(cover, size, strict=True)]
+        step = [1.0, 1.0]
+        unit = [one / cell for one, cell in zip(cover, cells, strict=True)]
+    return [(offset[axis] + (np.arange(size[axis]) + 0.5) * step[axis]) / unit[axis] - 0.5 for axis in (0, 1)]

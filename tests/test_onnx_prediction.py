@@ -1,0 +1,209 @@
+"""Prediction from a checkpoint's ONNX graph, without PyTorch, against prediction with it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor, onnx_export
+from modeling_mlnet.cli import app
+from modeling_mlnet.onnx_prediction import Letterbox, OnnxPredictor
+
+PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
+SIZES = st.tuples(st.integers(1, 900), st.integers(1, 900))
+
+
+def maps(predictor, pictures) -> list[np.ndarray]:
+    predictions = list(predictor.stream(pictures))
+    assert [one.error for one in predictions] == [None] * len(pictures)
+    return [one.saliency_map for one in predictions]
+
+
+@pytest.fixture(scope="module")
+def exported(small_checkpoint, tmp_path_factory):
+    """The small checkpoint with a graph."""
+    folder = tmp_path_factory.mktemp("exported") / "small"
+    shutil.copytree(small_checkpoint, folder)
+    result = CliRunner().invoke(app, ["export", str(folder), "--in-place"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{folder / 'model.onnx'}: at most ")
+    return folder
+
+
+def test_the_embedded_graph_is_the_embedded_network():
+    model = SaliencyPredictor(MINI, dtype="float32").model
+    assert onnx_export.largest_difference(model, MINI / "model.onnx", [(1, 240, 320)]) < 2e-5
+
+
+def test_real_pictures_get_the_same_maps_without_pytorch():
+    expected = maps(SaliencyPredictor(MINI, dtype="float32", device="cpu"), PICTURES)
+    for found, wanted in zip(maps(OnnxPredictor("mini"), PICTURES), expected, strict=True):
+        assert found.dtype == np.float32 and found.shape == wanted.shape and found.max() == 1
+        assert np.abs(found - wanted).max() < 0.005  # shrinking rounds otherwise in a thousandth of the pixels
+        assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99999
+
+
+def test_a_graph_beside_a_checkpoint_reads_its_weights(exported, pictures):
+    assert (exported / "model.onnx").stat().st_size < (exported / "model.safetensors").stat().st_size / 4
+    assert sorted(path.name for path in exported.iterdir()) == [
+        "config.json",
+        "model.onnx",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ]
+    expected = maps(SaliencyPredictor(exported, dtype="float32", device="cpu"), pictures)
+    for found, wanted in zip(maps(OnnxPredictor(exported), pictures), expected, strict=True):
+        assert np.abs(found - wanted).max() < 0.02 and found.shape == wanted.shape  # untrained, and nearly flat
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES)
+def test_canvas_and_inverse_are_the_image_processor_s(size):
+    random = np.random.default_rng(size)
+    coarse = Image.fromarray(random.integers(0, 256, size=(7, 9, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize(size[::-1], Image.Resampling.BICUBIC))
+    image_processor = MLNetImageProcessor.from_pretrained(MINI)
+    letterbox = Letterbox.read(MINI / "preprocessor_config.json")
+    wanted = image_processor(image, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+    found = letterbox(image)
+    assert found.shape == wanted.shape and found.dtype == wanted.dtype
+    difference = np.abs(found - wanted) * 127.5
+    assert difference.max() < 1.01 and difference.mean() < 0.02, size  # of 255
+    cells = random.random((1, 30, 40), dtype=np.float32)
+    [expected] = image_processor.post_process_saliency(torch.from_numpy(cells), [size])
+    np.testing.assert_allclose(letterbox.invert(cells[0], size), expected.numpy(), atol=2e-6)
+
+
+def test_a_dead_map_stays_zero():
+    assert not Letterbox.invert(np.zeros((30, 40), dtype=np.float32), (50, 70)).any()
+
+
+def test_pictures_of_every_mode(exported, pictures, tmp_path):
+    picture = Image.open(pictures[0])
+    alpha = Image.linear_gradient("L").resize(picture.size)
+    files = {mode: picture.convert(mode) for mode in ("1", "L", "P", "CMYK")}
+    files |= {"RGBA": Image.merge("RGBA", [*picture.split(), alpha]), "LA": Image.merge("LA", [alpha, alpha])}
+    deep = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    files["I;16"] = Image.fromarray(deep)
+    places = []
+    for mode, one in files.items():
+        places.append(tmp_path / f"{mode[0]}{len(places)}{'.tif' if mode == 'CMYK' else '.png'}")
+        one.save(places[-1])
+    rotated = tmp_path / "rotated.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(rotated, exif=exif)
+    places.append(rotated)
+    with_pytorch = SaliencyPredictor(exported, dtype="float32", device="cpu")
+    expected = list(with_pytorch.stream(places, keep_images=True))
+    for found, wanted in zip(OnnxPredictor(exported).stream(places, keep_images=True), expected, strict=True):
+        assert found.source == wanted.source and found.error is None
+        np.testing.assert_array_equal(found.image, wanted.image, err_msg=str(found.source))
+        assert np.abs(found.saliency_map - wanted.saliency_map).max() < 0.02, found.source
+
+
+def test_pictures_that_cannot_be_read_stop_nothing(exported, pictures, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(pictures[0].read_bytes()[:300])
+    found = list(OnnxPredictor(exported).stream([broken, pictures[0], tmp_path / "none.jpg"]))
+    assert [one.error is None for one in found] == [False, True, False]
+    assert str(broken) in found[0].error and found[2].error == f"{tmp_path / 'none.jpg'}: no such file"
+
+
+@pytest.fixture
+def predict(pictures, tmp_path):
+    def run(*words: str) -> str:
+        output = tmp_path / "maps"
+        shutil.rmtree(output, ignore_errors=True)
+        result = CliRunner().invoke(app, ["predict", *map(str, pictures), "-o", str(output), *words])
+        if isinstance(result.exception, ValueError):
+            return str(result.exception)
+        assert result.exit_code == 0, result.output
+        assert len(list(output.iterdir())) == len(pictures)
+        return result.stderr.splitlines()[0]
+
+    return run
+
+
+def test_predict_takes_the_graph_for_few_pictures(exported, predict, monkeypatch):
+    words = ["--model", str(exported)]
+    assert predict(*words) == "network: ONNX Runtime, float32"
+    assert predict(*words, "--dtype", "float32", "--device", "cpu") == "network: ONNX Runtime, float32"
+    assert predict(*words, "--no-prior").startswith("network: fused, ")
+    assert predict(*words, "--engine", "eager").startswith("network: eager, ")
+    for other in (["--no-prior"], ["--dtype", "bfloat16"], ["--device", "cuda"]):
+        message = predict(*words, "--engine", "onnx", *other)
+        assert message == "engine 'onnx' predicts in float32, on the CPU and with the prior"
+    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "FEW", 3)
+    assert predict(*words).startswith("network: fused, ")
+    assert predict(*words, "--engine", "onnx") == "network: ONNX Runtime, float32"
+
+
+def test_predicting_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys; from modeling_mlnet.cli import app\n"
+        f"app(['predict', {str(PICTURES[0])!r}, '-o', {str(tmp_path / 'maps')!r}], standalone_mode=False)\n"
+        "print({'torch', 'transformers', 'timm', 'torchvision', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+def test_a_graph_of_other_weights_is_not_used(exported, predict, tmp_path):
+    folder = tmp_path / "trained"
+    shutil.copytree(exported, folder)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: one * 2 for name, one in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    assert predict("--model", str(folder)).startswith("network: fused, ")
+    message = predict("--model", str(folder), "--engine", "onnx")
+    assert message == f"{folder / 'model.onnx'}: was made for other weights; `mlnet export --in-place` makes it anew"
+
+
+def test_a_graph_that_is_not_there_or_damaged_is_not_used(exported, small_checkpoint, predict, tmp_path):
+    assert predict("--model", str(small_checkpoint)).startswith("network: fused, ")
+    assert "has no model.onnx" in predict("--model", str(small_checkpoint), "--engine", "onnx")
+    folder = tmp_path / "damaged"
+    shutil.copytree(exported, folder)
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:5000])
+    assert predict("--model", str(folder)).startswith("network: fused, ")
+    assert "model.onnx: cannot be loaded: " in predict("--model", str(folder), "--engine", "onnx")
+
+
+def test_a_processor_that_needs_pytorch_is_refused(exported, predict, tmp_path):
+    folder = tmp_path / "plain"
+    shutil.copytree(exported, folder)
+    values = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    (folder / "preprocessor_config.json").write_text(json.dumps(values | {"antialias": False}), encoding="utf-8")
+    assert predict("--model", str(folder)).startswith("network: fused, ")
+    before = (folder / "model.onnx").read_bytes()
+    for words in (["predict", str(PICTURES[0]), "-o", str(tmp_path), "--engine", "onnx", "--model", str(folder)],):
+        assert "only bilinear resizing that averages" in str(CliRunner().invoke(app, words).exception)
+    result = CliRunner().invoke(app, ["export", str(folder), "--in-place"])
+    assert "only bilinear resizing that averages" in str(result.exception)
+    assert (folder / "model.onnx").read_bytes() == before
+
+
+def test_maps_that_differ_leave_the_old_graph(exported, tmp_path, monkeypatch):
+    folder = tmp_path / "small"
+    shutil.copytree(exported, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(onnx_export, "largest_difference", lambda model, path, shapes: 0.01)
+    with pytest.raises(ValueError, match=r"1\.0e-02 of their maximum off"):
+        onnx_export.export_in_place(str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_export_wants_one_place():
+    for words in ([], ["--in-place", "-o", "somewhere"]):
+        result = CliRunner().invoke(app, ["export", "mini", *words])
+        assert result.exit_code == 2 and "give one of --output and --in-place" in result.stderr.replace("\n", " ")
