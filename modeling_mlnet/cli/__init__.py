@@ -21,7 +21,6 @@ from .train import train
 EXTRAS = {
     "ot": "eval",
     "onnx": "onnx",
-    "onnxruntime": "onnx",
     "onnxscript": "onnx",
     "gradio": "demo",
     "av": "demo",
