@@ -189,7 +189,14 @@ def main() -> None:
     print(", ".join(f"{name} matrix product {rate:.0f} GFLOP/s" for name, rate in rates.items()))
     print("| network | canvas | batch | form | ms a picture | 95 % | x plain | of the rate | correlation | MiB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    rows = []
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "fast_bfloat16": has_fast_bfloat16(torch.device("cpu")),
+        "matrix_gflop_per_second": rates,
+    }
+    rows: list[dict[str, Any]] = []
+    found = {"machine": machine, "data": (arguments.data or "the tests' pictures").partition(":")[0], "rows": rows}
     for name, canvas, batch in ((n, c, b) for n in arguments.models for c in CANVASES for b in arguments.batches):
         plain = None
         for form in ("plain", *(one for one in arguments.forms if one != "plain")):
@@ -206,15 +213,8 @@ def main() -> None:
                 f"| {one['peak_memory_mib']:.0f} |",
                 flush=True,
             )
-    if arguments.output:
-        machine = {
-            "processor": platform.processor() or platform.machine(),
-            "threads": torch.get_num_threads(),
-            "fast_bfloat16": has_fast_bfloat16(torch.device("cpu")),
-            "matrix_gflop_per_second": rates,
-        }
-        text = {"machine": machine, "data": (arguments.data or "the tests' pictures").partition(":")[0], "rows": rows}
-        arguments.output.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+            if arguments.output:  # what was measured stays if a later row fails
+                arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
