@@ -29,7 +29,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
-from modeling_mlnet.engines import build_network, correlation, has_fast_bfloat16
+from modeling_mlnet.devices import has_fast_bfloat16
+from modeling_mlnet.engines import build_network, correlation
 from modeling_mlnet.prediction import load_checkpoint
 
 FORMS = {
@@ -148,16 +149,20 @@ def measure(name: str, form: str, canvas: tuple[int, int], batch: int, data: str
 
 
 def matrix_rates() -> dict[str, float]:
-    """GFLOP/s of the machine's own product of two 2048x2048 matrices, the best of ten."""
+    """GFLOP/s of the machine's own product of two 2048x2048 matrices, the best of ten.
+
+    Where bfloat16 is not in hardware, such a product would take most of a minute: its sides are 512 there.
+    """
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
-        first, second = torch.rand(2048, 2048).to(dtype), torch.rand(2048, 2048).to(dtype)
+        side = 2048 if dtype == torch.float32 or has_fast_bfloat16(torch.device("cpu")) else 512
+        first, second = torch.rand(side, side).to(dtype), torch.rand(side, side).to(dtype)
         seconds = []
         for _ in range(11):
             started = time.perf_counter()
             first @ second
             seconds.append(time.perf_counter() - started)
-        rates[str(dtype).removeprefix("torch.")] = 2 * 2048**3 / min(seconds) / 1e9
+        rates[str(dtype).removeprefix("torch.")] = 2 * side**3 / min(seconds) / 1e9
     return rates
 
 

@@ -28,11 +28,12 @@ from inference import load, real_pictures
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet.cli.predict import choose_predictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.limits import Upload
+from modeling_mlnet.onnx_prediction import OnnxPredictor
 from modeling_mlnet.outputs import find_pictures, predict_files
-from modeling_mlnet.prediction import MOST_PASSES
-from modeling_mlnet.threads import in_order, start_workers
+from modeling_mlnet.threads import MOST_PASSES, in_order, start_workers
 
 CLIP_FRAMES, CLIP_SIZE, FRAME_RATE = 250, (320, 240), 25
 STARTS = {
@@ -66,31 +67,65 @@ def write_pictures(folder: Path, data: str | None, count: int) -> None:
 
 def folder(name: str, data: str | None, count: int) -> dict[str, float]:
     """A folder, and the network alone."""
-    predictor = SaliencyPredictor(*load(name)) if name != "mini" else SaliencyPredictor("mini")
+    if name == "mini":
+        predictor = choose_predictor(count, "mini", "auto", "auto", "auto", True, 8)
+    else:
+        predictor = SaliencyPredictor(*load(name))
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         write_pictures(place / "pictures", data, count)
         jobs, _ = find_pictures([str(place / "pictures")], place / "maps")
         predict_files(predictor, jobs[: predictor.batch_size], place / "first")  # chooses the network
-        [ready] = list(predictor.batches([job.picture for job in jobs[: predictor.batch_size]]))[:1]
-        pixel_values = torch.cat([one.pixel_values for one in ready if one.pixel_values is not None])
-        passes = -(-count // len(pixel_values))
-        network = predictor.network
-        assert network is not None
-
-        @torch.inference_mode()
-        def run(_: int) -> None:
-            network(pixel_values, True)
-
-        workers = min(torch.get_num_threads(), MOST_PASSES)
-        with start_workers(workers, torch.get_num_threads() // workers) as executor:
-            alone = min(
-                seconds(lambda: [run(index) for index in range(passes)]),
-                seconds(lambda: list(in_order(executor, run, range(passes), ahead=workers))),
-            )
+        if isinstance(predictor, OnnxPredictor):
+            alone = graph_alone(predictor, count)
+        else:
+            alone = network_alone(predictor, [job.picture for job in jobs[: predictor.batch_size]], count)
         whole = seconds(lambda: predict_files(predictor, jobs, place / "maps"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"pictures": count, "whole_s": whole, "network_s": alone, "ratio": whole / alone, "peak_memory_mib": memory}
+    return {
+        "network": predictor.choice,
+        "pictures": count,
+        "whole_s": whole,
+        "network_s": alone,
+        "ratio": whole / alone,
+        "peak_memory_mib": memory,
+    }
+
+
+def network_alone(predictor: SaliencyPredictor, pictures: list[Path], count: int) -> float:
+    """Seconds of as many passes over a batch that lies ready."""
+    [ready] = list(predictor.batches(pictures))[:1]
+    pixel_values = torch.cat([one.pixel_values for one in ready if one.pixel_values is not None])
+    passes = -(-count // len(pixel_values))
+    network = predictor.network
+    assert network is not None
+
+    @torch.inference_mode()
+    def run(_: int) -> None:
+        network(pixel_values, True)
+
+    workers = min(torch.get_num_threads(), MOST_PASSES)
+    with start_workers(workers, torch.get_num_threads() // workers) as executor:
+        return min(
+            seconds(lambda: [run(index) for index in range(passes)]),
+            seconds(lambda: list(in_order(executor, run, range(passes), ahead=workers))),
+        )
+
+
+def graph_alone(predictor: OnnxPredictor, count: int) -> float:
+    """The same of an ONNX graph: a picture on all threads, or one on each."""
+    pixel_values = np.random.default_rng(0).normal(size=(1, 3, *predictor.letterbox.canvas)).astype(np.float32)
+    workers = min(predictor.threads, MOST_PASSES)
+    share = predictor.open(predictor.threads // workers)
+
+    def run(session: Any) -> None:
+        session.run(["saliency_map"], {"pixel_values": pixel_values})
+
+    with start_workers(workers) as executor:
+        return min(
+            seconds(lambda: [run(predictor.session) for _ in range(count)]),
+            seconds(lambda: list(in_order(executor, run, [share] * count, ahead=workers))),
+        )
 
 
 def write_clip(path: Path) -> None:

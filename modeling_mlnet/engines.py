@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .configuration_mlnet import MIN_SIZE
+from .devices import has_fast_bfloat16
 from .fused import FusedMLNet
 from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel
@@ -20,11 +21,6 @@ PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take
 CHECKED_AT = 4  # the check runs on a canvas with sides so many times smaller: it must not cost what it saves
 
 Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior applies -> saliency maps
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether a CPU multiplies bfloat16 in hardware; other devices keep float32 until somebody measures them."""
-    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def pictures_at_once(height: int, width: int) -> int:

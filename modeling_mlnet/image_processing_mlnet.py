@@ -17,7 +17,7 @@ from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
 from .configuration_mlnet import nearest_name
-from .letterbox_mlnet import STRIDE, inverse_positions, letterbox_size
+from .letterbox_mlnet import STRIDE, inverse_positions, letterbox_size, resize_like_opencv
 from .pictures_mlnet import image_to_tensor, to_grey, to_rgb
 from .reading_mlnet import read_image
 
@@ -31,41 +31,6 @@ class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
     """
 
     antialias: bool
-
-
-def _opencv_weights(size: int, source: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Along one axis: the two source indices of every output and their weights in units of 1/2048."""
-    position = ((torch.arange(size, dtype=torch.float64) + 0.5) * (source / size) - 0.5).to(torch.float32)
-    position = position.clamp(0, source - 1)
-    lower = position.floor()
-    weight = position - lower
-    index = lower.to(torch.int64)
-    return (
-        index,
-        (index + 1).clamp_max(source - 1),
-        ((1 - weight) * 2048).round().to(torch.int32),
-        (weight * 2048).round().to(torch.int32),
-    )
-
-
-def resize_like_opencv(picture: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear resizing of a uint8 picture `(channels, height, width)` in OpenCV's integer arithmetic.
-
-    Gives the very bytes of the release's `cv2.resize`; floating point would differ by one in every tenth pixel.
-    """
-    top, bottom, top_weight, bottom_weight = (
-        one.to(picture.device) for one in _opencv_weights(height, picture.shape[1])
-    )
-    left, right, left_weight, right_weight = (
-        one.to(picture.device) for one in _opencv_weights(width, picture.shape[2])
-    )
-
-    def along_rows(rows: Tensor) -> Tensor:
-        return (rows[..., left] * left_weight + rows[..., right] * right_weight) >> 4
-
-    above, below = (along_rows(picture[:, rows].to(torch.int32)) for rows in (top, bottom))
-    blended = (above * top_weight[:, None] >> 16) + (below * bottom_weight[:, None] >> 16)
-    return (blended + 2 >> 2).to(torch.uint8)
 
 
 def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
@@ -223,7 +188,8 @@ class MLNetImageProcessor(TorchvisionBackend):
         if do_resize:
             height, width = letterbox_size(height, width, canvas)
             if picture.dtype == torch.uint8 and not antialias and resample in (None, Image.Resampling.BILINEAR):
-                picture = resize_like_opencv(picture, height, width)
+                resized = resize_like_opencv(picture.cpu().numpy(), height, width)
+                picture = torch.from_numpy(resized).to(picture.device)
             else:  # bytes stay bytes, rounded as Pillow does
                 target = SizeDict(height=height, width=width)
                 picture = self.resize(picture, target, resample=resample, antialias=antialias)

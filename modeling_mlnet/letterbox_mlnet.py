@@ -13,6 +13,31 @@ def letterbox_size(height: int, width: int, canvas: tuple[int, int]) -> tuple[in
     return max(1, height * columns // width), columns
 
 
+def _opencv_weights(size: int, source: int) -> tuple[np.ndarray, ...]:
+    """Along one axis: the two source indices of every output and their weights in units of 1/2048."""
+    position = ((np.arange(size) + 0.5) * (source / size) - 0.5).astype(np.float32).clip(0, source - 1)
+    index = position.astype(np.int64)
+    weight = position - index.astype(np.float32)
+    weights = (np.rint(one * np.float32(2048)).astype(np.int32) for one in (1 - weight, weight))
+    return index, np.minimum(index + 1, source - 1), *weights
+
+
+def resize_like_opencv(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear resizing of a uint8 picture `(channels, height, width)` in OpenCV's integer arithmetic.
+
+    Gives the very bytes of the release's `cv2.resize`; floating point would differ by one in every tenth pixel.
+    """
+    top, bottom, top_weight, bottom_weight = _opencv_weights(height, picture.shape[1])
+    left, right, left_weight, right_weight = _opencv_weights(width, picture.shape[2])
+
+    def along_rows(rows: np.ndarray) -> np.ndarray:
+        return (rows.take(left, 2) * left_weight + rows.take(right, 2) * right_weight) >> 4
+
+    above, below = (along_rows(picture.take(rows, 1).astype(np.int32)) for rows in (top, bottom))
+    blended = (above * top_weight[:, None] >> 16) + (below * bottom_weight[:, None] >> 16)
+    return (blended + 2 >> 2).astype(np.uint8)
+
+
 def inverse_positions(size: tuple[int, int], cells: tuple[int, int], do_resize: bool) -> list[np.ndarray]:
     """For every row and every column of a picture, the position on the map's grid it lies on, in float64.
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parent
 ALIASES = {"mini": "mlnet-mini"}
 CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
+GRAPH = "model.onnx"  # beside them where `mlnet export` put it
 CARD = "README.md"  # beside them, as a rule
 
 

@@ -5,7 +5,7 @@ It stands in a folder of its own with its weights, or beside a checkpoint, of wh
 
 import json
 import logging
-import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
 from .letterbox_mlnet import STRIDE
-from .manifest import PROCESSOR, WEIGHTS, locate
+from .manifest import GRAPH, PROCESSOR, WEIGHTS, locate, resolve_model
 from .modeling_mlnet import MLNetModel
-from .onnx_prediction import GRAPH, MADE_FOR, Letterbox, checkpoint_sum
+from .onnx_prediction import MADE_FOR, Letterbox, checkpoint_sum
 from .prediction import load_checkpoint
 
 TOLERANCE = 1e-4  # of the map's maximum
@@ -81,21 +81,29 @@ def export_in_place(model: str) -> tuple[Path, float]:
         The file, and the largest difference as in `export_onnx`.
 
     Raises:
-        ValueError: If the maps differ by more than 1e-4, or its image processor needs PyTorch; nothing is changed.
+        ValueError: If there is no such folder, its image processor needs PyTorch, or the maps differ by more than
+            1e-4; nothing is changed then.
     """
-    folder = locate(model)
-    network = load_checkpoint(model)[0].eval()
+    folder = Path(resolve_model(model).place)
+    if not folder.is_dir():
+        raise ValueError(f"{model}: is no checkpoint folder on this machine")
+    if (folder / WEIGHTS).is_symlink():
+        raise ValueError(f"{folder / WEIGHTS}: is a link, and a graph reads only its own folder: copy the file")
+    made_for = checkpoint_sum(folder)
+    network = load_checkpoint(str(folder))[0].eval()
     shape = (1, *Letterbox.read(folder / PROCESSOR).canvas)
     with _quiet():
         program = _trace(network, OnnxConfig(optimize=False), shape).program
         _simplify(program)
     _read_weights_from(program.graph, folder / WEIGHTS)
     _forget_origins(program)
-    program.metadata_props[MADE_FOR] = checkpoint_sum(folder)
-    temporary = folder / f".{GRAPH}.{os.getpid()}.tmp"  # in the folder: a graph reads nothing outside its own
+    program.metadata_props[MADE_FOR] = made_for
+    temporary = folder / f".{GRAPH}.{secrets.token_hex(4)}.tmp"
     try:
         onnx_ir.save(program, temporary)
         difference = _checked_difference(model, network, temporary, [shape])
+        if checkpoint_sum(folder) != made_for:
+            raise ValueError(f"{folder}: the checkpoint was changed meanwhile; export it again")
         temporary.replace(folder / GRAPH)
     finally:
         temporary.unlink(missing_ok=True)
@@ -133,7 +141,9 @@ def _read_weights_from(graph: onnx_ir.Graph, path: Path) -> None:
         if name not in header or weight.const_value is None:
             continue
         start, end = header[name]["data_offsets"]
-        dtype, shape = STORED[header[name]["dtype"]], onnx_ir.Shape(header[name]["shape"])
+        dtype, shape = STORED.get(header[name]["dtype"]), onnx_ir.Shape(header[name]["shape"])
+        if dtype is None:
+            continue
         stored = onnx_ir.ExternalTensor(
             path.name, 8 + length + start, end - start, dtype, shape=shape, name=f"{name}.stored", base_dir=path.parent
         )

@@ -2,47 +2,68 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 
-from .letterbox_mlnet import inverse_positions, letterbox_size
-from .manifest import CONFIG, PROCESSOR, WEIGHTS, resolve_model, sha256
+from .letterbox_mlnet import inverse_positions, letterbox_size, resize_like_opencv
+from .manifest import CONFIG, GRAPH, PROCESSOR, WEIGHTS, resolve_model, sha256
 from .outputs import Prediction, Predictor
 from .reading_mlnet import pil_to_array, read_image
-from .threads import in_order, start_workers, usable_cores
+from .threads import MOST_PASSES, in_order, start_workers, usable_cores
 
-GRAPH = "model.onnx"
+AGAIN = "`mlnet export --in-place` makes it anew"
+RELEASE = {  # what an image processor does of itself
+    "do_resize": True,
+    "resample": Image.Resampling.BILINEAR,
+    "antialias": False,
+    "do_rescale": False,
+    "do_normalize": True,
+    "image_mean": (123.68, 116.779, 103.939),
+    "image_std": (1.0, 1.0, 1.0),
+}
 MADE_FOR = "checkpoint_sha256"  # the graph's metadata: of the files whose tensors it reads
-READERS = 2  # threads that decode ahead of the network
 
 
 def checkpoint_sum(folder: Path) -> str:
-    """SHA-256 of a checkpoint's configuration and weights together."""
-    return hashlib.sha256(f"{sha256(folder / CONFIG)} {sha256(folder / WEIGHTS)}".encode()).hexdigest()
+    """SHA-256 of a checkpoint's configuration and weights together.
+
+    Raises:
+        ValueError: If one of them is missing.
+    """
+    try:
+        sums = [sha256(folder / name) for name in (CONFIG, WEIGHTS)]
+    except OSError as error:
+        raise ValueError(f"{folder}: is no whole checkpoint: {error}") from error
+    return hashlib.sha256(" ".join(sums).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Letterbox:
     """What an image processor does to bytes, in NumPy and Pillow.
 
-    Shrinking is Pillow's, which differs from torchvision's by one of 255 in about every thousandth value.
+    With `antialias` shrinking is Pillow's: one of 255 off torchvision's in about every thousandth value.
 
     Args:
         canvas: Height and width in pixels.
+        antialias: Whether shrinking averages over the pixels it skips.
         scale: What a value is multiplied by, then
         mean: what is subtracted from it, and
         std: what it is divided by, for red, green and blue.
     """
 
     canvas: tuple[int, int]
+    antialias: bool
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -55,26 +76,30 @@ class Letterbox:
             ValueError: If it cannot be read, or asks for what is not done here.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = RELEASE | json.loads(path.read_text(encoding="utf-8"))
             canvas = (int(values["size"]["height"]), int(values["size"]["width"]))
-            usual = values["do_resize"] and values["antialias"] and values["resample"] == Image.Resampling.BILINEAR
+            is_usual = values["do_resize"] and values["resample"] == Image.Resampling.BILINEAR
+            antialias = bool(values["antialias"])
             scale = float(values["rescale_factor"]) if values["do_rescale"] else 1.0
             mean, std = ((0.0,) * 3, (1.0,) * 3)
             if values["do_normalize"]:
                 mean, std = tuple(values["image_mean"]), tuple(values["image_std"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path}: cannot be read: {error!r}") from error
-        if not usual:
-            raise ValueError(f"{path}: without PyTorch only bilinear resizing that averages (antialias) is done")
-        return cls(canvas, scale, mean, std)
+        if not is_usual:
+            raise ValueError(f"{path}: without PyTorch pictures are fitted bilinearly into the canvas, or not at all")
+        return cls(canvas, antialias, scale, mean, std)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """A picture `(height, width, 3)` in bytes as pixel values `(1, 3, *canvas)`."""
         height, width = letterbox_size(image.shape[0], image.shape[1], self.canvas)
         top, left = (self.canvas[0] - height) // 2, (self.canvas[1] - width) // 2
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        if self.antialias:
+            resized = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        else:
+            resized = resize_like_opencv(image.transpose(2, 0, 1), height, width).transpose(1, 2, 0)
         canvas = np.zeros((*self.canvas, 3), dtype=np.float32)
-        canvas[top : top + height, left : left + width] = np.asarray(resized)
+        canvas[top : top + height, left : left + width] = resized
         mean, std = (np.array(one, dtype=np.float32) for one in (self.mean, self.std))
         pixel_values = (canvas * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(pixel_values.transpose(2, 0, 1)[None])
@@ -82,24 +107,22 @@ class Letterbox:
     @staticmethod
     def invert(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """A map's cells at a picture's own size, divided by the maximum: `post_process_saliency`."""
-        positions = inverse_positions(size, cells.shape, do_resize=True)
-        rows, columns = (_weights(one, count) for one, count in zip(positions, cells.shape, strict=True))
-        saliency_map = rows @ cells @ columns.T
+        rows, columns = inverse_positions(size, cells.shape, do_resize=True)
+        saliency_map = _sample(_sample(cells, 1, columns), 0, rows[:, None])
         peak = saliency_map.max()
         return saliency_map / peak if peak > 0 else saliency_map
 
 
-def _weights(positions: np.ndarray, count: int) -> np.ndarray:
-    """Linear interpolation as a matrix `(positions, count)`, edges replicated."""
-    positions = positions.clip(0, count - 1)
-    lower, index = positions.astype(int), np.arange(len(positions))
-    weights = np.zeros((len(positions), count), dtype=np.float32)
-    weights[index, lower] = 1 - (positions - lower)
-    weights[index, np.minimum(lower + 1, count - 1)] += positions - lower
-    return weights
+def _sample(values: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:
+    """Linear interpolation along one axis at fractional positions, edges replicated."""
+    positions = positions.clip(0, values.shape[axis] - 1)
+    lower = positions.astype(int)
+    upper = np.minimum(lower + 1, values.shape[axis] - 1)
+    first, second = (values.take(cells.ravel(), axis) for cells in (lower, upper))
+    return first + (second - first) * (positions - lower).astype(np.float32)
 
 
-def _rgb(values: np.ndarray) -> np.ndarray | None:
+def rgb_bytes(values: np.ndarray) -> np.ndarray | None:
     """An array of `pil_to_array` in red, green and blue bytes, transparency over white; `None` for deep values."""
     if values.dtype == bool:
         values = values.astype(np.uint8) * np.uint8(255)
@@ -130,60 +153,77 @@ class OnnxPredictor:
     choice = "ONNX Runtime, float32"
 
     def __init__(self, model: str | PathLike):
-        folder = Path(resolve_model(fspath(model)).place)
-        if not (folder / GRAPH).is_file():
+        self.folder = Path(resolve_model(fspath(model)).place)
+        self.graph = self.folder / GRAPH
+        if not self.graph.is_file():
             raise ValueError(f"{fspath(model)}: has no {GRAPH}; `mlnet export` makes one")
-        self.folder = folder
-        self.letterbox = Letterbox.read(folder / PROCESSOR)
+        self.letterbox = Letterbox.read(self.folder / PROCESSOR)
+        self.threads = _threads()
+        self.session = self.open(self.threads)
+        inputs = [(one.name, one.shape[2:]) for one in self.session.get_inputs()]
+        canvas = list(self.letterbox.canvas)
+        if inputs != [("pixel_values", canvas)] and not (len(inputs) == 1 and isinstance(inputs[0][1][0], str)):
+            raise ValueError(f"{self.graph}: was made for another canvas; {AGAIN}")
+        made_for = self.session.get_modelmeta().custom_metadata_map.get(MADE_FOR)
+        if (self.folder / WEIGHTS).is_file() and made_for != checkpoint_sum(self.folder):
+            raise ValueError(f"{self.graph}: was made for other weights; {AGAIN}")
+        self.lock = Lock()
+        self.other: Predictor | None = None  # for what is not done here
+
+    def open(self, threads: int) -> onnxruntime.InferenceSession:
+        """The graph, run by so many threads."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; they are raised as well
-        options.intra_op_num_threads = usable_cores()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the readers need the cores, too
+        options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(folder / GRAPH, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # pybind's, of many kinds
-            raise ValueError(f"{folder / GRAPH}: cannot be loaded: {' '.join(str(error).split())}") from error
-        [pixel_values] = self.session.get_inputs()
-        if pixel_values.shape[2:] != list(self.letterbox.canvas) and isinstance(pixel_values.shape[2], int):
-            raise ValueError(f"{folder / GRAPH}: was made for another canvas; `mlnet export --in-place` makes it anew")
-        made_for = self.session.get_modelmeta().custom_metadata_map.get(MADE_FOR)
-        if (folder / WEIGHTS).is_file() and made_for != checkpoint_sum(folder):
-            raise ValueError(f"{folder / GRAPH}: was made for other weights; `mlnet export --in-place` makes it anew")
+            raise ValueError(f"{self.graph}: cannot be loaded: {' '.join(str(error).split())}") from error
 
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
-        """As `SaliencyPredictor.stream`, of picture files and addresses."""
-        with start_workers(READERS) as readers:
-            read = partial(self._read, keep_image=keep_images)
-            for prediction, pixel_values, size in in_order(readers, read, images, ahead=READERS):
-                if pixel_values is not None:
-                    [cells] = self.session.run(["saliency_map"], {"pixel_values": pixel_values})
-                    if np.isfinite(cells).all():
-                        prediction.saliency_map = self.letterbox.invert(cells[0], size)
-                    else:
-                        prediction.error = f"{prediction.source}: the map is not finite ({self.choice})"
-                elif prediction.error is None:
-                    prediction = self._predict_deep(prediction.source, keep_images)
-                yield prediction
+        """As `SaliencyPredictor.stream`, of files and addresses: the first on all threads, then several at once."""
+        images = iter(images)
+        for first in islice(images, 1):
+            yield self._predict(first, self.session, keep_images)
+        for second in islice(images, 1):
+            passes = min(self.threads, MOST_PASSES)
+            predict = partial(self._predict, session=self.open(self.threads // passes), keep_image=keep_images)
+            workers = start_workers(passes)
+            try:
+                yield from in_order(workers, predict, chain([second], images), ahead=passes)
+            finally:
+                workers.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, source: Any, keep_image: bool) -> tuple[Prediction, np.ndarray | None, tuple[int, int]]:
-        """A picture's prediction to be, its pixel values and its size; none of deep values, or with an error."""
+    def _predict(self, source: Any, session: onnxruntime.InferenceSession, keep_image: bool) -> Prediction:
         try:
-            image = _rgb(pil_to_array(read_image(source)))
+            image = rgb_bytes(pil_to_array(read_image(source)))
+            if image is None:  # sixteen bits and floating point are rare enough to be PyTorch's
+                return next(self._with_pytorch().stream([source], keep_image))
         except ValueError as error:
-            return Prediction(source, error=str(error)), None, (0, 0)
-        if image is None:
-            return Prediction(source), None, (0, 0)
-        return Prediction(source, image=image if keep_image else None), self.letterbox(image), image.shape[:2]
-
-    def _predict_deep(self, source: Any, keep_image: bool) -> Prediction:
-        """Sixteen bits and floating point are rare enough to be PyTorch's."""
+            message = str(error)
+            return Prediction(source, error=message if message.startswith(fspath(source)) else f"{source}: {message}")
         try:
-            return next(self._with_pytorch.stream([source], keep_image))
-        except ValueError as error:
-            return Prediction(source, error=f"{source}: more than 8 bits a value need the weights: {error}")
+            [cells] = session.run(["saliency_map"], {"pixel_values": self.letterbox(image)})
+        except Exception as error:  # pybind's, of many kinds
+            return Prediction(source, error=f"{source}: {self.graph} failed: {' '.join(str(error).split())}")
+        if not np.isfinite(cells).all():
+            return Prediction(source, error=f"{source}: the map is not finite ({self.choice})")
+        saliency_map = self.letterbox.invert(cells[0], image.shape[:2])
+        return Prediction(source, saliency_map, image if keep_image else None)
 
-    @cached_property
     def _with_pytorch(self) -> Predictor:
+        from transformers.utils import logging
+
         from .prediction import SaliencyPredictor
 
-        return SaliencyPredictor(self.folder, device="cpu", dtype="float32")
+        with self.lock:
+            if self.other is None:
+                logging.disable_progress_bar()
+                self.other = SaliencyPredictor(self.folder, device="cpu", dtype="float32")
+        return self.other
+
+
+def _threads() -> int:
+    """Of the cores that may be used, those that OMP_NUM_THREADS leaves, as torchrun sets it."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(usable_cores(), max(1, int(wanted))) if wanted.isdecimal() else usable_cores()

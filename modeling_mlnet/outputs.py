@@ -62,6 +62,10 @@ class Job:
         """Path of every result by format."""
         return {name: output_dir / f"{self.stem}{SUFFIXES[name]}" for name in formats}
 
+    def is_done(self, output_dir: Path, formats: Iterable[str]) -> bool:
+        """Whether all results are there already."""
+        return all(path.exists() for path in self.outputs(output_dir, formats).values())
+
 
 @dataclass
 class Report:
@@ -184,7 +188,7 @@ def predict_files(
         if clash is not None:
             report.failed += 1
             on_done(f"{job.picture}: its result {clash} would overwrite an input; choose another output folder")
-        elif resume and all(path.exists() for path in outputs.values()):
+        elif resume and job.is_done(output_dir, formats):
             report.skipped += 1
             on_done(None)
         else:

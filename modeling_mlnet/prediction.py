@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .devices import default_device
 from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
 from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
@@ -20,10 +21,9 @@ from .modeling_mlnet import MLNetModel
 from .outputs import Prediction
 from .pictures_mlnet import image_to_tensor, to_rgb
 from .reading_mlnet import read_image
-from .threads import in_order, start_workers
+from .threads import MOST_PASSES, in_order, start_workers
 
 READERS = 2  # threads that decode and letterbox ahead of the network
-MOST_PASSES = 8  # batches that pass the network at once on a CPU: each takes memory
 CHOOSING = Lock()  # a network is chosen once, whoever asks first
 
 
@@ -82,8 +82,7 @@ class SaliencyPredictor:
         if engine not in ENGINES:
             raise ValueError(f"engine must be one of {list(ENGINES)}, got {engine!r}")
         if device == "auto":
-            accelerator = torch.accelerator.current_accelerator(check_available=True)
-            device = "cpu" if accelerator is None else accelerator.type
+            device = default_device()
         if isinstance(model, (str, PathLike)):
             model, image_processor = load_checkpoint(fspath(model))
         elif image_processor is None:
@@ -232,12 +231,6 @@ class SaliencyPredictor:
             return Prediction(one.source, error=f"{one.source}: {reason}")
         [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
         return Prediction(one.source, saliency_map.cpu().numpy(), one.image)
-
-
-def local_device(index: int) -> str:
-    """The accelerator of one of several processes on a machine, `cpu` if there is none."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return "cpu" if accelerator is None else f"{accelerator.type}:{index % torch.accelerator.device_count()}"
 
 
 def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImageProcessor]:

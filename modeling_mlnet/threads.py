@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
 
+MOST_PASSES = 8  # batches that pass a network at once on a CPU: each takes memory
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of malloc.h
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
 STARTING = Lock()  # PyTorch's default number of threads belongs to the whole process

@@ -8,8 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, onnx_export
+from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, onnx_export
 from modeling_mlnet.cli import app
+from modeling_mlnet.onnx_prediction import OnnxPredictor
 from modeling_mlnet.prediction import load_checkpoint
 
 PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
@@ -36,6 +37,15 @@ def test_real_pictures_get_the_same_maps_in_any_batch_and_size(exported):
             [found] = session.run(["saliency_map"], {"pixel_values": pixel_values.numpy()})
             assert found.shape == (count, size[0] // 8, size[1] // 8)
             np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+
+
+def test_the_folder_alone_predicts(exported, tmp_path):
+    words = ["predict", str(PICTURES[0]), "-o", str(tmp_path / "maps"), "--model", str(exported)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and result.stderr.startswith("network: ONNX Runtime, float32\n")
+    [found] = OnnxPredictor(exported).stream(PICTURES[:1])
+    [expected] = OnnxPredictor(MINI).stream(PICTURES[:1])
+    np.testing.assert_allclose(found.saliency_map, expected.saliency_map, atol=1e-4)
 
 
 def test_a_folder_that_is_there_is_left_alone(exported):

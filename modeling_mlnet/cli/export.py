@@ -17,7 +17,7 @@ def export(
     ] = False,
     format: Annotated[str, typer.Option(help="onnx is the only one.")] = "onnx",
 ) -> None:
-    """Write a checkpoint as an ONNX model for any batch and size, checked against PyTorch.
+    """Write a checkpoint as an ONNX model, checked against PyTorch: in a new folder for any batch and size.
 
     Examples: mlnet export mini -o mini-onnx; mlnet export my-checkpoint --in-place
     """

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..manifest import GRAPH, WEIGHTS, resolve_model
+
 if TYPE_CHECKING:
     from ..outputs import Predictor
 
+ENGINES = ("auto", "fused", "eager", "compiled", "onnx")
 FORMATS = ("map", "overlay", "npy")
-FEW = 64  # pictures that pass a small network in less time than PyTorch, timm and transformers take to be imported
+FEW = 200  # pictures that pass a small network in the time that PyTorch, timm and transformers take to be imported
 
 
 def parse_formats(value: str) -> list[str]:
@@ -23,24 +26,48 @@ def parse_formats(value: str) -> list[str]:
     return formats
 
 
-def _without_pytorch(model: str, engine: str, plain: bool, pictures: int) -> "Predictor | None":
-    """What predicts from the checkpoint's ONNX graph, if that was asked for or is quicker; else `None`.
+def choose_predictor(
+    pictures: int, model: str, engine: str, dtype: str, device: str, prior: bool, batch_size: int
+) -> "Predictor":
+    """What predicts so many pictures soonest: the checkpoint's ONNX graph, or PyTorch.
 
-    Args:
-        plain: Whether all else that was asked for is what the graph does.
+    Raises:
+        ValueError: If an argument is wrong or the checkpoint cannot be loaded, naming it.
     """
-    if engine != "onnx" and (engine != "auto" or not plain or pictures > FEW):
-        return None
-    if not plain:
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {list(ENGINES)}, got {engine!r}")
+    is_plain = prior and dtype in ("auto", "float32") and device in ("auto", "cpu")
+    if engine == "onnx" and not is_plain:
         raise ValueError("engine 'onnx' predicts in float32, on the CPU and with the prior")
-    try:
-        from ..onnx_prediction import OnnxPredictor
+    folder = Path(resolve_model(model).place)
+    if engine == "onnx" or (engine == "auto" and is_plain and (folder / GRAPH).is_file()):
+        has_weights = (folder / WEIGHTS).is_file()
+        if engine == "onnx" or not has_weights or pictures <= FEW or not _beats_graph(device, dtype):
+            try:
+                from ..onnx_prediction import OnnxPredictor
 
-        return OnnxPredictor(model)
-    except (ValueError, ImportError):
-        if engine == "onnx":
-            raise
-        return None
+                return OnnxPredictor(model)
+            except (ValueError, ImportError) as error:
+                if engine == "onnx" or not has_weights:
+                    raise
+                print(f"mlnet: {error}; predicting with PyTorch", file=sys.stderr)
+    from ..prediction import SaliencyPredictor
+    from .progress import quiet_libraries
+
+    quiet_libraries()
+    return SaliencyPredictor(
+        model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size, engine=engine
+    )
+
+
+def _beats_graph(device: str, dtype: str) -> bool:
+    """Whether PyTorch may take what is faster than a graph in float32 on the CPU: an accelerator, or bfloat16."""
+    import torch
+
+    from ..devices import default_device, has_fast_bfloat16
+
+    has_accelerator = device == "auto" and default_device() != "cpu"
+    return has_accelerator or (dtype == "auto" and has_fast_bfloat16(torch.device("cpu")))
 
 
 def predict(
@@ -65,7 +92,7 @@ def predict(
         str,
         typer.Option(
             help="auto: the fastest for so many pictures; fused: less work; eager: as it is; compiled: torch.compile, "
-            "for thousands; onnx: the checkpoint's model.onnx, without PyTorch, for a few."
+            "for thousands; onnx: the checkpoint's model.onnx, without PyTorch."
         ),
     ] = "auto",
     resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are in the folder already.")] = False,
@@ -91,22 +118,14 @@ def predict(
     if not jobs:
         raise typer.Exit(2)
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    waiting = sum(not (resume and job.is_done(output, chosen)) for job in jobs)
     # They have their names already, which so do not depend on the number of processes.
     jobs = jobs[rank::processes]
     if device == "auto" and processes > 1 and "LOCAL_RANK" in os.environ:
-        from ..prediction import local_device
+        from ..devices import default_device
 
-        device = local_device(int(os.environ["LOCAL_RANK"]))
-    plain = prior and dtype in ("auto", "float32") and device in ("auto", "cpu")
-    predictor = _without_pytorch(model, engine, plain, len(jobs))
-    if predictor is None:
-        from ..prediction import SaliencyPredictor
-        from .progress import quiet_libraries
-
-        quiet_libraries()
-        predictor = SaliencyPredictor(
-            model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size, engine=engine
-        )
+        device = default_device(int(os.environ["LOCAL_RANK"]))
+    predictor = choose_predictor(waiting, model, engine, dtype, device, prior, batch_size)
     with progress_bar("predicting") as progress:
         task = progress.add_task("", total=len(jobs))
 
