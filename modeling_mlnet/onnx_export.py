@@ -22,12 +22,13 @@ import torch.nn.functional as F
 from onnxscript.optimizer import optimize
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
 from .letterbox_mlnet import STRIDE
 from .manifest import GRAPH, PROCESSOR, WEIGHTS, locate, resolve_model
 from .modeling_mlnet import MLNetModel
-from .onnx_prediction import MADE_FOR, Letterbox, checkpoint_sum
+from .onnx_prediction import MADE_FOR, WORK, Letterbox, checkpoint_sum
 from .prediction import load_checkpoint
 
 TOLERANCE = 1e-4  # of the map's maximum
@@ -97,7 +98,7 @@ def export_in_place(model: str) -> tuple[Path, float]:
         _simplify(program)
     _read_weights_from(program.graph, folder / WEIGHTS)
     _forget_origins(program)
-    program.metadata_props[MADE_FOR] = made_for
+    program.metadata_props.update({MADE_FOR: made_for, WORK: f"{_gflop(network, shape):.3f}"})
     temporary = folder / f".{GRAPH}.{secrets.token_hex(4)}.tmp"
     try:
         onnx_ir.save(program, temporary)
@@ -114,6 +115,14 @@ def _trace(network: MLNetModel, config: OnnxConfig, shape: tuple[int, int, int] 
     with _plain_padding(network):
         batch, height, width = shape
         return OnnxExporter().export(network, {"pixel_values": torch.zeros(batch, 3, height, width)}, config)
+
+
+@torch.inference_mode()
+def _gflop(network: MLNetModel, shape: tuple[int, int, int]) -> float:
+    """Floating point operations of a pass, in thousand millions."""
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(shape[0], 3, *shape[1:]))
+    return counter.get_total_flops() / 1e9
 
 
 def _simplify(program: onnx_ir.Model) -> None:

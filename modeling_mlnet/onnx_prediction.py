@@ -24,15 +24,17 @@ from .threads import MOST_PASSES, in_order, start_workers, usable_cores
 
 AGAIN = "`mlnet export --in-place` makes it anew"
 RELEASE = {  # what an image processor does of itself
+    "size": {"height": 480, "width": 640},
     "do_resize": True,
     "resample": Image.Resampling.BILINEAR,
     "antialias": False,
     "do_rescale": False,
+    "rescale_factor": 1 / 255,
     "do_normalize": True,
     "image_mean": (123.68, 116.779, 103.939),
     "image_std": (1.0, 1.0, 1.0),
 }
-MADE_FOR = "checkpoint_sha256"  # the graph's metadata: of the files whose tensors it reads
+MADE_FOR, WORK = "checkpoint_sha256", "gflop"  # metadata of a graph: whose weights it reads, and a picture's work
 
 
 def checkpoint_sum(folder: Path) -> str:
@@ -164,8 +166,9 @@ class OnnxPredictor:
         canvas = list(self.letterbox.canvas)
         if inputs != [("pixel_values", canvas)] and not (len(inputs) == 1 and isinstance(inputs[0][1][0], str)):
             raise ValueError(f"{self.graph}: was made for another canvas; {AGAIN}")
-        made_for = self.session.get_modelmeta().custom_metadata_map.get(MADE_FOR)
-        if (self.folder / WEIGHTS).is_file() and made_for != checkpoint_sum(self.folder):
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self.gflop = float(metadata.get(WORK, "nan"))  # of a picture
+        if (self.folder / WEIGHTS).is_file() and metadata.get(MADE_FOR) != checkpoint_sum(self.folder):
             raise ValueError(f"{self.graph}: was made for other weights; {AGAIN}")
         self.lock = Lock()
         self.other: Predictor | None = None  # for what is not done here

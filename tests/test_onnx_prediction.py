@@ -99,6 +99,12 @@ def test_canvas_and_inverse_are_the_image_processor_s(size, antialias, processor
     np.testing.assert_allclose(letterbox.invert(cells[0], size), expected.numpy(), atol=2e-6)
 
 
+def test_what_a_file_leaves_out_is_the_image_processor_s_default():
+    for key, value in onnx_prediction.RELEASE.items():
+        default = getattr(MLNetImageProcessor, key)
+        assert (tuple(default) if isinstance(value, tuple) else default) == value, key
+
+
 def test_a_dead_map_stays_zero():
     assert not Letterbox.invert(np.zeros((30, 40), dtype=np.float32), (50, 70)).any()
 
@@ -160,7 +166,7 @@ def test_predict_takes_the_graph_for_few_pictures(exported, predict, monkeypatch
     for other in (["--no-prior"], ["--dtype", "bfloat16"], ["--device", "cuda"]):
         message = predict(*words, "--engine", "onnx", *other)
         assert message == "engine 'onnx' predicts in float32, on the CPU and with the prior"
-    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "FEW", 3)
+    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", 3.5 * OnnxPredictor(exported).gflop)
     monkeypatch.setattr(devices, "default_device", lambda: "cpu")
     for is_fast, expected in ((True, "network: fused, "), (False, "network: ONNX Runtime, ")):
         monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device, is_fast=is_fast: is_fast)
@@ -212,7 +218,7 @@ def test_a_graph_of_another_canvas_is_not_used(exported, predict, tmp_path):
 
 
 def test_only_pictures_that_are_not_there_yet_count(exported, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "FEW", 1)
+    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", OnnxPredictor(exported).gflop)
     monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device: True)
     words = ["predict", *map(str, pictures), "-o", str(tmp_path / "maps"), "--model", str(exported)]
     assert "network: fused, " in CliRunner().invoke(app, words).stderr

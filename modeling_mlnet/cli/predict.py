@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("auto", "fused", "eager", "compiled", "onnx")
 FORMATS = ("map", "overlay", "npy")
-FEW = 200  # pictures that pass a small network in the time that PyTorch, timm and transformers take to be imported
+LITTLE_WORK = 600  # GFLOP: two cores do it in the time that PyTorch, timm and transformers take to be imported
 
 
 def parse_formats(value: str) -> list[str]:
@@ -41,16 +41,17 @@ def choose_predictor(
         raise ValueError("engine 'onnx' predicts in float32, on the CPU and with the prior")
     folder = Path(resolve_model(model).place)
     if engine == "onnx" or (engine == "auto" and is_plain and (folder / GRAPH).is_file()):
-        has_weights = (folder / WEIGHTS).is_file()
-        if engine == "onnx" or not has_weights or pictures <= FEW or not _beats_graph(device, dtype):
-            try:
-                from ..onnx_prediction import OnnxPredictor
+        must = engine == "onnx" or not (folder / WEIGHTS).is_file()
+        try:
+            from ..onnx_prediction import OnnxPredictor
 
-                return OnnxPredictor(model)
-            except (ValueError, ImportError) as error:
-                if engine == "onnx" or not has_weights:
-                    raise
-                print(f"mlnet: {error}; predicting with PyTorch", file=sys.stderr)
+            graph = OnnxPredictor(model)
+            if must or pictures * graph.gflop <= LITTLE_WORK or not _beats_graph(device, dtype):
+                return graph
+        except (ValueError, ImportError) as error:
+            if must:
+                raise
+            print(f"mlnet: {error}; predicting with PyTorch", file=sys.stderr)
     from ..prediction import SaliencyPredictor
     from .progress import quiet_libraries
 
@@ -86,7 +87,7 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     dtype: Annotated[
         str,
-        typer.Option(help="auto (bfloat16 where the CPU is made for it and maps stay), float32, bfloat16, float16."),
+        typer.Option(help="auto (bfloat16 for many pictures on CPUs made for it), float32, bfloat16, float16."),
     ] = "auto",
     engine: Annotated[
         str,
