@@ -59,16 +59,12 @@ class Letterbox:
     Args:
         canvas: Height and width in pixels.
         antialias: Whether shrinking averages over the pixels it skips.
-        scale: What a value is multiplied by, then
-        mean: what is subtracted from it, and
-        std: what it is divided by, for red, green and blue.
+        table: Float32 `(3, 256)`: what becomes of every byte in red, green and blue.
     """
 
     canvas: tuple[int, int]
     antialias: bool
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    table: np.ndarray
 
     @classmethod
     def read(cls, path: Path) -> "Letterbox":
@@ -82,15 +78,17 @@ class Letterbox:
             canvas = (int(values["size"]["height"]), int(values["size"]["width"]))
             is_usual = values["do_resize"] and values["resample"] == Image.Resampling.BILINEAR
             antialias = bool(values["antialias"])
-            scale = float(values["rescale_factor"]) if values["do_rescale"] else 1.0
-            mean, std = ((0.0,) * 3, (1.0,) * 3)
+            table = np.tile(np.arange(256, dtype=np.float32), (3, 1))
+            if values["do_rescale"]:
+                table *= np.float32(values["rescale_factor"])
             if values["do_normalize"]:
-                mean, std = tuple(values["image_mean"]), tuple(values["image_std"])
+                mean, std = (np.float32(values[name]).reshape(3, 1) for name in ("image_mean", "image_std"))
+                table = (table - mean) / std
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path}: cannot be read: {error!r}") from error
         if not is_usual:
             raise ValueError(f"{path}: without PyTorch pictures are fitted bilinearly into the canvas, or not at all")
-        return cls(canvas, antialias, scale, mean, std)
+        return cls(canvas, antialias, table)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """A picture `(height, width, 3)` in bytes as pixel values `(1, 3, *canvas)`."""
@@ -98,13 +96,12 @@ class Letterbox:
         top, left = (self.canvas[0] - height) // 2, (self.canvas[1] - width) // 2
         if self.antialias:
             resized = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+            resized = resized.transpose(2, 0, 1)
         else:
-            resized = resize_like_opencv(image.transpose(2, 0, 1), height, width).transpose(1, 2, 0)
-        canvas = np.zeros((*self.canvas, 3), dtype=np.float32)
-        canvas[top : top + height, left : left + width] = resized
-        mean, std = (np.array(one, dtype=np.float32) for one in (self.mean, self.std))
-        pixel_values = (canvas * np.float32(self.scale) - mean) / std
-        return np.ascontiguousarray(pixel_values.transpose(2, 0, 1)[None])
+            resized = resize_like_opencv(image.transpose(2, 0, 1), height, width)
+        canvas = np.zeros((3, *self.canvas), dtype=np.uint8)
+        canvas[:, top : top + height, left : left + width] = resized
+        return np.stack([table.take(channel) for table, channel in zip(self.table, canvas, strict=True)])[None]
 
     @staticmethod
     def invert(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:

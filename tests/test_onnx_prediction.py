@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -241,7 +242,7 @@ def test_several_passes_at_once_keep_to_the_threads_they_may_use(exported, pictu
 
 def test_a_graph_that_fails_stops_nothing(exported, pictures, monkeypatch):
     predictor = OnnxPredictor(exported)
-    predictor.letterbox = Letterbox((32, 32), True, 1.0, (0.0,) * 3, (1.0,) * 3)
+    predictor.letterbox = replace(predictor.letterbox, canvas=(32, 32))
     found = list(predictor.stream(pictures))
     assert [one.source for one in found] == pictures
     assert all(f"{one.source}: {exported / 'model.onnx'} failed: " in one.error for one in found)
