@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def write_pictures(folder: Path, data: str | None, count: int) -> None:
         (folder / f"{index:05d}.jpg").hardlink_to(folder / f"{index % distinct:05d}.jpg")
 
 
-def folder(name: str, data: str | None, count: int) -> dict[str, float]:
+def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
     """A folder, and the network alone."""
     if name == "mini":
         predictor = choose_predictor(count, "mini", "auto", "auto", "auto", True, 8)
@@ -105,11 +105,7 @@ def network_alone(predictor: SaliencyPredictor, pictures: list[Path], count: int
         network(pixel_values, True)
 
     workers = min(torch.get_num_threads(), MOST_PASSES)
-    with start_workers(workers, torch.get_num_threads() // workers) as executor:
-        return min(
-            seconds(lambda: [run(index) for index in range(passes)]),
-            seconds(lambda: list(in_order(executor, run, range(passes), ahead=workers))),
-        )
+    return faster(run, range(passes), range(passes), workers, torch.get_num_threads() // workers)
 
 
 def graph_alone(predictor: OnnxPredictor, count: int) -> float:
@@ -121,10 +117,17 @@ def graph_alone(predictor: OnnxPredictor, count: int) -> float:
     def run(session: Any) -> None:
         session.run(["saliency_map"], {"pixel_values": pixel_values})
 
-    with start_workers(workers) as executor:
+    return faster(run, [predictor.session] * count, [share] * count, workers, 1)
+
+
+def faster(
+    run: Callable[[Any], None], alone: Sequence[Any], beside: Sequence[Any], workers: int, threads: int
+) -> float:
+    """Seconds of the passes, one after another or beside each other, each worker on so many threads."""
+    with start_workers(workers, threads) as executor:
         return min(
-            seconds(lambda: [run(predictor.session) for _ in range(count)]),
-            seconds(lambda: list(in_order(executor, run, [share] * count, ahead=workers))),
+            seconds(lambda: [run(one) for one in alone]),
+            seconds(lambda: list(in_order(executor, run, beside, ahead=workers))),
         )
 
 
