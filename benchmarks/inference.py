@@ -20,17 +20,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from torch.utils.flop_counter import FlopCounterMode
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.devices import has_fast_bfloat16
 from modeling_mlnet.engines import build_network, correlation
+from modeling_mlnet.onnx_export import export_onnx
 from modeling_mlnet.prediction import load_checkpoint
 
 FORMS = {
@@ -68,61 +71,64 @@ def real_pictures(data: str | None, count: int) -> Iterable[Any]:
     return (rows[index % len(rows)]["image"] for index in range(count))
 
 
-def to_pixels(processor: MLNetImageProcessor, pictures: Iterable[Any], canvas: tuple[int, int]) -> torch.Tensor:
-    """Letterboxed on the canvas, `(count, 3, height, width)`."""
+def to_pixels(
+    processor: MLNetImageProcessor, pictures: Iterable[Any], canvas: tuple[int, int]
+) -> Iterator[torch.Tensor]:
+    """Each letterboxed on the canvas, `(1, 3, height, width)`."""
     size = {"height": canvas[0], "width": canvas[1]}
-    own = MLNetImageProcessor(**{**processor.to_dict(), "size": size})
-    return torch.cat([own(one, return_tensors="pt")["pixel_values"] for one in pictures])
+    return (processor(one, return_tensors="pt", size=size)["pixel_values"] for one in pictures)
 
 
-def onnx_network(model: MLNetModel, name: str, dtype: str, calibration: torch.Tensor) -> Callable:
-    """ONNX Runtime on the export, or on its static quantisation."""
-    import onnxruntime
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+def prepare_graph(name: str, dtype: str, canvas: tuple[int, int], data: str | None, scratch: Path) -> Path:
+    """The ONNX graph of a row, made once a run, in int8 once for every canvas: not in the row's own process."""
+    folder, path = scratch / f"{name}-onnx", scratch / f"{name}-{canvas[0]}x{canvas[1]}-int8.onnx"
+    model, processor = load(name)
+    if not folder.exists():
+        model.save_pretrained(scratch / name)
+        processor.save_pretrained(scratch / name)
+        export_onnx(str(scratch / name), folder)
+    if dtype != "int8":
+        return folder / "model.onnx"
+    left = to_pixels(processor, real_pictures(data, CALIBRATION), canvas)
 
-    from modeling_mlnet.onnx_export import export_onnx
+    class Reader(CalibrationDataReader):
+        def get_next(self):
+            one = next(left, None)
+            return None if one is None else {"pixel_values": one.numpy()}
 
-    folder = Path(tempfile.mkdtemp())
-    if name != "mini":
-        model.save_pretrained(folder / "checkpoint")
-        MLNetImageProcessor().save_pretrained(folder / "checkpoint")
-        name = str(folder / "checkpoint")
-    export_onnx(name, folder / "onnx")
-    path = folder / "onnx" / "model.onnx"
-    if dtype == "int8":
+    if not path.exists():
+        quantize_static(folder / "model.onnx", path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
+    return path
 
-        class Reader(CalibrationDataReader):
-            left = iter(calibration.split(1))
 
-            def get_next(self):
-                one = next(self.left, None)
-                return None if one is None else {"pixel_values": one.numpy()}
-
-        quantize_static(path, folder / "int8.onnx", Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
-        path = folder / "int8.onnx"
+def onnx_network(path: str) -> Callable:
+    """ONNX Runtime on a graph."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda x, _: torch.from_numpy(session.run(["saliency_map"], {"pixel_values": x.numpy()})[0])
 
 
+def expectation(model: MLNetModel, pixel_values: torch.Tensor, path: Path) -> tuple[torch.Tensor, float]:
+    """The plain network's maps and a picture's work in GFLOP, computed once a run for every canvas."""
+    if not path.exists():
+        with FlopCounterMode(display=False) as counter:
+            maps = torch.cat([model(one).saliency_map for one in pixel_values.split(1)])
+        np.savez(path, maps=maps.numpy(), gflop=counter.get_total_flops() / 1e9 / len(pixel_values))
+    with np.load(path) as found:
+        return torch.from_numpy(found["maps"]), float(found["gflop"])
+
+
 @torch.inference_mode()
-def measure(name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None) -> dict[str, Any]:
-    """One row."""
+def measure(
+    name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None, scratch: Path, graph: str
+) -> dict[str, Any]:
+    """One row; `graph` is the file of an ONNX form, empty for others."""
     model, processor = load(name)
     engine, dtype = FORMS[form]
-    pixel_values = to_pixels(processor, real_pictures(data, COMPARED), canvas)
-    if engine == "onnx":
-        calibration = (
-            to_pixels(processor, real_pictures(data, CALIBRATION), canvas) if dtype == "int8" else pixel_values
-        )
-        network = onnx_network(model, name, dtype, calibration)
-    else:
-        network = build_network(model, engine, getattr(torch, dtype))
-    counter = FlopCounterMode(display=False)
-    with counter:
-        model(pixel_values[:1])
-    expected = torch.cat([model(one).saliency_map for one in pixel_values.split(1)])
+    pixel_values = torch.cat(list(to_pixels(processor, real_pictures(data, COMPARED), canvas)))
+    network = onnx_network(graph) if graph else build_network(model, engine, getattr(torch, dtype))
+    expected, gflop = expectation(model, pixel_values, scratch / f"{name}-{canvas[0]}x{canvas[1]}.npz")
     inputs = pixel_values[:batch]
     started = time.perf_counter()
     network(inputs, True)
@@ -142,7 +148,7 @@ def measure(name: str, form: str, canvas: tuple[int, int], batch: int, data: str
         "pictures_per_second": batch / float(np.median(seconds)),
         "latency_ms": {"median": 1e3 * float(np.median(seconds)), "p95": 1e3 * float(np.quantile(seconds, 0.95))},
         "first_pass_s": first,
-        "gflop_per_picture": counter.get_total_flops() / 1e9,
+        "gflop_per_picture": gflop,
         "correlation": {"least": min(correlations), "mean": float(np.mean(correlations))},
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -166,9 +172,11 @@ def matrix_rates() -> dict[str, float]:
     return rates
 
 
-def row(name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None) -> dict[str, Any]:
+def row(name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None, scratch: Path) -> dict[str, Any]:
     """`measure` in a process of its own."""
-    words = [sys.executable, __file__, "--row", name, form, *map(str, canvas), str(batch)]
+    engine, dtype = FORMS[form]
+    graph = prepare_graph(name, dtype, canvas, data, scratch) if engine == "onnx" else ""
+    words = [sys.executable, __file__, "--row", name, form, *map(str, (*canvas, batch, scratch, graph))]
     words += ["--data", data] if data else []
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -184,12 +192,19 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", default=list(FORMS))
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--row", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--row", nargs=7, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.row:
-        name, form, height, width, batch = arguments.row
-        print(json.dumps(measure(name, form, (int(height), int(width)), int(batch), arguments.data)))
+        name, form, height, width, batch, scratch, graph = arguments.row
+        found = measure(name, form, (int(height), int(width)), int(batch), arguments.data, Path(scratch), graph)
+        print(json.dumps(found))
         return
+    with tempfile.TemporaryDirectory() as scratch:
+        measure_all(arguments, Path(scratch))
+
+
+def measure_all(arguments: argparse.Namespace, scratch: Path) -> None:
+    """All rows, each printed and written as soon as it is there."""
     rates = matrix_rates()
     print(", ".join(f"{name} matrix product {rate:.0f} GFLOP/s" for name, rate in rates.items()))
     print("| network | canvas | batch | form | ms a picture | 95 % | x plain | of the rate | correlation | MiB |")
@@ -205,7 +220,7 @@ def main() -> None:
     for name, canvas, batch in ((n, c, b) for n in arguments.models for c in CANVASES for b in arguments.batches):
         plain = None
         for form in ("plain", *(one for one in arguments.forms if one != "plain")):
-            one = row(name, form, canvas, batch, arguments.data)
+            one = row(name, form, canvas, batch, arguments.data, scratch)
             plain = plain or one
             one["times_plain"] = one["pictures_per_second"] / plain["pictures_per_second"]
             rate = rates["bfloat16" if form.endswith("bf16") else "float32"]

@@ -3,7 +3,10 @@
 import copy
 import math
 from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +16,9 @@ from .devices import has_fast_bfloat16
 from .fused import FusedMLNet
 from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel
+
+if TYPE_CHECKING:
+    from .onnx_graph import Graph
 
 ENGINES = ("auto", "eager", "fused", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -26,6 +32,26 @@ Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior
 def pictures_at_once(height: int, width: int) -> int:
     """How many pictures on canvases of this size a CPU's caches like in one pass."""
     return max(1, PIXELS_AT_ONCE // (height * width))
+
+
+class GraphNetwork:
+    """A checkpoint's ONNX graph, a picture at a time, in float32; other canvases, or no prior, are left to PyTorch.
+
+    Args:
+        graph: Of the same checkpoint.
+        other: Makes the network that takes what the graph does not.
+    """
+
+    def __init__(self, graph: "Graph", other: Callable[[], Network]):
+        self.graph, self.other = graph, lru_cache(1)(other)
+
+    def __call__(self, pixel_values: Tensor, apply_prior: bool) -> Tensor:
+        """As `Network`."""
+        if not (apply_prior and self.graph.takes(pixel_values.shape[-2:])):
+            return self.other()(pixel_values, apply_prior)
+        threads = torch.get_num_threads()
+        maps = [self.graph(one.numpy(), threads) for one in pixel_values.float().split(1)]
+        return torch.from_numpy(np.concatenate(maps))
 
 
 @torch.inference_mode()
@@ -56,13 +82,19 @@ def build_network(model: MLNetModel, engine: str, dtype: torch.dtype) -> Network
 
 
 def choose_network(
-    model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool
+    model: MLNetModel,
+    engine: str,
+    dtype: str,
+    pixel_values: Tensor,
+    apply_prior: bool,
+    graph: "Graph | None" = None,
 ) -> tuple[Network, str]:
     """The network that predicts, and what was chosen, in words.
 
     Engine `"auto"` takes the model as it is where the backbone works on pictures of its own size only, and the fused
     form everywhere else. With dtype `"auto"` bfloat16 is taken where the processor is made for it and the map of the
-    first picture, on a smaller canvas, correlates with float32's by .9995 or more; float32 otherwise.
+    first picture, on a smaller canvas, correlates with float32's by .9995 or more; float32 otherwise. In float32
+    engine `"auto"` runs the graph, if there is one for such pictures.
 
     Args:
         model: In eval mode; in float32 for dtype `"auto"`.
@@ -70,12 +102,13 @@ def choose_network(
         dtype: `"auto"` or one of `DTYPES`.
         pixel_values: Of the first pictures, `(batch, 3, height, width)`.
         apply_prior: Whether the map behind the prior counts.
+        graph: The checkpoint's own, for a model on the CPU.
 
     Raises:
         ValueError: If the engine does not fit the backbone.
     """
     try:
-        return _choose(model, engine, dtype, pixel_values, apply_prior)
+        return _choose(model, engine, dtype, pixel_values, apply_prior, graph)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, AssertionError) as error:  # timm's backbones with a size of their own raise either
@@ -90,13 +123,16 @@ def choose_network(
 
 @torch.inference_mode()
 def _choose(
-    model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool
+    model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool, graph: "Graph | None"
 ) -> tuple[Network, str]:
     form = "fused" if engine == "auto" else engine
+    if dtype == "float32" or (dtype == "auto" and not has_fast_bfloat16(model.device)):
+        other = partial(build_network, model, engine, torch.float32)
+        if engine == "auto" and graph is not None and apply_prior and graph.takes(pixel_values.shape[-2:]):
+            return GraphNetwork(graph, other), "ONNX Runtime, float32"
+        return other(), f"{form}, float32"
     if dtype != "auto":
         return build_network(model, engine, DTYPES[dtype]), f"{form}, {dtype}"
-    if not has_fast_bfloat16(model.device):
-        return build_network(model, engine, torch.float32), f"{form}, float32"
     network = build_network(model, engine, torch.bfloat16)
     size = [max(MIN_SIZE, side // CHECKED_AT // STRIDE * STRIDE) for side in pixel_values.shape[-2:]]
     small = F.interpolate(pixel_values[:1].float(), size=size, mode="bilinear", antialias=True)

@@ -28,7 +28,8 @@ from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 from .letterbox_mlnet import STRIDE
 from .manifest import GRAPH, PROCESSOR, WEIGHTS, locate, resolve_model
 from .modeling_mlnet import MLNetModel
-from .onnx_prediction import MADE_FOR, WORK, Letterbox, checkpoint_sum
+from .onnx_graph import MADE_FOR, WORK, checkpoint_sum
+from .onnx_prediction import Letterbox
 from .prediction import load_checkpoint
 
 TOLERANCE = 1e-4  # of the map's maximum

@@ -1,6 +1,5 @@
 """Saliency maps from a checkpoint's ONNX graph, without PyTorch: for those who wait for a few pictures."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -13,16 +12,15 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 
 from .letterbox_mlnet import inverse_positions, letterbox_size, resize_like_opencv
-from .manifest import CONFIG, GRAPH, PROCESSOR, WEIGHTS, resolve_model, sha256
+from .manifest import PROCESSOR, resolve_model
+from .onnx_graph import AGAIN, Graph
 from .outputs import Prediction, Predictor
 from .reading_mlnet import pil_to_array, read_image
 from .threads import MOST_PASSES, in_order, start_workers, usable_cores
 
-AGAIN = "`mlnet export --in-place` makes it anew"
 RELEASE = {  # what an image processor does of itself
     "size": {"height": 480, "width": 640},
     "do_resize": True,
@@ -34,20 +32,6 @@ RELEASE = {  # what an image processor does of itself
     "image_mean": (123.68, 116.779, 103.939),
     "image_std": (1.0, 1.0, 1.0),
 }
-MADE_FOR, WORK = "checkpoint_sha256", "gflop"  # metadata of a graph: whose weights it reads, and a picture's work
-
-
-def checkpoint_sum(folder: Path) -> str:
-    """SHA-256 of a checkpoint's configuration and weights together.
-
-    Raises:
-        ValueError: If one of them is missing.
-    """
-    try:
-        sums = [sha256(folder / name) for name in (CONFIG, WEIGHTS)]
-    except OSError as error:
-        raise ValueError(f"{folder}: is no whole checkpoint: {error}") from error
-    return hashlib.sha256(" ".join(sums).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -153,48 +137,29 @@ class OnnxPredictor:
 
     def __init__(self, model: str | PathLike):
         self.folder = Path(resolve_model(fspath(model)).place)
-        self.graph = self.folder / GRAPH
-        if not self.graph.is_file():
-            raise ValueError(f"{fspath(model)}: has no {GRAPH}; `mlnet export` makes one")
-        self.letterbox = Letterbox.read(self.folder / PROCESSOR)
         self.threads = _threads()
-        self.session = self.open(self.threads)
-        inputs = [(one.name, one.shape[2:]) for one in self.session.get_inputs()]
-        canvas = list(self.letterbox.canvas)
-        if inputs != [("pixel_values", canvas)] and not (len(inputs) == 1 and isinstance(inputs[0][1][0], str)):
-            raise ValueError(f"{self.graph}: was made for another canvas; {AGAIN}")
-        metadata = self.session.get_modelmeta().custom_metadata_map
-        self.gflop = float(metadata.get(WORK, "nan"))  # of a picture
-        if (self.folder / WEIGHTS).is_file() and metadata.get(MADE_FOR) != checkpoint_sum(self.folder):
-            raise ValueError(f"{self.graph}: was made for other weights; {AGAIN}")
+        self.graph = Graph(self.folder, self.threads)
+        self.letterbox = Letterbox.read(self.folder / PROCESSOR)
+        if not self.graph.takes(self.letterbox.canvas):
+            raise ValueError(f"{self.graph.path}: was made for another canvas; {AGAIN}")
         self.lock = Lock()
         self.other: Predictor | None = None  # for what is not done here
-
-    def open(self, threads: int) -> onnxruntime.InferenceSession:
-        """The graph, run by so many threads."""
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; they are raised as well
-        options.intra_op_num_threads = threads
-        try:
-            return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # pybind's, of many kinds
-            raise ValueError(f"{self.graph}: cannot be loaded: {' '.join(str(error).split())}") from error
 
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
         """As `SaliencyPredictor.stream`, of files and addresses: the first on all threads, then several at once."""
         images = iter(images)
         for first in islice(images, 1):
-            yield self._predict(first, self.session, keep_images)
+            yield self._predict(first, self.threads, keep_images)
         for second in islice(images, 1):
             passes = min(self.threads, MOST_PASSES)
-            predict = partial(self._predict, session=self.open(self.threads // passes), keep_image=keep_images)
+            predict = partial(self._predict, threads=self.threads // passes, keep_image=keep_images)
             workers = start_workers(passes)
             try:
                 yield from in_order(workers, predict, chain([second], images), ahead=passes)
             finally:
                 workers.shutdown(wait=False, cancel_futures=True)
 
-    def _predict(self, source: Any, session: onnxruntime.InferenceSession, keep_image: bool) -> Prediction:
+    def _predict(self, source: Any, threads: int, keep_image: bool) -> Prediction:
         try:
             image = rgb_bytes(pil_to_array(read_image(source)))
             if image is None:  # sixteen bits and floating point are rare enough to be PyTorch's
@@ -203,9 +168,9 @@ class OnnxPredictor:
             message = str(error)
             return Prediction(source, error=message if message.startswith(fspath(source)) else f"{source}: {message}")
         try:
-            [cells] = session.run(["saliency_map"], {"pixel_values": self.letterbox(image)})
-        except Exception as error:  # pybind's, of many kinds
-            return Prediction(source, error=f"{source}: {self.graph} failed: {' '.join(str(error).split())}")
+            cells = self.graph(self.letterbox(image), threads)
+        except ValueError as error:
+            return Prediction(source, error=f"{source}: {error}")
         if not np.isfinite(cells).all():
             return Prediction(source, error=f"{source}: the map is not finite ({self.choice})")
         saliency_map = self.letterbox.invert(cells[0], image.shape[:2])

@@ -5,23 +5,27 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, starmap
 from os import PathLike, fspath
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .devices import default_device
+from .devices import default_device, has_fast_bfloat16
 from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
 from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
-from .manifest import CONFIG, locate
+from .manifest import CONFIG, GRAPH, locate, resolve_model
 from .modeling_mlnet import MLNetModel
 from .outputs import Prediction
 from .pictures_mlnet import image_to_tensor, to_rgb
 from .reading_mlnet import read_image
 from .threads import MOST_PASSES, in_order, start_workers
+
+if TYPE_CHECKING:
+    from .onnx_graph import Graph
 
 READERS = 2  # threads that decode and letterbox ahead of the network
 CHOOSING = Lock()  # a network is chosen once, whoever asks first
@@ -56,7 +60,8 @@ class SaliencyPredictor:
         device: `"auto"` takes a GPU if there is one.
         dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`: bfloat16 where the processor is made for it and the
             first map correlates with float32's by .9995 or more, else float32. Scores should be taken in float32.
-        engine: `"auto"` and `"fused"`: equal maps with less work. `"eager"`: the model as it is. `"compiled"`: through
+        engine: `"auto"`: in float32 on a CPU the checkpoint's `model.onnx`, if it has one (`mlnet export --in-place`);
+            else as `"fused"`: equal maps with less work. `"eager"`: the model as it is. `"compiled"`: through
             `torch.compile`, for very many pictures.
         apply_prior: `False` predicts without the learned prior.
         batch_size: Pictures per pass through the network; engine `"auto"` may split them on a CPU.
@@ -83,8 +88,10 @@ class SaliencyPredictor:
             raise ValueError(f"engine must be one of {list(ENGINES)}, got {engine!r}")
         if device == "auto":
             device = default_device()
+        name = None
         if isinstance(model, (str, PathLike)):
-            model, image_processor = load_checkpoint(fspath(model))
+            name = fspath(model)
+            model, image_processor = load_checkpoint(name)
         elif image_processor is None:
             raise ValueError("a loaded model needs its image_processor")
         try:
@@ -95,6 +102,8 @@ class SaliencyPredictor:
             raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
         self.image_processor = image_processor
         self.dtype, self.engine = dtype, engine
+        may_be_graph = engine == "auto" and self.model.device.type == "cpu"
+        self.graph = find_graph(name, dtype) if name is not None and may_be_graph else None
         self.network: Network | None = None  # chosen with the first picture
         self.choice = "nothing predicted yet"  # what it is, in words
         self.apply_prior, self.batch_size = apply_prior, batch_size
@@ -215,7 +224,7 @@ class SaliencyPredictor:
                 with CHOOSING:
                     if self.network is None:
                         self.network, self.choice = choose_network(
-                            self.model, self.engine, self.dtype, pixel_values, self.apply_prior
+                            self.model, self.engine, self.dtype, pixel_values, self.apply_prior, self.graph
                         )
                 maps = iter(self.network(pixel_values, self.apply_prior).float().split(1))
             except torch.OutOfMemoryError as error:
@@ -231,6 +240,20 @@ class SaliencyPredictor:
             return Prediction(one.source, error=f"{one.source}: {reason}")
         [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
         return Prediction(one.source, saliency_map.cpu().numpy(), one.image)
+
+
+def find_graph(name: str, dtype: str) -> "Graph | None":
+    """The ONNX graph beside a checkpoint on this machine, if it belongs to it and is the fastest in this `dtype`."""
+    folder = Path(resolve_model(name).place)
+    may_be_float32 = dtype == "float32" or (dtype == "auto" and not has_fast_bfloat16(torch.device("cpu")))
+    if not may_be_float32 or not (folder / GRAPH).is_file():
+        return None
+    try:
+        from .onnx_graph import Graph
+
+        return Graph(folder, torch.get_num_threads())
+    except (ValueError, ImportError):  # `mlnet predict` says so; here `choice` tells what predicts
+        return None
 
 
 def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImageProcessor]:

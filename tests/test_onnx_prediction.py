@@ -17,8 +17,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor, devices, onnx_export, onnx_prediction
+from modeling_mlnet import (
+    MINI,
+    MLNetImageProcessor,
+    SaliencyPredictor,
+    devices,
+    onnx_export,
+    onnx_prediction,
+    prediction,
+)
 from modeling_mlnet.cli import app
+from modeling_mlnet.cli.predict import choose_predictor
 from modeling_mlnet.onnx_prediction import Letterbox, OnnxPredictor
 
 PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
@@ -56,13 +65,17 @@ def processor_file(tmp_path_factory):
     return make
 
 
+def with_pytorch(model) -> SaliencyPredictor:
+    return SaliencyPredictor(model, dtype="float32", device="cpu", engine="fused")
+
+
 def test_the_embedded_graph_is_the_embedded_network():
-    model = SaliencyPredictor(MINI, dtype="float32").model
-    assert onnx_export.largest_difference(model, MINI / "model.onnx", [(1, 240, 320)]) < 2e-5
+    model = with_pytorch(MINI).model
+    assert onnx_export.largest_difference(model, MINI / "model.onnx", [(1, *model.config.image_size)]) < 2e-5
 
 
 def test_real_pictures_get_the_same_maps_without_pytorch():
-    expected = maps(SaliencyPredictor(MINI, dtype="float32", device="cpu"), PICTURES)
+    expected = maps(with_pytorch(MINI), PICTURES)
     for found, wanted in zip(maps(OnnxPredictor("mini"), PICTURES), expected, strict=True):
         assert found.dtype == np.float32 and found.shape == wanted.shape and found.max() == 1
         assert np.abs(found - wanted).max() < 0.005  # shrinking rounds otherwise in a thousandth of the pixels
@@ -77,7 +90,7 @@ def test_a_graph_beside_a_checkpoint_reads_its_weights(exported, pictures):
         "model.safetensors",
         "preprocessor_config.json",
     ]
-    expected = maps(SaliencyPredictor(exported, dtype="float32", device="cpu"), pictures)
+    expected = maps(with_pytorch(exported), pictures)
     for found, wanted in zip(maps(OnnxPredictor(exported), pictures), expected, strict=True):
         assert np.abs(found - wanted).max() < 0.02 and found.shape == wanted.shape  # untrained, and nearly flat
 
@@ -126,8 +139,7 @@ def test_pictures_of_every_mode(exported, pictures, tmp_path):
     exif[0x0112] = 6
     picture.save(rotated, exif=exif)
     places.append(rotated)
-    with_pytorch = SaliencyPredictor(exported, dtype="float32", device="cpu")
-    expected = list(with_pytorch.stream(places, keep_images=True))
+    expected = list(with_pytorch(exported).stream(places, keep_images=True))
     for found, wanted in zip(OnnxPredictor(exported).stream(places, keep_images=True), expected, strict=True):
         assert found.source == wanted.source and found.error is None
         np.testing.assert_array_equal(found.image, wanted.image, err_msg=str(found.source))
@@ -167,15 +179,53 @@ def test_predict_takes_the_graph_for_few_pictures(exported, predict, monkeypatch
     for other in (["--no-prior"], ["--dtype", "bfloat16"], ["--device", "cuda"]):
         message = predict(*words, "--engine", "onnx", *other)
         assert message == "engine 'onnx' predicts in float32, on the CPU and with the prior"
-    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", 3.5 * OnnxPredictor(exported).gflop)
+    monkeypatch.setattr(
+        sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", 3.5 * OnnxPredictor(exported).graph.gflop
+    )
     monkeypatch.setattr(devices, "default_device", lambda: "cpu")
     for is_fast, expected in ((True, "network: fused, "), (False, "network: ONNX Runtime, ")):
-        monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device, is_fast=is_fast: is_fast)
+        for module in (devices, prediction):
+            monkeypatch.setattr(module, "has_fast_bfloat16", lambda device, is_fast=is_fast: is_fast)
         assert predict(*words).startswith(expected)
         assert predict(*words, "--dtype", "float32").startswith("network: ONNX Runtime, ")
-    monkeypatch.setattr(devices, "default_device", lambda: "cuda")  # and the predictor still finds none
-    assert predict(*words, "--dtype", "float32").startswith("network: fused, ")
-    assert predict(*words, "--dtype", "float32", "--device", "cpu").startswith("network: ONNX Runtime, ")
+    monkeypatch.setattr(devices, "default_device", lambda: "cuda")
+    for pictures, device, expected in (
+        (4, "auto", SaliencyPredictor),
+        (3, "auto", OnnxPredictor),
+        (4, "cpu", OnnxPredictor),
+    ):
+        assert type(choose_predictor(pictures, str(exported), "auto", "float32", device, True, 8)) is expected
+
+
+def test_in_python_the_graph_takes_what_it_can_and_pytorch_the_rest(exported, pictures):
+    predictor, other = SaliencyPredictor(exported, dtype="float32", device="cpu", batch_size=2), with_pytorch(exported)
+    small = MLNetImageProcessor.from_pretrained(exported, size={"height": 64, "width": 64})
+    for image_processor in (predictor.image_processor, small):  # a canvas that the graph was not made for
+        for apply_prior in (True, False):
+            for one in (predictor, other):
+                one.image_processor, one.apply_prior = image_processor, apply_prior
+            for found, wanted in zip(predictor(pictures * 3), other(pictures * 3), strict=True):
+                np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert predictor.choice == "ONNX Runtime, float32"
+
+
+def test_in_python_a_graph_that_does_not_fit_is_not_used(exported, small_checkpoint, pictures, tmp_path):
+    folder = tmp_path / "other"
+    shutil.copytree(exported, folder)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    choices = {}
+    for name, words in {
+        "none": {"model": small_checkpoint},
+        "of other weights": {"model": folder},
+        "no prior": {"model": exported, "apply_prior": False},
+        "fused": {"model": exported, "engine": "fused"},
+        "bfloat16": {"model": exported, "dtype": "bfloat16"},
+    }.items():
+        predictor = SaliencyPredictor(**{"dtype": "float32", "device": "cpu", **words})
+        predictor(pictures[0])
+        choices[name] = predictor.choice
+    assert choices.pop("bfloat16") == "fused, bfloat16"
+    assert set(choices.values()) == {"fused, float32"}
 
 
 def test_predicting_imports_nothing_heavy(tmp_path):
@@ -219,8 +269,9 @@ def test_a_graph_of_another_canvas_is_not_used(exported, predict, tmp_path):
 
 
 def test_only_pictures_that_are_not_there_yet_count(exported, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", OnnxPredictor(exported).gflop)
-    monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", OnnxPredictor(exported).graph.gflop)
+    for module in (devices, prediction):
+        monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: True)
     words = ["predict", *map(str, pictures), "-o", str(tmp_path / "maps"), "--model", str(exported)]
     assert "network: fused, " in CliRunner().invoke(app, words).stderr
     (tmp_path / "maps" / "a.map.png").unlink()
@@ -233,11 +284,12 @@ def test_several_passes_at_once_keep_to_the_threads_they_may_use(exported, pictu
     assert OnnxPredictor(exported).threads == 1
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(onnx_prediction, "usable_cores", lambda: 20)
-    predictor, opened = OnnxPredictor(exported), []
-    monkeypatch.setattr(predictor, "open", lambda threads: opened.append(threads) or predictor.session)
+    predictor, used = OnnxPredictor(exported), []
+    graph = predictor.graph
+    predictor.graph = lambda pixel_values, threads: used.append(threads) or graph(pixel_values, 1)
     for found, wanted in zip(maps(predictor, pictures * 5), alone * 5, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
-    assert opened == [2]  # of eight passes
+    assert used[0] == 20 and set(used[1:]) == {2}  # eight passes
 
 
 def test_a_graph_that_fails_stops_nothing(exported, pictures, monkeypatch):

@@ -45,9 +45,9 @@ def choose_predictor(
         try:
             from ..onnx_prediction import OnnxPredictor
 
-            graph = OnnxPredictor(model)
-            if must or pictures * graph.gflop <= LITTLE_WORK or not _beats_graph(device, dtype):
-                return graph
+            predictor = OnnxPredictor(model)
+            if must or pictures * predictor.graph.gflop <= LITTLE_WORK or not _beats_graph(device, dtype):
+                return predictor
         except (ValueError, ImportError) as error:
             if must:
                 raise
