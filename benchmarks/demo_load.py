@@ -147,11 +147,12 @@ def wrong_maps(answers: list[Answer], folder: Path) -> tuple[int, float]:
 def batching(repeats: int = 25) -> dict[str, float]:
     """Milliseconds per picture in one pass of 1, 2, 4 and 8, on one thread: the fastest of passes taken in turn."""
     torch.set_num_threads(1)
-    predictor = SaliencyPredictor("mini", engine="fused")  # as the server's, but it splits no pass
+    predictor = SaliencyPredictor("mini", engine="fused")  # which splits no pass
     predictor(first_picture())
     network = predictor.network
     assert network is not None
-    pixels = {size: torch.randn(size, 3, 240, 320) for size in (1, 2, 4, 8)}
+    canvas = predictor.image_processor.size
+    pixels = {size: torch.randn(size, 3, canvas.height, canvas.width) for size in (1, 2, 4, 8)}
     fastest = dict.fromkeys(pixels, float("inf"))
     with torch.inference_mode():
         for _ in range(repeats):
