@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .configuration_mlnet import MIN_SIZE
-from .devices import has_fast_bfloat16
+from .devices import wants_float32
 from .fused import FusedMLNet
 from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel
@@ -126,7 +126,7 @@ def _choose(
     model: MLNetModel, engine: str, dtype: str, pixel_values: Tensor, apply_prior: bool, graph: "Graph | None"
 ) -> tuple[Network, str]:
     form = "fused" if engine == "auto" else engine
-    if dtype == "float32" or (dtype == "auto" and not has_fast_bfloat16(model.device)):
+    if wants_float32(dtype, model.device):
         other = partial(build_network, model, engine, torch.float32)
         if engine == "auto" and graph is not None and apply_prior and graph.takes(pixel_values.shape[-2:]):
             return GraphNetwork(graph, other), "ONNX Runtime, float32"

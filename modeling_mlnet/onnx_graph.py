@@ -85,7 +85,7 @@ class Graph:
                 options = onnxruntime.SessionOptions()
                 options.log_severity_level = 3  # errors; they are raised as well
                 options.intra_op_num_threads = threads
-                options.enable_cpu_mem_arena = False  # malloc is as fast, and a server asks it to give memory back
+                options.enable_cpu_mem_arena = False  # malloc is as fast by itself, and gives back where a server asks
                 try:
                     session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
                 except Exception as error:  # pybind's, of many kinds

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .devices import default_device, has_fast_bfloat16
+from .devices import default_device, wants_float32
 from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
 from .hub import check_config
 from .image_processing_mlnet import MLNetImageProcessor
@@ -245,8 +245,7 @@ class SaliencyPredictor:
 def find_graph(name: str, dtype: str) -> "Graph | None":
     """The ONNX graph beside a checkpoint on this machine, if it belongs to it and is the fastest in this `dtype`."""
     folder = Path(resolve_model(name).place)
-    may_be_float32 = dtype == "float32" or (dtype == "auto" and not has_fast_bfloat16(torch.device("cpu")))
-    if not may_be_float32 or not (folder / GRAPH).is_file():
+    if not wants_float32(dtype, torch.device("cpu")) or not (folder / GRAPH).is_file():
         return None
     try:
         from .onnx_graph import Graph

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, engines
+from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, devices, engines
 from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
 from modeling_mlnet.fused import FusedMLNet, fold_batch_norm
 
@@ -122,7 +122,7 @@ def test_every_engine_and_precision_gives_the_map(engine, dtype, small_model):
 def test_auto_is_bfloat16_only_where_it_is_fast_and_exact_enough(
     small_model, monkeypatch, is_fast, is_exact, expected
 ):
-    monkeypatch.setattr(engines, "has_fast_bfloat16", lambda device: is_fast)
+    monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device: is_fast)
     monkeypatch.setattr(engines, "LEAST_CORRELATION", -2.0 if is_exact else 2.0)
     found, words = choose_network(small_model, "auto", "auto", torch.randn(1, 3, 64, 96), True)
     assert words.startswith(f"fused, {expected}") and ("correlation" in words) == is_fast

@@ -65,10 +65,10 @@ def _beats_graph(device: str, dtype: str) -> bool:
     """Whether PyTorch may take what is faster than a graph in float32 on the CPU: an accelerator, or bfloat16."""
     import torch
 
-    from ..devices import default_device, has_fast_bfloat16
+    from ..devices import default_device, wants_float32
 
     has_accelerator = device == "auto" and default_device() != "cpu"
-    return has_accelerator or (dtype == "auto" and has_fast_bfloat16(torch.device("cpu")))
+    return has_accelerator or not wants_float32(dtype, torch.device("cpu"))
 
 
 def predict(
