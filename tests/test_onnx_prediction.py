@@ -56,7 +56,7 @@ def processor_file(tmp_path_factory):
 
     @cache
     def make(antialias: bool) -> tuple[MLNetImageProcessor, Letterbox]:
-        size = {"height": 240, "width": 320}  # enlarged more, a tiny picture was once 2 of 255 off
+        size = {"height": 240, "width": 320}
         image_processor = MLNetImageProcessor.from_pretrained(MINI, antialias=antialias, size=size)
         folder = tmp_path_factory.mktemp("processor")
         image_processor.save_pretrained(folder)
