@@ -27,6 +27,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import numpy as np
 import torch
 from gradio_client import Client, handle_file
+from peak_memory import peak_memory_mib
 from PIL import Image
 from prediction import write_clip
 
@@ -68,13 +69,7 @@ def serve(pipe, cores: int) -> None:
     with serving("mini") as address:
         pipe.send(address)
         pipe.recv()
-        pipe.send(_peak_memory())
-
-
-def _peak_memory() -> float:
-    """MiB of this process at its highest, as the system counts them."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+        pipe.send(peak_memory_mib())
 
 
 def own_picture(client: int, request: int, path: Path) -> Path:

@@ -15,7 +15,6 @@ vgg16 has random weights here: its speed does not depend on them, its correlatio
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+from peak_memory import peak_memory_mib
 from torch.utils.flop_counter import FlopCounterMode
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
@@ -82,22 +82,23 @@ def to_pixels(
 def prepare_graph(name: str, dtype: str, canvas: tuple[int, int], data: str | None, scratch: Path) -> Path:
     """The ONNX graph of a row, made once a run, in int8 once for every canvas: not in the row's own process."""
     folder, path = scratch / f"{name}-onnx", scratch / f"{name}-{canvas[0]}x{canvas[1]}-int8.onnx"
-    model, processor = load(name)
     if not folder.exists():
+        model, processor = load(name)
         model.save_pretrained(scratch / name)
         processor.save_pretrained(scratch / name)
         export_onnx(str(scratch / name), folder)
     if dtype != "int8":
         return folder / "model.onnx"
-    left = to_pixels(processor, real_pictures(data, CALIBRATION), canvas)
+    if path.exists():
+        return path
+    left = to_pixels(load(name)[1], real_pictures(data, CALIBRATION), canvas)
 
     class Reader(CalibrationDataReader):
         def get_next(self):
             one = next(left, None)
             return None if one is None else {"pixel_values": one.numpy()}
 
-    if not path.exists():
-        quantize_static(folder / "model.onnx", path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
+    quantize_static(folder / "model.onnx", path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
     return path
 
 
@@ -105,6 +106,7 @@ def onnx_network(path: str) -> Callable:
     """ONNX Runtime on a graph."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.enable_cpu_mem_arena = False  # as in modeling_mlnet.onnx_graph
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda x, _: torch.from_numpy(session.run(["saliency_map"], {"pixel_values": x.numpy()})[0])
 
@@ -150,7 +152,7 @@ def measure(
         "first_pass_s": first,
         "gflop_per_picture": gflop,
         "correlation": {"least": min(correlations), "mean": float(np.mean(correlations))},
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mib": peak_memory_mib(),
     }
 
 

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[threads] = "1"  # before NumPy is imported
 
 import numpy as np
+from peak_memory import peak_memory_mib
 from scipy.ndimage import gaussian_filter
 
 from modeling_mlnet.evaluation import Truth, _scores
@@ -160,7 +160,7 @@ def memory(images: int) -> dict[str, float]:
         saliency_map, fixations, density, _ = scenes[k % 4]
         evaluator.update(saliency_map, fixations, density, image_id=f"p{k}")
         if k + 1 in (images // 10, images):
-            peaks[str(k + 1)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            peaks[str(k + 1)] = peak_memory_mib()
     return peaks
 
 

@@ -12,7 +12,6 @@ which the page shares among its visitors.
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import av
 import numpy as np
 import torch
 from inference import load, real_pictures
+from peak_memory import peak_memory_mib
 from PIL import Image
 
 from modeling_mlnet import MINI, MLNetImageProcessor, MLNetModel, SaliencyPredictor
@@ -83,7 +83,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
         else:
             alone = network_alone(predictor, [job.picture for job in jobs[: predictor.batch_size]], count)
         whole = seconds(lambda: predict_files(predictor, jobs, place / "maps"))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = peak_memory_mib()
     return {
         "network": predictor.choice,
         "pictures": count,

@@ -8,7 +8,6 @@ a process's peak above what it took before reading; `--whole` for `json.load` to
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+from peak_memory import peak_memory_mib
 
 from modeling_mlnet.data.salicon_json import read_index
 
@@ -72,14 +72,14 @@ READERS: dict[str, Callable[[Path], int]] = {"ours": ours, "again": ours, "whole
 def measure(reader: str, path: Path) -> dict[str, Any]:
     """Seconds and peak MiB of a reader, in this process."""
     datasets.config.HF_DATASETS_CACHE = path.parent / "cache"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mib()
     start = time.perf_counter()
     pictures = READERS[reader](path)
     seconds = time.perf_counter() - start
     return {
         "pictures": pictures,
         "seconds": seconds,
-        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+        "mib": peak_memory_mib() - before,
     }
 
 

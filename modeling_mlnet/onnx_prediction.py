@@ -38,8 +38,8 @@ RELEASE = {  # what an image processor does of itself
 class Letterbox:
     """What an image processor does to bytes, in NumPy and Pillow.
 
-    With `antialias` resizing is Pillow's: one of 255 off torchvision's in about every thousandth value, very
-    rarely two.
+    With `antialias` resizing is Pillow's: one of 255 off torchvision's in about every thousandth value. Both round to
+    bytes after either axis, so that it is never more than two.
 
     Args:
         canvas: Height and width in pixels.

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import shutil
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,22 @@ class Interruption(TrainerCallback):
     on_prediction_step = on_step_end
 
 
+def start_worker(run: int, prepare: Callable[[int], None] | None, worker: int) -> None:
+    """`worker_init_fn` of a loader whose workers end if their run was killed before they were up.
+
+    PyTorch's own watch begins later: it would take the process that inherits such a worker for its run, for ever.
+
+    Args:
+        run: The process that the worker works for.
+        prepare: The loader's own `worker_init_fn`.
+        worker: Its number.
+    """
+    if os.getppid() != run:
+        os._exit(1)
+    if prepare is not None:
+        prepare(worker)
+
+
 class MLNetTrainer(Trainer):
     """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics.
 
@@ -168,6 +186,12 @@ class MLNetTrainer(Trainer):
                     module.eval()
         known = {name: value for name, value in inputs.items() if name not in ("row", "image_id")}
         return super().compute_loss(model, known, *args, **kwargs)
+
+    def _get_dataloader(self, *args, **kwargs) -> DataLoader:
+        prepared = super()._get_dataloader(*args, **kwargs)
+        loader = getattr(prepared, "base_dataloader", prepared)  # accelerate's wrapper, or none
+        loader.worker_init_fn = partial(start_worker, os.getpid(), loader.worker_init_fn)
+        return prepared
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As the Trainer's, but `dataloader_drop_last` is about training only: every picture is scored."""

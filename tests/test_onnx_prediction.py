@@ -107,7 +107,9 @@ def test_canvas_and_inverse_are_the_image_processor_s(size, antialias, processor
     found = letterbox(image)
     assert found.shape == wanted.shape and found.dtype == wanted.dtype
     difference = np.abs(found - wanted) * 127.5  # of 255
-    assert difference.max() < (1.01 if antialias else 1e-4) and difference.mean() < 0.02, size
+    # Averaging has two passes, which round to whole bytes; a value near a half may fall to either side in both.
+    assert difference.max() < (2.01 if antialias else 1e-4) and difference.mean() < 0.02, size
+    assert (difference > 1.01).mean() < 1e-3, size
     cells = random.random((1, 30, 40), dtype=np.float32)
     [expected] = image_processor.post_process_saliency(torch.from_numpy(cells), [size])
     np.testing.assert_allclose(letterbox.invert(cells[0], size), expected.numpy(), atol=2e-6)

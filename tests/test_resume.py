@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 
 from modeling_mlnet import MLNetModel
-from modeling_mlnet.recipe import parse_recipe
-from modeling_mlnet.trainer import checkpoints_of, is_whole
+from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
+from modeling_mlnet.trainer import MLNetTrainer, checkpoints_of, is_whole, start_worker
 from modeling_mlnet.training import last_checkpoint, train
 
 STEPS = [
@@ -76,17 +77,39 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
         step = wait_for_checkpoint(cut, process, step)
         time.sleep(rng.uniform(0, 0.3))
         process.send_signal(stop)
-        errors = process.communicate(timeout=60)[1].strip().splitlines()
+        errors = process.communicate(timeout=120)[1].strip().splitlines()
         assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[stop]
     assert errors[-1] == "mlnet: stopped; the same command goes on from the last checkpoint"
     assert "Traceback" not in "".join(errors)
     process = start(recipe, *words, limit=2**20)  # a full disk
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 2 and 0 < step < 24
     train(recipe, words)
     resumed = json.loads((cut / "trainer_state.json").read_text())
     assert resumed["global_step"] == json.loads((tmp_path / "whole/trainer_state.json").read_text())["global_step"]
     assert same_weights(tmp_path / "whole", cut)
+
+
+def test_a_worker_that_starts_after_its_run_was_killed_ends():
+    code = (
+        "import os, signal\nfrom functools import partial\nfrom torch.utils.data import DataLoader\n"
+        "from modeling_mlnet.trainer import start_worker\n"
+        "start = partial(start_worker, os.getpid(), None)\n"
+        "workers = iter(DataLoader([1], num_workers=1, worker_init_fn=start, multiprocessing_context='spawn'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.communicate(timeout=120)  # until the worker, too, has let go of the pipes
+    assert run.returncode == -signal.SIGKILL
+
+
+def test_training_and_evaluation_start_their_workers_so(small_model, tmp_path):
+    arguments = MLNetTrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
+    rows = Dataset.from_dict({"labels": [0]})
+    trainer = MLNetTrainer(small_model, arguments, train_dataset=rows, eval_dataset=rows)
+    for prepared in (trainer.get_train_dataloader(), trainer.get_eval_dataloader()):
+        loader = getattr(prepared, "base_dataloader", prepared)
+        assert loader.worker_init_fn.func is start_worker and loader.worker_init_fn.args[0] == os.getpid()
 
 
 @pytest.mark.parametrize(("workers", "steps"), [("0", (2, 6)), ("2", (6,))])
