@@ -25,7 +25,7 @@ STEPS = [
     "--save_steps",
     "1",
     "--num_train_epochs",
-    "6",
+    "4",
     "--per_device_train_batch_size",
     "2",
     "--random_crop",
@@ -72,7 +72,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
     train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS])
     cut, rng, step = tmp_path / "cut", np.random.default_rng(2016), 0
     words = ("--output_dir", str(cut), *STEPS)
-    for stop in (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
+    for stop in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
         process = start(recipe, *words)
         step = wait_for_checkpoint(cut, process, step)
         time.sleep(rng.uniform(0, 0.3))
@@ -83,7 +83,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
     assert "Traceback" not in "".join(errors)
     process = start(recipe, *words, limit=2**20)  # a full disk
     process.communicate(timeout=120)
-    assert process.returncode == 2 and 0 < step < 24
+    assert process.returncode == 2 and 0 < step < 12
     train(recipe, words)
     resumed = json.loads((cut / "trainer_state.json").read_text())
     assert resumed["global_step"] == json.loads((tmp_path / "whole/trainer_state.json").read_text())["global_step"]
