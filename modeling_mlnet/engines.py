@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "eager", "fused", "compiled")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LEAST_CORRELATION = 0.9995  # of the map in another precision with the one in float32
-PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take half as long again a picture
+PIXELS_AT_ONCE = 480 * 640  # on a CPU; larger batches leave its caches and take longer a picture
 CHECKED_AT = 4  # the check runs on a canvas with sides so many times smaller: it must not cost what it saves
 
 Network = Callable[[Tensor, bool], Tensor]  # pixel values and whether the prior applies -> saliency maps

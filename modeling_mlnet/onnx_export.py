@@ -73,8 +73,8 @@ def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
 def export_in_place(model: str) -> tuple[Path, float]:
     """Writes `model.onnx` beside a checkpoint; it reads the checkpoint's own weights, so it takes little room.
 
-    `mlnet predict` uses it where few pictures are asked for. It takes one picture at a time on the image processor's
-    canvas, and holds for these weights and this configuration only.
+    `mlnet predict` uses it for few pictures, and it predicts wherever float32 on a CPU is wanted. It takes one picture
+    at a time on the image processor's canvas, and holds for these weights and this configuration only.
 
     Args:
         model: A checkpoint's folder, or a name of the manifest whose folder is on this machine.
