@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from peak_memory import peak_memory_mib
@@ -33,7 +32,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.devices import has_fast_bfloat16
 from modeling_mlnet.engines import build_network, correlation
+from modeling_mlnet.manifest import GRAPH
 from modeling_mlnet.onnx_export import export_onnx
+from modeling_mlnet.onnx_graph import Graph
 from modeling_mlnet.prediction import load_checkpoint
 
 FORMS = {
@@ -80,17 +81,18 @@ def to_pixels(
 
 
 def prepare_graph(name: str, dtype: str, canvas: tuple[int, int], data: str | None, scratch: Path) -> Path:
-    """The ONNX graph of a row, made once a run, in int8 once for every canvas: not in the row's own process."""
-    folder, path = scratch / f"{name}-onnx", scratch / f"{name}-{canvas[0]}x{canvas[1]}-int8.onnx"
+    """The folder of a row's ONNX graph, made once a run, in int8 once for every canvas: not in the row's own process."""
+    folder, quantized = scratch / f"{name}-onnx", scratch / f"{name}-{canvas[0]}x{canvas[1]}-int8"
     if not folder.exists():
         model, processor = load(name)
         model.save_pretrained(scratch / name)
         processor.save_pretrained(scratch / name)
         export_onnx(str(scratch / name), folder)
     if dtype != "int8":
-        return folder / "model.onnx"
-    if path.exists():
-        return path
+        return folder
+    if quantized.exists():
+        return quantized
+    quantized.mkdir()
     left = to_pixels(load(name)[1], real_pictures(data, CALIBRATION), canvas)
 
     class Reader(CalibrationDataReader):
@@ -98,17 +100,15 @@ def prepare_graph(name: str, dtype: str, canvas: tuple[int, int], data: str | No
             one = next(left, None)
             return None if one is None else {"pixel_values": one.numpy()}
 
-    quantize_static(folder / "model.onnx", path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
-    return path
+    quantize_static(folder / GRAPH, quantized / GRAPH, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
+    return quantized
 
 
-def onnx_network(path: str) -> Callable:
-    """ONNX Runtime on a graph."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.enable_cpu_mem_arena = False  # as in modeling_mlnet.onnx_graph
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda x, _: torch.from_numpy(session.run(["saliency_map"], {"pixel_values": x.numpy()})[0])
+def onnx_network(folder: Path) -> Callable:
+    """The package's own run of a graph."""
+    threads = torch.get_num_threads()
+    graph = Graph(folder, threads)
+    return lambda x, _: torch.from_numpy(graph(x.numpy(), threads))
 
 
 def expectation(model: MLNetModel, pixel_values: torch.Tensor, path: Path) -> tuple[torch.Tensor, float]:
@@ -125,11 +125,11 @@ def expectation(model: MLNetModel, pixel_values: torch.Tensor, path: Path) -> tu
 def measure(
     name: str, form: str, canvas: tuple[int, int], batch: int, data: str | None, scratch: Path, graph: str
 ) -> dict[str, Any]:
-    """One row; `graph` is the file of an ONNX form, empty for others."""
+    """One row; `graph` is the folder of an ONNX form, empty for others."""
     model, processor = load(name)
     engine, dtype = FORMS[form]
     pixel_values = torch.cat(list(to_pixels(processor, real_pictures(data, COMPARED), canvas)))
-    network = onnx_network(graph) if graph else build_network(model, engine, getattr(torch, dtype))
+    network = onnx_network(Path(graph)) if graph else build_network(model, engine, getattr(torch, dtype))
     expected, gflop = expectation(model, pixel_values, scratch / f"{name}-{canvas[0]}x{canvas[1]}.npz")
     inputs = pixel_values[:batch]
     started = time.perf_counter()

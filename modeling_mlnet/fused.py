@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backbones_mlnet import MLNetVGGBackbone
+from .backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
+from .joined import ACTIVATIONS, JoinedConv2d, can_join
 from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel, to_grid
+from .striped import StripedBlock
 
 PROBE = 64  # side of a picture on which every level's side is exact
 
@@ -17,12 +19,12 @@ PROBE = 64  # side of a picture on which every level's side is exact
 class FusedMLNet(nn.Module):
     """An `MLNetModel` for inference only; its maps are equal up to rounding.
 
-    - Frozen batch norm is folded into the convolution before it.
+    - Frozen batch norm is folded into the convolution before it; on a CPU so is the activation (`JoinedConv2d`).
     - The 3x3 convolution over levels that were enlarged from coarser grids is linear, like the enlargement: its nine
       1x1 products are taken on the coarse grid, where there are 4 or 16 times fewer cells, and then enlarged, shifted
       and added. Along each axis that is one small matrix, which also knows the zeros outside of the border.
+    - A VGG's first block runs over stripes of the picture on a CPU (`StripedBlock`).
     - Layers behind the last level that is read are left out; timm keeps those of some networks.
-    - A VGG's ReLUs work in place: nobody else reads what they get, and new memory for it costs a twentieth of a pass.
     - The prior and these matrices are made once per size.
 
     Args:
@@ -31,11 +33,9 @@ class FusedMLNet(nn.Module):
 
     def __init__(self, model: MLNetModel):
         super().__init__()
-        self.backbone = drop_unread_layers(fold_batch_norm(model.backbone))
+        self.backbone = join_activations(drop_unread_layers(fold_batch_norm(model.backbone)))
         if isinstance(self.backbone, MLNetVGGBackbone):
-            for layer in self.backbone.modules():
-                if isinstance(layer, nn.ReLU):
-                    layer.inplace = True
+            stripe_first_block(self.backbone)
         convolution: Any = model.encoder.conv
         with torch.inference_mode():
             levels = self.backbone(torch.zeros(1, 3, PROBE, PROBE, device=model.device, dtype=model.dtype))
@@ -43,15 +43,15 @@ class FusedMLNet(nn.Module):
         cells = PROBE // STRIDE
         self.is_coarse = [level.shape[-1] < cells for level in levels]
         fine = [weight for weight, coarse in zip(weights, self.is_coarse, strict=True) if not coarse]
-        self.fine = None if not fine else nn.Parameter(torch.cat(fine, dim=1), requires_grad=False)
+        self.fine = None if not fine else _convolution(torch.cat(fine, dim=1), padding=1)
         # (9 * out, in, 1, 1): for every output channel its nine products, rows first
-        self.coarse = nn.ParameterList(
-            nn.Parameter(weight.permute(0, 2, 3, 1).reshape(-1, weight.shape[1], 1, 1), requires_grad=False)
+        self.coarse = nn.ModuleList(
+            _convolution(weight.permute(0, 2, 3, 1).reshape(-1, weight.shape[1], 1, 1))
             for weight, coarse in zip(weights, self.is_coarse, strict=True)
             if coarse
         )
         self.bias = nn.Parameter(convolution.bias.detach().clone(), requires_grad=False)
-        self.out, self.prior = copy.deepcopy(model.encoder.out), copy.deepcopy(model.prior)
+        self.out, self.prior = JoinedConv2d(copy.deepcopy(model.encoder.out), nn.ReLU()), copy.deepcopy(model.prior)
         self.for_size: dict[Any, Tensor] = {}
         self.eval()
 
@@ -63,10 +63,10 @@ class FusedMLNet(nn.Module):
         coarse = [one for one, coarse in zip(levels, self.is_coarse, strict=True) if coarse]
         hidden_state: Any = self.bias[:, None, None]
         if self.fine is not None:
-            hidden_state = F.conv2d(torch.cat(fine, dim=1), self.fine, self.bias, padding=1)
-        for level, weight in zip(coarse, self.coarse, strict=True):
-            hidden_state = hidden_state + self._enlarged(F.conv2d(level, weight), height, width)
-        saliency_map = F.relu(self.out(F.relu(hidden_state))).squeeze(1)
+            hidden_state = hidden_state + self.fine(torch.cat(fine, dim=1))
+        for level, products in zip(coarse, self.coarse, strict=True):
+            hidden_state = hidden_state + self._enlarged(products(level), height, width)
+        saliency_map = self.out(F.relu(hidden_state)).squeeze(1)
         return F.relu(saliency_map * self._prior(height, width)) if apply_prior else saliency_map
 
     def _enlarged(self, products: Tensor, height: int, width: int) -> Tensor:
@@ -95,13 +95,26 @@ class FusedMLNet(nn.Module):
         return self.for_size[key]
 
 
-@torch.inference_mode()
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode.
+def _convolution(weight: Tensor, padding: int = 0) -> JoinedConv2d:
+    """One with this weight, no bias and nothing behind it."""
+    channels, inputs, side, _ = weight.shape
+    layer = nn.Conv2d(inputs, channels, side, padding=padding, bias=False).requires_grad_(False)
+    layer.weight = nn.Parameter(weight.clone(), requires_grad=False)
+    return JoinedConv2d(layer, nn.Identity())
 
-    Which convolution stands before it is seen in a run: the tensor that the batch norm gets is the one it gave.
+
+def _probe(module: nn.Module) -> Tensor:
+    """A picture of noise on which every level's side is exact."""
+    parameter = next(module.parameters())
+    return torch.rand(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype)
+
+
+@torch.inference_mode()
+def _behind_convolutions(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> dict[str, str]:
+    """Names of layers of these kinds, each with the name of the convolution whose output it gets.
+
+    Which one that is is seen in a run: the tensor is the same.
     """
-    module = copy.deepcopy(module).eval()
     given: dict[int, tuple[str, Tensor]] = {}  # by identity of the output; the tensor is kept, so that it stays unique
     pairs: dict[str, str] = {}
 
@@ -119,13 +132,19 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d):
             handles.append(layer.register_forward_hook(remember(name)))
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, kinds):
             handles.append(layer.register_forward_pre_hook(match(name)))
-    parameter = next(module.parameters())
-    module(torch.zeros(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype))
+    module(_probe(module))
     for handle in handles:
         handle.remove()
-    for norm_name, convolution_name in pairs.items():
+    return pairs
+
+
+@torch.inference_mode()
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode."""
+    module = copy.deepcopy(module).eval()
+    for norm_name, convolution_name in _behind_convolutions(module, (nn.BatchNorm2d,)).items():
         norm: Any = module.get_submodule(norm_name)
         convolution: Any = module.get_submodule(convolution_name)
         weight, bias = _folded(convolution, norm)
@@ -148,10 +167,45 @@ def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tenso
 
 
 @torch.inference_mode()
+def join_activations(module: nn.Module) -> nn.Module:
+    """Makes every convolution, in place, a `JoinedConv2d` with the activation right behind it, if levels stay equal.
+
+    They do not where others, too, read what the activation gets, or where one activation serves several convolutions.
+    """
+    probe = _probe(module)
+    levels = module(probe)
+    activation_of = {conv: name for name, conv in _behind_convolutions(module, tuple(ACTIVATIONS)).items()}
+    replaced: dict[str, nn.Module] = {}
+    for name, layer in list(module.named_modules()):
+        if not can_join(layer):
+            continue
+        replaced[name] = layer
+        activation: nn.Module = nn.Identity()
+        if name in activation_of:
+            activation = replaced[activation_of[name]] = module.get_submodule(activation_of[name])
+            module.set_submodule(activation_of[name], nn.Identity())
+        module.set_submodule(name, JoinedConv2d(layer, activation))
+    for one, other in zip(module(probe), levels, strict=True):
+        if not torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max())):
+            for name, layer in replaced.items():
+                module.set_submodule(name, layer)
+            break
+    return module
+
+
+def stripe_first_block(backbone: MLNetVGGBackbone) -> None:
+    """Makes the layers up to the first pool, in place, one `StripedBlock`."""
+    layers: Any = backbone.stages[0]._modules
+    block: list[nn.Module] = []
+    while not (block and isinstance(block[-1], MLNetMaxPool2d)):
+        block.append(layers.pop(next(iter(layers))))
+    backbone.stages[0] = nn.Sequential(StripedBlock(block), *layers.values())
+
+
+@torch.inference_mode()
 def drop_unread_layers(module: nn.Module) -> nn.Module:
     """Replaces, in place, every layer that runs after the last level was made, if the levels stay the same."""
-    parameter = next(module.parameters())
-    probe = torch.rand(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype)
+    probe = _probe(module)
     order: list[str] = []
     outputs: dict[int, tuple[int, Any]] = {}  # by identity: how many layers had started, and the output itself
     handles = []

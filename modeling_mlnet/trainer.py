@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, logging
 
 from .evaluation import encoded_rows, score_truth, truth_of
 from .image_processing_mlnet import MLNetImageProcessor
+from .loader_workers import end_with_run
 from .metrics import Evaluator
 from .publishing import push
 from .recipe import MLNetTrainingArguments
@@ -123,22 +122,6 @@ class Interruption(TrainerCallback):
     on_prediction_step = on_step_end
 
 
-def start_worker(run: int, prepare: Callable[[int], None] | None, worker: int) -> None:
-    """`worker_init_fn` of a loader whose workers end if their run was killed before they were up.
-
-    PyTorch's own watch begins later: it would take the process that inherits such a worker for its run, for ever.
-
-    Args:
-        run: The process that the worker works for.
-        prepare: The loader's own `worker_init_fn`.
-        worker: Its number.
-    """
-    if os.getppid() != run:
-        os._exit(1)
-    if prepare is not None:
-        prepare(worker)
-
-
 class MLNetTrainer(Trainer):
     """Trainer with a learning rate for the backbone, the release's decay and frozen batch-norm statistics.
 
@@ -189,8 +172,7 @@ class MLNetTrainer(Trainer):
 
     def _get_dataloader(self, *args, **kwargs) -> DataLoader:
         prepared = super()._get_dataloader(*args, **kwargs)
-        loader = getattr(prepared, "base_dataloader", prepared)  # accelerate's wrapper, or none
-        loader.worker_init_fn = partial(start_worker, os.getpid(), loader.worker_init_fn)
+        end_with_run(getattr(prepared, "base_dataloader", prepared))  # inside accelerate's wrapper
         return prepared
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:

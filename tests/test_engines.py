@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 
-from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, devices, engines
+from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, devices, engines, striped
 from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
-from modeling_mlnet.fused import FusedMLNet, fold_batch_norm
+from modeling_mlnet.fused import FusedMLNet, fold_batch_norm, join_activations
+from modeling_mlnet.joined import ACTIVATIONS, JoinedConv2d
 
 NETWORKS = {
     "mini's": {"backbone": "tf_efficientnet_lite2"},
@@ -79,6 +81,80 @@ def test_a_batch_norm_that_follows_no_convolution_stays():
     assert isinstance(folded.norm, nn.Identity) and isinstance(folded.tail, nn.BatchNorm2d)
     x = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(folded(x), odd(x))
+
+
+@pytest.mark.parametrize("size", [(16, 24), (15, 20), (15, 21), (1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 8, 3, padding=1),
+        nn.Conv2d(4, 8, 3, stride=2, padding=2, dilation=2, bias=False),
+        Conv2dSame(4, 8, 3, stride=2),
+        Conv2dSame(4, 4, 5, stride=2, groups=4),
+        Conv2dSame(4, 8, 2, stride=3),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("activation", [nn.Identity, *ACTIVATIONS], ids=lambda kind: kind.__name__)
+@torch.no_grad()
+def test_convolution_and_activation_in_one_kernel(activation, layer, size):
+    joined = JoinedConv2d(layer, activation())
+    x = 4 * torch.randn(2, 4, *size)
+    expected = activation()(layer(x))
+    torch.testing.assert_close(joined(x), expected, atol=1e-5, rtol=0)
+    assert len(joined.laid_out) == torch.backends.mkldnn.is_available()
+    joined.bfloat16()
+    found = joined(x.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, atol=0.1, rtol=0.02)
+    joined.float()
+
+
+def test_gradients_pass_the_two_layers_themselves():
+    joined = JoinedConv2d(Conv2dSame(3, 4, 3, stride=2), nn.ReLU())
+    joined(torch.randn(1, 3, 16, 16, requires_grad=True)).sum().backward()
+    assert joined.convolution.weight.grad is not None and not joined.laid_out
+
+
+@torch.no_grad()
+def test_activations_stay_where_others_read_what_they_get():
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.act = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.ReLU()
+
+        def forward(self, x):
+            return self.act(self.second(self.act(self.first(x))))
+
+    class Beside(Shared):
+        def forward(self, x):
+            x = self.first(x)
+            return self.act(x) + x
+
+    x = torch.randn(1, 3, 64, 64)
+    for odd in (Shared(), Beside()):
+        expected = odd(x)
+        joined = join_activations(odd)
+        assert type(joined.first) is nn.Conv2d and type(joined.act) is nn.ReLU
+        torch.testing.assert_close(joined(x), expected)
+    joined = join_activations(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()))
+    assert type(joined[0]) is JoinedConv2d and type(joined[1]) is nn.Identity
+
+
+@pytest.mark.parametrize("pooling", ["same", "valid"])
+@pytest.mark.parametrize("backbone", ["vgg11", "vgg13_bn"])
+@torch.no_grad()
+def test_stripes_give_the_whole_block(backbone, pooling, monkeypatch):
+    monkeypatch.setattr(striped, "STRIPE", 0)
+    model = network(backbone=backbone, pooling=pooling, feature_levels=(1, 5))
+    [block] = [one for one in FusedMLNet(model).modules() if isinstance(one, striped.StripedBlock)]
+    calls = []
+    block.layers.register_forward_hook(lambda _, inputs, output: calls.append(inputs[0].shape[2]))
+    for height, rows in ((24, [24]), (25, [25, 5]), (72, [28, 32, 28]), (103, [28, 32, 32, 32, 11])):
+        pixel_values = torch.randn(2, 3, height, 40).to(memory_format=torch.channels_last)
+        torch.testing.assert_close(block(pixel_values), block.layers(pixel_values), rtol=0, atol=1e-5)
+        assert calls[:-1] == rows
+        calls.clear()
 
 
 @torch.no_grad()
