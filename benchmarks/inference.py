@@ -1,12 +1,13 @@
 """How fast is the network, and how far is that from what the machine's matrix product could do?
 
-Every row is a process of its own, so that its memory is its own: a network, a canvas, a batch, a form of it. Beside
-them, in the same run, the machine's float32 and bfloat16 matrix rates; a row's share of its rate counts the operations
-of the plain network, whichever work a form leaves out. The correlation is with the plain network's map
-on real pictures.
+Every row is a process of its own, so that its memory is its own: a network, a canvas, a batch, a form of it. A machine
+that others use as well may be twice as fast a minute later, so the passes of a form take turns with those of the plain
+network and with products of two matrices in the form's precision. Medians are compared: how many times faster than the
+plain network, and which share of the matrix rate, counting the operations of the plain network, whichever work a
+form leaves out. The correlation is with the plain network's map on real pictures.
 
     python benchmarks/inference.py [--data NAME:DIR] [--models vgg16 mini] [--forms plain fused] [--batches 1 8]
-        [--output FILE.json]
+        [--canvases 480x640] [--output FILE.json]
 
 vgg16 has random weights here: its speed does not depend on them, its correlation means less than mini's.
 `onnx int8` is quantised per channel by ONNX Runtime, calibrated on pictures of --data.
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +48,8 @@ FORMS = {
     "onnx": ("onnx", "float32"),
     "onnx int8": ("onnx", "int8"),
 }
-CANVASES, BATCHES = ((480, 640), (240, 320)), (1, 8)
-SECONDS, LEAST = 4.0, 3  # of measuring a row, and passes
+CANVASES, BATCHES = ("480x640", "336x448", "240x320"), (1, 8)  # the second is mini's own
+SECONDS, LEAST = 8.0, 3  # of measuring a row, and rounds
 CALIBRATION, COMPARED = 200, 8  # pictures
 FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures" / "images"
 
@@ -81,7 +83,7 @@ def to_pixels(
 
 
 def prepare_graph(name: str, dtype: str, canvas: tuple[int, int], data: str | None, scratch: Path) -> Path:
-    """The folder of a row's ONNX graph, made once a run, in int8 once for every canvas: not in the row's own process."""
+    """The folder of a row's ONNX graph, made once a run, in int8 once for every canvas; not in the row's process."""
     folder, quantized = scratch / f"{name}-onnx", scratch / f"{name}-{canvas[0]}x{canvas[1]}-int8"
     if not folder.exists():
         model, processor = load(name)
@@ -136,41 +138,62 @@ def measure(
     network(inputs, True)
     first = time.perf_counter() - started
     found = torch.cat([network(one, True) for one in pixel_values.split(batch) if len(one) == batch])
-    seconds: list[float] = []
-    while len(seconds) < LEAST or sum(seconds) < SECONDS:
-        started = time.perf_counter()
-        network(inputs, True)
-        seconds.append(time.perf_counter() - started)
+    memory = peak_memory_mib()
+    multiply, product_gflop = matrix_product(torch.bfloat16 if form.endswith("bf16") else torch.float32)
+    works = {"form": lambda: network(inputs, True), "product": multiply}
+    if form != "plain":
+        works["plain"] = lambda: model(inputs)
+    took = take_turns(works)
+    median = {work: float(np.median(one)) for work, one in took.items()}
+    rate = product_gflop / median["product"]
     correlations = [correlation(one.float(), other) for one, other in zip(found, expected, strict=False)]
     return {
         "model": name,
         "canvas": list(canvas),
         "batch": batch,
         "form": form,
-        "pictures_per_second": batch / float(np.median(seconds)),
-        "latency_ms": {"median": 1e3 * float(np.median(seconds)), "p95": 1e3 * float(np.quantile(seconds, 0.95))},
+        "pictures_per_second": batch / median["form"],
+        "latency_ms": {"median": 1e3 * median["form"], "p95": 1e3 * float(np.quantile(took["form"], 0.95))},
         "first_pass_s": first,
         "gflop_per_picture": gflop,
+        "matrix_gflop_per_second": rate,
+        "times_plain": median.get("plain", median["form"]) / median["form"],
+        "share_of_matrix_rate": batch * gflop / median["form"] / rate,
         "correlation": {"least": min(correlations), "mean": float(np.mean(correlations))},
-        "peak_memory_mib": peak_memory_mib(),
+        "peak_memory_mib": memory,
     }
 
 
-def matrix_rates() -> dict[str, float]:
-    """GFLOP/s of the machine's own product of two 2048x2048 matrices, the best of ten.
+def take_turns(works: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
+    """Seconds of each, one after another, again and again."""
+    took: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        work()
+    while len(took["form"]) < LEAST or sum(map(sum, took.values())) < SECONDS:
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            took[name].append(time.perf_counter() - started)
+    return took
+
+
+def matrix_product(dtype: torch.dtype) -> tuple[Callable[[], Any], float]:
+    """PyTorch's product of two 2048x2048 matrices, and its work in GFLOP.
 
     Where bfloat16 is not in hardware, such a product would take most of a minute: its sides are 512 there.
     """
+    side = 2048 if dtype == torch.float32 or has_fast_bfloat16(torch.device("cpu")) else 512
+    first, second = torch.rand(side, side).to(dtype), torch.rand(side, side).to(dtype)
+    return lambda: first @ second, 2 * side**3 / 1e9
+
+
+def matrix_rates() -> dict[str, float]:
+    """GFLOP/s of the machine's own matrix products, the best of ten."""
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
-        side = 2048 if dtype == torch.float32 or has_fast_bfloat16(torch.device("cpu")) else 512
-        first, second = torch.rand(side, side).to(dtype), torch.rand(side, side).to(dtype)
-        seconds = []
-        for _ in range(11):
-            started = time.perf_counter()
-            first @ second
-            seconds.append(time.perf_counter() - started)
-        rates[str(dtype).removeprefix("torch.")] = 2 * side**3 / min(seconds) / 1e9
+        multiply, gflop = matrix_product(dtype)
+        took = take_turns({"form": multiply})["form"][:10]
+        rates[str(dtype).removeprefix("torch.")] = gflop / min(took)
     return rates
 
 
@@ -193,6 +216,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["vgg16", "mini"])
     parser.add_argument("--forms", nargs="+", default=list(FORMS))
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--canvases", nargs="+", default=list(CANVASES), metavar="HEIGHTxWIDTH")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--row", nargs=7, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -219,14 +243,10 @@ def measure_all(arguments: argparse.Namespace, scratch: Path) -> None:
     }
     rows: list[dict[str, Any]] = []
     found = {"machine": machine, "data": (arguments.data or "the tests' pictures").partition(":")[0], "rows": rows}
-    for name, canvas, batch in ((n, c, b) for n in arguments.models for c in CANVASES for b in arguments.batches):
-        plain = None
-        for form in ("plain", *(one for one in arguments.forms if one != "plain")):
+    canvases = [tuple(map(int, one.split("x"))) for one in arguments.canvases]
+    for name, canvas, batch in product(arguments.models, canvases, arguments.batches):
+        for form in arguments.forms:
             one = row(name, form, canvas, batch, arguments.data, scratch)
-            plain = plain or one
-            one["times_plain"] = one["pictures_per_second"] / plain["pictures_per_second"]
-            rate = rates["bfloat16" if form.endswith("bf16") else "float32"]
-            one["share_of_matrix_rate"] = one["pictures_per_second"] * plain["gflop_per_picture"] / rate
             rows.append(one)
             print(
                 f"| {name} | {canvas[0]}x{canvas[1]} | {batch} | {form} | {one['latency_ms']['median'] / batch:.1f} "

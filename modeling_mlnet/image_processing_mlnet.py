@@ -194,7 +194,8 @@ class MLNetImageProcessor(TorchvisionBackend):
                 target = SizeDict(height=height, width=width)
                 picture = self.resize(picture, target, resample=resample, antialias=antialias)
         top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
-        return tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
+        padded = tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
+        return padded.contiguous()  # what follows takes four times as long with channels last
 
     def post_process_saliency(
         self,

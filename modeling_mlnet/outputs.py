@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .grey_png import write_grey
 from .threads import in_order, start_workers
-from .visualization import grey, overlay
+from .visualization import overlay, to_bytes
 from .whole_files import write_whole
 
 SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
 WRITERS = 2  # threads that write results beside the network
-# Of PNG: runs of equal bytes only, which smooth maps are made of; a third of the usual time, hardly larger files
+# Of overlays: runs of equal bytes only, which smooth maps are made of; a third of the usual time, hardly larger files
 COMPRESSION: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 EXPLANATION = ".explain.png"  # of `mlnet explain`
 PICTURES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"])
@@ -147,7 +148,7 @@ def _write(prediction: Prediction, outputs: dict[str, Path]) -> None:
         if name == "npy":
             write_whole(path, partial(np.save, arr=saliency_map))
         elif name == "map":
-            write_whole(path, partial(grey(saliency_map).save, **COMPRESSION))
+            write_whole(path, partial(write_grey, picture=to_bytes(saliency_map)))
         else:
             assert image is not None
             write_whole(path, partial(overlay(image, saliency_map).save, **COMPRESSION))

@@ -6,9 +6,15 @@ from PIL import Image
 OPACITY = 0.7  # of the heat map where the saliency map is 1
 
 
+def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
+    """A map `(height, width)` in 0..1 as uint8."""
+    scaled = saliency_map * 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
 def grey(saliency_map: np.ndarray) -> Image.Image:
     """A map `(height, width)` in 0..1 as an 8-bit grey picture."""
-    return Image.fromarray(np.rint(saliency_map * 255).astype(np.uint8))
+    return Image.fromarray(to_bytes(saliency_map))
 
 
 def overlay(
@@ -25,7 +31,7 @@ def overlay(
     import matplotlib  # half a second that only overlays need
 
     table = (255 * matplotlib.colormaps[colormap](np.arange(256))[:, :3]).astype(np.float32)
-    colors = table[np.rint(saliency_map * 255).astype(np.uint8)]  # float32: a quarter of the memory
+    colors = table[to_bytes(saliency_map)]  # float32: a quarter of the memory
     weight = opacity * saliency_map[..., None]
     blended = image * (1 - weight) + colors * weight
     return Image.fromarray(np.rint(blended).astype(np.uint8))
