@@ -165,12 +165,12 @@ def measure(
     }
 
 
-def take_turns(works: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Seconds of each, one after another, again and again."""
+def take_turns(works: dict[str, Callable[[], Any]], seconds: float = SECONDS) -> dict[str, list[float]]:
+    """Seconds of each pass of each work; they take turns for so many seconds."""
     took: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()
-    while len(took["form"]) < LEAST or sum(map(sum, took.values())) < SECONDS:
+    while min(map(len, took.values())) < LEAST or sum(map(sum, took.values())) < seconds:
         for name, work in works.items():
             started = time.perf_counter()
             work()
@@ -189,12 +189,11 @@ def matrix_product(dtype: torch.dtype) -> tuple[Callable[[], Any], float]:
 
 
 def matrix_rates() -> dict[str, float]:
-    """GFLOP/s of the machine's own matrix products, the best of ten."""
+    """GFLOP/s of the machine's own matrix products, the best of two seconds."""
     rates = {}
     for dtype in (torch.float32, torch.bfloat16):
         multiply, gflop = matrix_product(dtype)
-        took = take_turns({"form": multiply})["form"][:10]
-        rates[str(dtype).removeprefix("torch.")] = gflop / min(took)
+        rates[str(dtype).removeprefix("torch.")] = gflop / min(take_turns({"product": multiply}, 2.0)["product"])
     return rates
 
 

@@ -1,6 +1,7 @@
 """The same maps with less work: batch norm inside the convolutions, the encoder where levels are coarse."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,27 +34,30 @@ class FusedMLNet(nn.Module):
 
     def __init__(self, model: MLNetModel):
         super().__init__()
-        self.backbone = join_activations(drop_unread_layers(fold_batch_norm(model.backbone)))
+        # in float32: in another precision rounding would hide whether levels stay the same
+        backbone = copy.deepcopy(model.backbone).float().requires_grad_(False)
+        self.backbone = join_activations(drop_unread_layers(fold_batch_norm(backbone)))
         if isinstance(self.backbone, MLNetVGGBackbone):
             stripe_first_block(self.backbone)
-        convolution: Any = model.encoder.conv
+        convolution: Any = copy.deepcopy(model.encoder.conv).float()
         with torch.inference_mode():
-            levels = self.backbone(torch.zeros(1, 3, PROBE, PROBE, device=model.device, dtype=model.dtype))
+            levels = self.backbone(_probe(backbone))
         weights = convolution.weight.detach().split(model.backbone.channels, dim=1)
         cells = PROBE // STRIDE
         self.is_coarse = [level.shape[-1] < cells for level in levels]
         fine = [weight for weight, coarse in zip(weights, self.is_coarse, strict=True) if not coarse]
-        self.fine = None if not fine else _convolution(torch.cat(fine, dim=1), padding=1)
+        self.bias = nn.Parameter(convolution.bias.detach(), requires_grad=False)
+        self.fine = None if not fine else _convolution(torch.cat(fine, dim=1), self.bias)
         # (9 * out, in, 1, 1): for every output channel its nine products, rows first
         self.coarse = nn.ModuleList(
             _convolution(weight.permute(0, 2, 3, 1).reshape(-1, weight.shape[1], 1, 1))
             for weight, coarse in zip(weights, self.is_coarse, strict=True)
             if coarse
         )
-        self.bias = nn.Parameter(convolution.bias.detach().clone(), requires_grad=False)
-        self.out, self.prior = JoinedConv2d(copy.deepcopy(model.encoder.out), nn.ReLU()), copy.deepcopy(model.prior)
+        self.out = JoinedConv2d(copy.deepcopy(model.encoder.out).requires_grad_(False), nn.Identity())
+        self.prior = copy.deepcopy(model.prior)
         self.for_size: dict[Any, Tensor] = {}
-        self.eval()
+        self.to(model.dtype).eval()
 
     def forward(self, pixel_values: Tensor, apply_prior: bool = True) -> Tensor:
         """The saliency map `(batch, height/8, width/8)` of pictures `(batch, 3, height, width)`."""
@@ -63,10 +67,10 @@ class FusedMLNet(nn.Module):
         coarse = [one for one, coarse in zip(levels, self.is_coarse, strict=True) if coarse]
         hidden_state: Any = self.bias[:, None, None]
         if self.fine is not None:
-            hidden_state = hidden_state + self.fine(torch.cat(fine, dim=1))
+            hidden_state = self.fine(torch.cat(fine, dim=1))
         for level, products in zip(coarse, self.coarse, strict=True):
             hidden_state = hidden_state + self._enlarged(products(level), height, width)
-        saliency_map = self.out(F.relu(hidden_state)).squeeze(1)
+        saliency_map = F.relu(self.out(F.relu(hidden_state))).squeeze(1)
         return F.relu(saliency_map * self._prior(height, width)) if apply_prior else saliency_map
 
     def _enlarged(self, products: Tensor, height: int, width: int) -> Tensor:
@@ -95,48 +99,60 @@ class FusedMLNet(nn.Module):
         return self.for_size[key]
 
 
-def _convolution(weight: Tensor, padding: int = 0) -> JoinedConv2d:
-    """One with this weight, no bias and nothing behind it."""
+def _convolution(weight: Tensor, bias: nn.Parameter | None = None) -> JoinedConv2d:
+    """One that keeps the size, with nothing behind it."""
     channels, inputs, side, _ = weight.shape
-    layer = nn.Conv2d(inputs, channels, side, padding=padding, bias=False).requires_grad_(False)
-    layer.weight = nn.Parameter(weight.clone(), requires_grad=False)
+    layer = nn.Conv2d(inputs, channels, side, padding=side // 2, bias=False, device="meta")
+    layer.weight, layer.bias = nn.Parameter(weight.clone(), requires_grad=False), bias
     return JoinedConv2d(layer, nn.Identity())
 
 
 def _probe(module: nn.Module) -> Tensor:
-    """A picture of noise on which every level's side is exact."""
+    """A picture of noise, always the same, on which every level's side is exact."""
     parameter = next(module.parameters())
-    return torch.rand(1, 3, PROBE, PROBE, device=parameter.device, dtype=parameter.dtype)
+    noise = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0))
+    return noise.to(parameter.device, parameter.dtype)
 
 
-@torch.inference_mode()
-def _behind_convolutions(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> dict[str, str]:
-    """Names of layers of these kinds, each with the name of the convolution whose output it gets.
+def _is_watched(layer: nn.Module) -> bool:
+    """Whether somebody takes its input or output by a hook, as timm does for the levels of some networks."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)
 
-    Which one that is is seen in a run: the tensor is the same.
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _behind_convolutions(module: nn.Module, takes: Callable[[nn.Module], bool]) -> dict[str, str]:
+    """Names of the layers that are taken and right behind a convolution, each with the convolution's name.
+
+    What is behind what is seen in a run: the layer gets the very tensor, not changed in between (`x += shortcut`).
     """
-    given: dict[int, tuple[str, Tensor]] = {}  # by identity of the output; the tensor is kept, so that it stays unique
+    given: dict[int, tuple[str, Tensor, int]] = {}  # by identity; the tensor is kept, so that it stays unique
     pairs: dict[str, str] = {}
 
     def remember(name: str) -> Any:
-        return lambda _, inputs, output: given.__setitem__(id(output), (name, output))
+        return lambda _, inputs, output: given.__setitem__(id(output), (name, output, output._version))
 
     def match(name: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            if id(inputs[0]) in given:
-                pairs[name] = given[id(inputs[0])][0]
+            convolution, _tensor, version = given.get(id(inputs[0]), ("", None, -1))
+            if inputs[0]._version == version:
+                pairs[name] = convolution
 
         return hook
 
     handles = []
     for name, layer in module.named_modules():
+        if _is_watched(layer):
+            continue
         if isinstance(layer, nn.Conv2d):
             handles.append(layer.register_forward_hook(remember(name)))
-        elif isinstance(layer, kinds):
+        elif takes(layer):
             handles.append(layer.register_forward_pre_hook(match(name)))
-    module(_probe(module))
-    for handle in handles:
-        handle.remove()
+    try:
+        module(_probe(module))
+    finally:
+        for handle in handles:
+            handle.remove()
     return pairs
 
 
@@ -144,7 +160,8 @@ def _behind_convolutions(module: nn.Module, kinds: tuple[type[nn.Module], ...]) 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
     """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode."""
     module = copy.deepcopy(module).eval()
-    for norm_name, convolution_name in _behind_convolutions(module, (nn.BatchNorm2d,)).items():
+    pairs = _behind_convolutions(module, lambda layer: isinstance(layer, nn.BatchNorm2d))
+    for norm_name, convolution_name in pairs.items():
         norm: Any = module.get_submodule(norm_name)
         convolution: Any = module.get_submodule(convolution_name)
         weight, bias = _folded(convolution, norm)
@@ -171,13 +188,16 @@ def join_activations(module: nn.Module) -> nn.Module:
     """Makes every convolution, in place, a `JoinedConv2d` with the activation right behind it, if levels stay equal.
 
     They do not where others, too, read what the activation gets, or where one activation serves several convolutions.
+    Nothing is joined, either, where weights are not finite, as oneDNN would hide it.
     """
-    probe = _probe(module)
-    levels = module(probe)
-    activation_of = {conv: name for name, conv in _behind_convolutions(module, tuple(ACTIVATIONS)).items()}
+    if not all(bool(one.isfinite().all()) for one in module.parameters()):
+        return module
+    levels = module(_probe(module))
+    pairs = _behind_convolutions(module, lambda layer: type(layer) in ACTIVATIONS)
+    activation_of = {convolution: activation for activation, convolution in pairs.items()}
     replaced: dict[str, nn.Module] = {}
     for name, layer in list(module.named_modules()):
-        if not can_join(layer):
+        if not can_join(layer) or _is_watched(layer):
             continue
         replaced[name] = layer
         activation: nn.Module = nn.Identity()
@@ -185,12 +205,21 @@ def join_activations(module: nn.Module) -> nn.Module:
             activation = replaced[activation_of[name]] = module.get_submodule(activation_of[name])
             module.set_submodule(activation_of[name], nn.Identity())
         module.set_submodule(name, JoinedConv2d(layer, activation))
-    for one, other in zip(module(probe), levels, strict=True):
-        if not torch.allclose(one, other, rtol=0, atol=1e-3 * float(other.abs().max())):
-            for name, layer in replaced.items():
-                module.set_submodule(name, layer)
-            break
+    if not _gives(module, levels, 1e-3):
+        for name, layer in replaced.items():
+            module.set_submodule(name, layer)
     return module
+
+
+def _gives(module: nn.Module, levels: list[Tensor], tolerance: float) -> bool:
+    """Whether these are its levels, up to a part of each one's maximum."""
+    try:
+        return all(
+            torch.allclose(one, other, rtol=0, atol=tolerance * float(other.abs().max()))
+            for one, other in zip(module(_probe(module)), levels, strict=True)
+        )
+    except (RuntimeError, AttributeError, ValueError):  # layers that somebody else reads, or whose shapes fitted
+        return False
 
 
 def stripe_first_block(backbone: MLNetVGGBackbone) -> None:
@@ -224,10 +253,7 @@ def drop_unread_layers(module: nn.Module) -> nn.Module:
     unread = {name: module.get_submodule(name) for name in set(order[max(made) :]) - set(order[: max(made)])}
     for name in unread:
         module.set_submodule(name, nn.Identity())
-    try:
-        same = all(torch.equal(one, other) for one, other in zip(module(probe), levels, strict=True))
-    except (RuntimeError, AttributeError):  # shapes that only fitted with the layers in place
-        same = False
+    same = _gives(module, levels, 0)
     for name, layer in unread.items() if not same else ():
         module.set_submodule(name, layer)
     return module

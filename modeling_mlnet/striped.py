@@ -25,7 +25,7 @@ class StripedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As the layers one after another."""
         batch, _, height, width = x.shape
-        rows = max(LEAST_ROWS, STRIPE // (batch * width)) // 2 * 2
+        rows = max(LEAST_ROWS, STRIPE // max(1, batch * width)) // 2 * 2
         if rows >= height or x.device.type != "cpu" or torch.compiler.is_compiling():
             return self.layers(x)
         stripes = []

@@ -8,8 +8,7 @@ OPACITY = 0.7  # of the heat map where the saliency map is 1
 
 def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
     """A map `(height, width)` in 0..1 as uint8."""
-    scaled = saliency_map * 255
-    return np.rint(scaled, out=scaled).astype(np.uint8)
+    return np.rint(saliency_map * 255).astype(np.uint8)
 
 
 def grey(saliency_map: np.ndarray) -> Image.Image:

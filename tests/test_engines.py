@@ -1,5 +1,8 @@
 """The same maps with less work, and what `auto` chooses."""
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from timm.layers import Conv2dSame
@@ -8,7 +11,7 @@ from torch import nn
 from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, devices, engines, striped
 from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
 from modeling_mlnet.fused import FusedMLNet, fold_batch_norm, join_activations
-from modeling_mlnet.joined import ACTIVATIONS, JoinedConv2d
+from modeling_mlnet.joined import ACTIVATIONS, SHAPES_KEPT, JoinedConv2d
 
 NETWORKS = {
     "mini's": {"backbone": "tf_efficientnet_lite2"},
@@ -98,7 +101,8 @@ def test_a_batch_norm_that_follows_no_convolution_stays():
 @pytest.mark.parametrize("activation", [nn.Identity, *ACTIVATIONS], ids=lambda kind: kind.__name__)
 @torch.no_grad()
 def test_convolution_and_activation_in_one_kernel(activation, layer, size):
-    joined = JoinedConv2d(layer, activation())
+    torch.manual_seed(0)
+    joined = JoinedConv2d(copy.deepcopy(layer), activation())
     x = 4 * torch.randn(2, 4, *size)
     expected = activation()(layer(x))
     torch.testing.assert_close(joined(x), expected, atol=1e-5, rtol=0)
@@ -107,7 +111,6 @@ def test_convolution_and_activation_in_one_kernel(activation, layer, size):
     found = joined(x.bfloat16())
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), expected, atol=0.1, rtol=0.02)
-    joined.float()
 
 
 def test_gradients_pass_the_two_layers_themselves():
@@ -139,6 +142,81 @@ def test_activations_stay_where_others_read_what_they_get():
         torch.testing.assert_close(joined(x), expected)
     joined = join_activations(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()))
     assert type(joined[0]) is JoinedConv2d and type(joined[1]) is nn.Identity
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("backbone", "left"), [("tf_efficientnet_lite2", 0), ("vgg11", 0), ("resnet10t", 4)])
+def test_what_is_joined(backbone, left, dtype):
+    fused = FusedMLNet(network(backbone=backbone).to(dtype))
+    joined = [one for one in fused.backbone.modules() if isinstance(one, JoinedConv2d)]
+    activations = [one for one in fused.backbone.modules() if type(one) in ACTIVATIONS]
+    assert len(joined) > 5
+    assert len(activations) - sum(type(one.activation) in ACTIVATIONS for one in joined) == left  # behind the sums
+    assert {one.dtype for one in fused.parameters()} == {dtype}
+    assert not [one for one in fused.parameters() if one.requires_grad and one is not fused.prior.weight]
+
+
+@torch.no_grad()
+def test_backbones_that_look_at_their_convolutions_stay():
+    model = network(backbone="edgenext_xx_small")
+    fused = FusedMLNet(model)
+    assert not [one for one in fused.backbone.modules() if isinstance(one, JoinedConv2d)]
+    pixel_values = torch.randn(1, 3, 64, 96)
+    expected = model(pixel_values).saliency_map
+    assert (fused(pixel_values) - expected).abs().max() <= 1e-5 * expected.max()
+
+
+@torch.no_grad()
+def test_levels_taken_by_hooks_stay():
+    model = network(backbone="legacy_xception")
+    pixel_values = torch.randn(1, 3, 64, 96)
+    expected = model(pixel_values).saliency_map
+    fused = FusedMLNet(model)
+    assert [one for one in fused.backbone.modules() if isinstance(one, JoinedConv2d)]
+    assert (fused(pixel_values) - expected).abs().max() <= 1e-5 * expected.max()
+
+
+@torch.no_grad()
+def test_a_sum_in_place_stands_between_a_convolution_and_what_follows():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.act = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU()
+
+        def forward(self, x):
+            y = self.conv(x)
+            y += x
+            return self.act(self.norm(y))
+
+    model = Residual().eval()
+    model.norm.running_mean.uniform_()
+    x = torch.randn(1, 3, 64, 64)
+    folded = fold_batch_norm(model)
+    assert isinstance(folded.norm, nn.BatchNorm2d)
+    torch.testing.assert_close(folded(x), model(x))
+
+
+@torch.no_grad()
+def test_weights_that_are_not_finite_are_not_hidden():
+    model = network(backbone="vgg11")
+    model.backbone.stages[0].get_parameter("0.bias")[:] = torch.nan
+    assert FusedMLNet(model)(torch.randn(1, 3, 64, 64)).isnan().any()
+
+
+@torch.no_grad()
+def test_layouts_are_few_whichever_threads_ask():
+    joined = JoinedConv2d(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    pictures = [torch.randn(1, 3, 16 + side, 16) for side in range(12)]
+    expected = [joined.activation(joined.convolution(one)) for one in pictures]
+
+    @torch.no_grad()
+    def run(index: int) -> bool:
+        return torch.allclose(joined(pictures[index % 12]), expected[index % 12], atol=1e-5)
+
+    with ThreadPoolExecutor(4) as executor:
+        assert all(executor.map(run, range(240)))
+    assert len(joined.laid_out) <= SHAPES_KEPT + 4
+    assert not copy.deepcopy(joined).laid_out
 
 
 @pytest.mark.parametrize("pooling", ["same", "valid"])

@@ -14,7 +14,7 @@ def test_others_read_what_was_written(size):
     picture = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     file = BytesIO()
     write_grey(file, picture)
-    file.seek(0)
+    Image.open(file).verify()  # the checksums as well
     with Image.open(file) as found:
         found.load()
         assert found.format == "PNG" and found.mode == "L"

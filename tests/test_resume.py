@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from torch.utils.data import DataLoader
 
 from modeling_mlnet import MLNetModel, loader_workers
 from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
@@ -101,6 +102,12 @@ def test_a_worker_that_starts_after_its_run_was_killed_ends():
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     run.communicate(timeout=120)  # until the worker, too, has let go of the pipes
     assert run.returncode == -signal.SIGKILL
+
+
+def test_a_fork_server_s_workers_are_left_to_it():
+    loader = DataLoader([1], num_workers=1, multiprocessing_context="forkserver")
+    loader_workers.end_with_run(loader)
+    assert loader.worker_init_fn is None and list(loader) == [torch.tensor([1])]
 
 
 def test_training_and_evaluation_start_their_workers_so(small_model, tmp_path):
