@@ -11,7 +11,7 @@ import numpy as np
 from .limits import MAX_BOXES
 from .words import COLUMNS, ROWS, place
 
-GRID = 48  # cells along the longer side on which regions are found: the network's own map has about as many
+GRID = 48  # cells along the longer side on which regions are found: mlnet-mini's own map has 56
 SEPARATE = 0.8  # two peaks are two regions if the map between them falls below this part of the lower one
 FLOOR = 0.05  # of the map's highest point; what is lower makes no region
 SEEN = 0.01  # of all attention; weaker regions are not worth a word
