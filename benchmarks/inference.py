@@ -4,8 +4,8 @@ Every row is a process of its own, so that its memory is its own: a network, a c
 that others use as well may be twice as fast a minute later, so the passes of a form take turns with those of the plain
 network and with products of two matrices in the form's precision. Medians are compared: how many times faster than the
 plain network, and which share of the matrix rate, counting the operations of the plain network, whichever work a
-form leaves out. The correlation is with the plain network's map on real pictures. ONNX Runtime's threads wait by spinning,
-which slows what comes after them: its rows are better told by their milliseconds.
+form leaves out. The correlation is with the plain network's map on real pictures. ONNX Runtime's threads wait by
+spinning, which slows what comes after them: its rows are better told by their milliseconds.
 
     python benchmarks/inference.py [--data NAME:DIR] [--models vgg16 mini] [--forms plain fused] [--batches 1 8]
         [--canvases 480x640] [--output FILE.json]
