@@ -34,14 +34,12 @@ class FusedMLNet(nn.Module):
 
     def __init__(self, model: MLNetModel):
         super().__init__()
-        # in float32: in another precision rounding would hide whether levels stay the same
-        backbone = copy.deepcopy(model.backbone).float().requires_grad_(False)
-        self.backbone = join_activations(drop_unread_layers(fold_batch_norm(backbone)))
+        self.backbone = join_activations(drop_unread_layers(fold_batch_norm(model.backbone)))
         if isinstance(self.backbone, MLNetVGGBackbone):
             stripe_first_block(self.backbone)
         convolution: Any = copy.deepcopy(model.encoder.conv).float()
         with torch.inference_mode():
-            levels = self.backbone(_probe(backbone))
+            levels = self.backbone(_probe(self.backbone))
         weights = convolution.weight.detach().split(model.backbone.channels, dim=1)
         cells = PROBE // STRIDE
         self.is_coarse = [level.shape[-1] < cells for level in levels]
@@ -103,7 +101,7 @@ def _convolution(weight: Tensor, bias: nn.Parameter | None = None) -> JoinedConv
     """One that keeps the size, with nothing behind it."""
     channels, inputs, side, _ = weight.shape
     layer = nn.Conv2d(inputs, channels, side, padding=side // 2, bias=False, device="meta")
-    layer.weight, layer.bias = nn.Parameter(weight.clone(), requires_grad=False), bias
+    layer.weight, layer.bias = nn.Parameter(weight, requires_grad=False), bias
     return JoinedConv2d(layer, nn.Identity())
 
 
@@ -158,8 +156,11 @@ def _behind_convolutions(module: nn.Module, takes: Callable[[nn.Module], bool]) 
 
 @torch.inference_mode()
 def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode."""
-    module = copy.deepcopy(module).eval()
+    """A copy in which every batch norm right behind a convolution is part of it, with the same output in eval mode.
+
+    It is in float32: in another precision rounding would hide whether later changes keep the output.
+    """
+    module = copy.deepcopy(module).float().requires_grad_(False).eval()
     pairs = _behind_convolutions(module, lambda layer: isinstance(layer, nn.BatchNorm2d))
     for norm_name, convolution_name in pairs.items():
         norm: Any = module.get_submodule(norm_name)
