@@ -11,11 +11,6 @@ def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
     return np.rint(saliency_map * 255).astype(np.uint8)
 
 
-def grey(saliency_map: np.ndarray) -> Image.Image:
-    """A map `(height, width)` in 0..1 as an 8-bit grey picture."""
-    return Image.fromarray(to_bytes(saliency_map))
-
-
 def overlay(
     image: np.ndarray, saliency_map: np.ndarray, colormap: str = "inferno", opacity: float = OPACITY
 ) -> Image.Image:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..visualization import OPACITY, grey, overlay
+from ..grey_png import write_grey
+from ..visualization import OPACITY, overlay, to_bytes
 from .store import Result, Store
 
 COLORMAPS = ("inferno", "viridis", "grey")
@@ -46,7 +47,10 @@ def save_overlay(result: Result, store: Store, opacity: float = OPACITY, colorma
 
 def save_map(result: Result, store: Store) -> str:
     """The map as 8-bit grey, as `mlnet predict` writes it."""
-    return save_png(grey(result.saliency_map), store.place(f"{result.stem}.map.png"))
+    path = store.place(f"{result.stem}.map.png")
+    with open(path, "wb") as file:
+        write_grey(file, to_bytes(result.saliency_map))
+    return str(path)
 
 
 def save_colored_map(result: Result, store: Store, colormap: str) -> str:
