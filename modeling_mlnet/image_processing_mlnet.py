@@ -40,7 +40,7 @@ def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
     upper = (lower + 1).clamp_max(maps.shape[axis] - 1)
     weight = (positions - lower).to(maps.dtype).to(maps.device)  # not every device knows float64
     first, second = (maps.index_select(axis, cells.to(maps.device)) for cells in (lower, upper))
-    return torch.lerp(first, second, weight[:, None] if axis == 0 else weight)
+    return first.lerp_(second, weight[:, None] if axis == 0 else weight)
 
 
 class MLNetImageProcessor(TorchvisionBackend):
@@ -194,8 +194,9 @@ class MLNetImageProcessor(TorchvisionBackend):
                 target = SizeDict(height=height, width=width)
                 picture = self.resize(picture, target, resample=resample, antialias=antialias)
         top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
-        padded = tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
-        return padded.contiguous()  # what follows takes four times as long with channels last
+        if (height, width) != canvas:
+            picture = tvF.pad(picture, [left, top, canvas[1] - width - left, canvas[0] - height - top])
+        return picture.contiguous()  # what follows takes four times as long with channels last
 
     def post_process_saliency(
         self,
@@ -236,7 +237,7 @@ class MLNetImageProcessor(TorchvisionBackend):
                 rows, columns = map(torch.from_numpy, inverse_positions(size, tuple(one.shape), do_resize))
                 one = _sample_axis(one, 1, columns)
                 one = _sample_axis(one, 0, rows)  # last: whole rows are copied faster than columns
-            peak = one.max()
+            peak = one.amax()
             results.append(one / peak if peak > 0 else one)
         return results
 
