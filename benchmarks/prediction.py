@@ -2,9 +2,9 @@
 
 Folders of real JPEGs (of --data, else the four of the tests) are predicted and written as `mlnet predict` does it; the
 network's own time is that of as many passes over batches that lie ready, one after another on all threads or beside
-each other on their share of them, whichever is faster. Both are taken in turns, a hundred pictures at a time. `mini`
-is also given so many pictures that memory would show if it grew. The clip is decoded, predicted, overlaid and encoded
-by the web page's code, on all cores, which the page shares among its visitors.
+each other on their share of them, whichever is faster over all pictures. All are taken in turns, a hundred pictures at
+a time. `mini` is also given so many pictures that memory would show if it grew. The clip is decoded, predicted, overlaid
+and encoded by the web page's code, on all cores, which the page shares among its visitors.
 
     python benchmarks/prediction.py [--data NAME:DIR] [--images 500] [--vgg-images 40] [--many 5000] [--output FILE]
 """
@@ -79,7 +79,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
         write_pictures(place / "pictures", data, count)
         jobs, _ = find_pictures([str(place / "pictures")], place / "maps")
         predict_files(predictor, jobs[: predictor.batch_size], place / "first")  # chooses the network
-        whole = alone = 0.0
+        whole, alone = 0.0, np.zeros(2)
         for start in range(0, count, TURN):  # in turns, as a machine that others use changes its pace
             part = jobs[start : start + TURN]
             whole += seconds(lambda part=part: predict_files(predictor, part, place / "maps"))
@@ -92,14 +92,14 @@ def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
         "network": predictor.choice,
         "pictures": count,
         "whole_s": whole,
-        "network_s": alone,
-        "ratio": whole / alone,
+        "network_s": float(alone.min()),
+        "ratio": float(whole / alone.min()),
         "peak_memory_mib": memory,
     }
 
 
-def network_alone(predictor: SaliencyPredictor, pictures: list[Path], count: int) -> float:
-    """Seconds of as many passes over a batch that lies ready."""
+def network_alone(predictor: SaliencyPredictor, pictures: list[Path], count: int) -> list[float]:
+    """Seconds of as many passes over a batch that lies ready, in both ways of `both_ways`."""
     [ready] = list(predictor.batches(pictures))[:1]
     pixel_values = torch.cat([one.pixel_values for one in ready if one.pixel_values is not None])
     passes = -(-count // len(pixel_values))
@@ -111,28 +111,28 @@ def network_alone(predictor: SaliencyPredictor, pictures: list[Path], count: int
         network(pixel_values, True)
 
     workers = min(torch.get_num_threads(), MOST_PASSES)
-    return faster(run, range(passes), range(passes), workers, torch.get_num_threads() // workers)
+    return both_ways(run, range(passes), range(passes), workers, torch.get_num_threads() // workers)
 
 
-def graph_alone(predictor: OnnxPredictor, count: int) -> float:
+def graph_alone(predictor: OnnxPredictor, count: int) -> list[float]:
     """The same of an ONNX graph: a picture on all threads, or one on each."""
     pixel_values = np.random.default_rng(0).normal(size=(1, 3, *predictor.letterbox.canvas)).astype(np.float32)
     workers = min(predictor.threads, MOST_PASSES)
     run = partial(predictor.graph, pixel_values)
     share = predictor.threads // workers
     run(share)  # opens it
-    return faster(run, [predictor.threads] * count, [share] * count, workers, 1)
+    return both_ways(run, [predictor.threads] * count, [share] * count, workers, 1)
 
 
-def faster(
+def both_ways(
     run: Callable[[Any], None], alone: Sequence[Any], beside: Sequence[Any], workers: int, threads: int
-) -> float:
+) -> list[float]:
     """Seconds of the passes, one after another or beside each other, each worker on so many threads."""
     with start_workers(workers, threads) as executor:
-        return min(
+        return [
             seconds(lambda: [run(one) for one in alone]),
             seconds(lambda: list(in_order(executor, run, beside, ahead=workers))),
-        )
+        ]
 
 
 def write_clip(path: Path) -> None:
