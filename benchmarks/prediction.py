@@ -3,8 +3,8 @@
 Folders of real JPEGs (of --data, else the four of the tests) are predicted and written as `mlnet predict` does it; the
 network's own time is that of as many passes over batches that lie ready, one after another on all threads or beside
 each other on their share of them, whichever is faster over all pictures. All are taken in turns, a hundred pictures at
-a time. `mini` is also given so many pictures that memory would show if it grew. The clip is decoded, predicted, overlaid
-and encoded by the web page's code, on all cores, which the page shares among its visitors.
+a time. `mini` is also given so many pictures that memory would show if it grew. The clip is decoded, predicted,
+overlaid and encoded by the web page's code, on all cores, which the page shares among its visitors.
 
     python benchmarks/prediction.py [--data NAME:DIR] [--images 500] [--vgg-images 40] [--many 5000] [--output FILE]
 """
