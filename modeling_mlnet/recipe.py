@@ -30,6 +30,10 @@ class ModelArguments:
     backbone_weights: str | None = field(
         default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
     )
+    frozen_modules: list[str] = field(
+        default_factory=list,
+        metadata={"help": "modules of the backbone, by timm's names, whose weights stay as they are: blocks.0"},
+    )
     image_processor: dict[str, Any] | str | None = field(
         default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
     )
@@ -93,7 +97,7 @@ class DataArguments:
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """transformers' arguments, with the defaults a dense prediction needs and six of our own."""
+    """transformers' arguments, with the defaults a dense prediction needs and eight of our own."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
@@ -111,6 +115,11 @@ class MLNetTrainingArguments(TrainingArguments):
             "scores better by metric_for_best_model"
         },
     )
+    teachers: list[str] = field(
+        default_factory=list,
+        metadata={"help": "trained checkpoints that predict every training picture, for labels mixed with their maps"},
+    )
+    teacher_share: float = field(default=0.5, metadata={"help": "of the labels that is the teachers', 0 to 1"})
     freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
     channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
     remove_unused_columns: bool = False

@@ -113,12 +113,15 @@ def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:
     if args.backbone_learning_rate is not None:
         rate += f" (backbone {args.backbone_learning_rate:g})"
     device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
+    names = ", ".join(f"`{Path(one).name}`" for one in args.teachers)
+    taught = {"teachers": f"{args.teacher_share:.0%} of the labels are of {names}"} if args.teachers else {}
     averaged = {"weights": f"the mean of the last {trainer.averaged} checkpoints"} if trainer.averaged else {}
     return {
         "command": origin.command,
         "seed": str(args.seed),
         "start": origin.start,
         "loss": f"`{config.loss}`",
+        **taught,
         "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
         "augmentation": origin.changes,
         **averaged,

@@ -26,6 +26,7 @@ from .metrics import Evaluator
 from .publishing import push
 from .recipe import MLNetTrainingArguments
 from .run_card import RunOrigin, write_run_card
+from .teaching import Teachers
 
 logger = logging.get_logger(__name__)
 
@@ -135,6 +136,15 @@ class MLNetTrainer(Trainer):
     pictures: Sequence[str] = ()  # of the last batch
     origin: RunOrigin = RunOrigin()  # for the model card
     averaged: int = 0  # of how many checkpoints the weights are the mean
+    teachers: Teachers | None = None
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.args.teachers:
+            if not isinstance(self.processing_class, MLNetImageProcessor):
+                raise ValueError("teachers need the MLNetImageProcessor of the pictures as processing_class")
+            taught = self.args.teachers, self.args.teacher_share
+            self.teachers = Teachers(*taught, self.processing_class, self.args.device)
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> torch.Tensor:
         """As the Trainer's.
@@ -143,6 +153,9 @@ class MLNetTrainer(Trainer):
             ValueError: If the loss is not finite or beyond any reasonable size.
         """
         self.pictures = inputs.pop("image_id", ())
+        if self.teachers is not None:
+            inputs = self._prepare_inputs(inputs)
+            inputs["labels"] = self.teachers.mix(inputs["pixel_values"], inputs["labels"])
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not loss.abs() < LARGEST_LOSS:  # also not true of NaN
             self._stop(f"the loss is {loss:g}")

@@ -69,6 +69,24 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     return _on_canvas(model, MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides}))
 
 
+def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
+    """Takes the weights of backbone modules, by timm's names, out of the training.
+
+    Raises:
+        ValueError: If a module has no weights or does not exist.
+    """
+    for module in modules:
+        weights = [
+            weight
+            for name, weight in model.backbone.named_parameters()
+            if model.backbone.timm_name(name).startswith(f"{module}.")
+        ]
+        if not weights:
+            raise ValueError(f"frozen_modules names {module!r}, of which {model.config.backbone} has no weights")
+        for weight in weights:
+            weight.requires_grad_(False)
+
+
 def _size(config: MLNetConfig) -> dict[str, int]:
     return dict(zip(("height", "width"), config.image_size, strict=True))
 
@@ -156,6 +174,8 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
             f"{recipe}: average_checkpoints={arguments.average_checkpoints} needs save_total_limit of at least "
             f"{arguments.average_checkpoints + 1}: the best one counts too, got {kept}"
         )
+    if not 0 <= arguments.teacher_share <= 1:
+        raise ValueError(f"{recipe}: teacher_share must be between 0 and 1, got {arguments.teacher_share:g}")
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
     for key in ("eval_strategy", "save_strategy", "logging_strategy"):
@@ -171,6 +191,8 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
     start = f"the checkpoint `{Path(model.model).name}`" if model.model else f"{weights} ImageNet weights"
     if not model.model:
         start += f" of `{config.get('backbone', MLNetConfig().backbone)}`"
+    if model.frozen_modules:
+        start += f"; {', '.join(model.frozen_modules)} frozen"
     validation = data.validation_datasets
     sets = []
     for spec in dict.fromkeys([*data.datasets, *validation]):
@@ -218,6 +240,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
     set_seed(arguments.seed)
     model, image_processor = build_model(model_arguments)
+    freeze(model, model_arguments.frozen_modules)
     if arguments.channels_last:
         model = model.to(memory_format=torch.channels_last)
     with arguments.main_process_first(desc="reading data sets"):

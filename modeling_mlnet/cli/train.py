@@ -15,10 +15,10 @@ def train(
     """Train as a recipe says; `--key value` takes precedence over the recipe's keys.
 
     Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
-    image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop, crop_off_epoch,
-    color_jitter, canvas_sizes, streaming, backbone_learning_rate, learning_rate_decay, early_stopping_patience,
-    average_checkpoints, freeze_batch_norm, channels_last. docs/reproduce.md says what each means. In a recipe, ${NAME}
-    is an environment variable.
+    frozen_modules, image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop,
+    crop_off_epoch, color_jitter, canvas_sizes, streaming, backbone_learning_rate, learning_rate_decay,
+    early_stopping_patience, average_checkpoints, teachers, teacher_share, freeze_batch_norm, channels_last.
+    docs/reproduce.md says what each means. In a recipe, ${NAME} is an environment variable.
 
     A run that was interrupted goes on from its last checkpoint. Learning curves and predictions for the same eight
     pictures are in the folder report/ of the run.
