@@ -67,10 +67,20 @@ def test_maps_of_nothing_stay_numbers(small_checkpoint, image_processor, pixel_v
     assert (Teachers([str(small_checkpoint)], 0.0, image_processor, CPU).mix(pixel_values, nothing) == 0).all()
 
 
-def test_a_teacher_of_other_pictures_is_refused(small_checkpoint, image_processor):
-    other = MLNetImageProcessor(**{**image_processor.to_dict(), "image_mean": [1.0, 2.0, 3.0]})
-    with pytest.raises(ValueError, match=r"teachers: .*expects image_mean \[127.5, .* the trained model \[1.0, 2.0"):
-        Teachers([str(small_checkpoint)], 0.5, other, CPU)
+@pytest.mark.parametrize("do_rescale", [False, True])
+def test_teachers_may_have_been_trained_with_other_statistics(
+    small_checkpoint, image_processor, pixel_values, labels, do_rescale
+):
+    mean, std = [123.68, 116.779, 103.939], [58.0, 57.0, 57.5]
+    factor = 1 / 255 if do_rescale else 1
+    statistics = {"image_mean": [one * factor for one in mean], "image_std": [one * factor for one in std]}
+    other = MLNetImageProcessor(**{**image_processor.to_dict(), **statistics, "do_rescale": do_rescale})
+    colours = pixel_values * 127.5 + 127.5
+    again = (colours - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    names = [str(small_checkpoint)]
+    expected = Teachers(names, 1.0, image_processor, CPU).mix(pixel_values, labels)
+    assert_close(Teachers(names, 1.0, other, CPU).mix(again, labels), expected)
+    assert (Teachers(names, 1.0, image_processor, CPU).mix(again, labels) - expected).abs().max() > 0.1
 
 
 def losses(folder):
