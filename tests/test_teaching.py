@@ -93,16 +93,11 @@ def losses(folder):
 def test_a_run_learns_from_its_teachers_and_is_scored_on_the_truth(recipe, tmp_path, small_checkpoint):
     words = ["--logging_steps", "1", "--num_train_epochs", "1", "--learning_rate", "1e-9"]
     runs = {}
-    for name, more in {
-        "none": [],
-        "no share": ["--teachers", str(small_checkpoint), "--teacher_share", "0"],
-        "all": ["--teachers", str(small_checkpoint), "--teacher_share", "1"],
-    }.items():
+    for name, more in {"none": [], "all": ["--teachers", str(small_checkpoint), "--teacher_share", "1"]}.items():
         train(recipe, [*words, *more, "--output_dir", str(tmp_path / name)])
         runs[name] = losses(tmp_path / name)
-    assert runs["no share"][0] == pytest.approx(runs["none"][0], abs=1e-4)
     assert runs["all"][0][0] < runs["none"][0][0] - 0.1  # the teacher is the student's own start
-    assert runs["no share"][1] == pytest.approx(runs["none"][1], abs=1e-4)
+    assert runs["all"][1] == pytest.approx(runs["none"][1], abs=1e-4)  # the student has hardly moved
     card = (tmp_path / "all" / "README.md").read_text()
     assert f"100% of the labels are of `{small_checkpoint.name}`" in card
 
