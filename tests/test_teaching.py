@@ -91,16 +91,7 @@ def losses(folder):
 
 
 def test_a_run_learns_from_its_teachers_and_is_scored_on_the_truth(recipe, tmp_path, small_checkpoint):
-    words = [
-        "--logging_steps",
-        "1",
-        "--num_train_epochs",
-        "1",
-        "--learning_rate",
-        "1e-9",
-        "--backbone_learning_rate",
-        "1e-9",
-    ]
+    words = ["--logging_steps=1", "--num_train_epochs=1", "--learning_rate=1e-9", "--backbone_learning_rate=1e-9"]
     runs = {}
     for name, more in {"none": [], "all": ["--teachers", str(small_checkpoint), "--teacher_share", "1"]}.items():
         train(recipe, [*words, *more, "--output_dir", str(tmp_path / name)])
