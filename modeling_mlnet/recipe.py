@@ -126,6 +126,8 @@ class MLNetTrainingArguments(TrainingArguments):
     batch_eval_metrics: bool = True
 
     def __post_init__(self):
+        if not 0 <= self.teacher_share <= 1:
+            raise ValueError(f"teacher_share must be between 0 and 1, got {self.teacher_share:g}")
         if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
             self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
         super().__post_init__()

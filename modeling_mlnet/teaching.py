@@ -10,6 +10,7 @@ from torch import Tensor
 from .devices import has_fast_bfloat16
 from .engines import Network, build_network
 from .image_processing_mlnet import MLNetImageProcessor
+from .modeling_mlnet import to_grid
 from .prediction import load_checkpoint
 
 
@@ -33,9 +34,7 @@ class Teacher(NamedTuple):
         if pixel_values.shape[-2] > self.canvas[0] and pixel_values.shape[-1] > self.canvas[1]:
             pixel_values = F.interpolate(pixel_values, size=self.canvas, mode="bilinear", antialias=True)
         maps = self.network(pixel_values * self.scale + self.offset, True).to(like.dtype)
-        if maps.shape != like.shape:
-            maps = F.interpolate(maps[:, None], size=like.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        return maps
+        return to_grid(maps[:, None], *like.shape[-2:])[:, 0]
 
 
 class Teachers:
@@ -57,7 +56,8 @@ class Teachers:
     """
 
     def __init__(self, names: Sequence[str], share: float, image_processor: MLNetImageProcessor, device: torch.device):
-        self.share, self.teachers = share, []
+        self.share = share
+        self.teachers: list[Teacher] = []
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
@@ -65,8 +65,9 @@ class Teachers:
             scale, offset = _from_pixel_values(own, device)
             network = build_network(model.to(device).eval(), "fused", dtype)
             height, width = model.config.image_size
-            statistics = student_scale / scale, (student_offset - offset) / scale
-            self.teachers.append(Teacher(network, (height, width), *statistics))
+            self.teachers.append(
+                Teacher(network, (height, width), student_scale / scale, (student_offset - offset) / scale)
+            )
 
     def mix(self, pixel_values: Tensor, labels: Tensor) -> Tensor:
         """The labels with the teachers' share in them.

@@ -174,8 +174,6 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
             f"{recipe}: average_checkpoints={arguments.average_checkpoints} needs save_total_limit of at least "
             f"{arguments.average_checkpoints + 1}: the best one counts too, got {kept}"
         )
-    if not 0 <= arguments.teacher_share <= 1:
-        raise ValueError(f"{recipe}: teacher_share must be between 0 and 1, got {arguments.teacher_share:g}")
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
     for key in ("eval_strategy", "save_strategy", "logging_strategy"):
