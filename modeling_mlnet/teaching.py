@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import has_fast_bfloat16
-from .engines import Network, build_network
+from .engines import Network, choose_network
 from .image_processing_mlnet import MLNetImageProcessor
 from .modeling_mlnet import to_grid
 from .prediction import load_checkpoint
@@ -42,8 +42,8 @@ class Teachers:
 
     They see what the student sees, after crops and changes of colour (Beyer et al., Knowledge distillation: A good
     teacher is patient and consistent, CVPR 2022), reduced to their own canvas if it is smaller, and its mirror image,
-    whose map is turned back: the mean of both scores better than one. They run fused, in bfloat16 where a CPU is made
-    for it.
+    whose map is turned back: the mean of both scores better than one. They run fused where their backbone allows it,
+    in bfloat16 where a CPU is made for it.
 
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
@@ -58,13 +58,14 @@ class Teachers:
     def __init__(self, names: Sequence[str], share: float, image_processor: MLNetImageProcessor, device: torch.device):
         self.share = share
         self.teachers: list[Teacher] = []
-        dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+        dtype = "bfloat16" if has_fast_bfloat16(device) else "float32"
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own = load_checkpoint(name)
             scale, offset = _from_pixel_values(own, device)
-            network = build_network(model.to(device).eval(), "fused", dtype)
             height, width = model.config.image_size
+            canvas = torch.zeros(1, 3, height, width, device=device)
+            network, _ = choose_network(model.to(device).eval(), "auto", dtype, canvas, True)
             self.teachers.append(
                 Teacher(network, (height, width), student_scale / scale, (student_offset - offset) / scale)
             )
