@@ -64,8 +64,8 @@ class Teachers:
             model, own = load_checkpoint(name)
             scale, offset = _from_pixel_values(own, device)
             height, width = model.config.image_size
-            canvas = torch.zeros(1, 3, height, width, device=device)
-            network, _ = choose_network(model.to(device).eval(), "auto", dtype, canvas, True)
+            blank = torch.zeros(1, 3, height, width, device=device)  # in a given dtype nothing is looked at
+            network, _ = choose_network(model.to(device).eval(), "auto", dtype, blank, True)
             self.teachers.append(
                 Teacher(network, (height, width), student_scale / scale, (student_offset - offset) / scale)
             )

@@ -73,7 +73,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
     train(recipe, ["--output_dir", str(tmp_path / "whole"), *STEPS])
     cut, rng, step = tmp_path / "cut", np.random.default_rng(2016), 0
     words = ("--output_dir", str(cut), *STEPS)
-    for stop in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
+    for stop in (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
         process = start(recipe, *words)
         step = wait_for_checkpoint(cut, process, step)
         time.sleep(rng.uniform(0, 0.3))
