@@ -1,4 +1,4 @@
-"""Do the faster ways to train keep the scores? mlnet-mini trained on by `recipes/mini_embedded.yaml`, once per option.
+"""Do the faster ways to train keep the scores? mlnet-mini trained on by `recipes/mini_larger.yaml`, once per option.
 
 Every run starts from the embedded weights with the recipe's data, seed and learning rates, ends after the same
 number of steps, and is scored on the pictures that the recipe keeps out. Only the option differs.
@@ -16,7 +16,7 @@ import torch
 
 from modeling_mlnet.training import train
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "mini_embedded.yaml"
+RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"
 OPTIONS = {
     "float32": [],
     "bf16": ["--bf16", "true"],

@@ -21,7 +21,7 @@ from modeling_mlnet.metrics import cc
 from modeling_mlnet.recipe import parse_recipe
 from modeling_mlnet.training import build_datasets
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "mini_embedded.yaml"  # which keeps the same pictures out
+RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"  # which keeps the same pictures out
 BLOCKS = [f"blocks.5.{index}" for index in (1, 2, 3, 4)]
 
 

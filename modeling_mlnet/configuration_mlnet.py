@@ -11,7 +11,7 @@ from transformers.configuration_utils import PreTrainedConfig
 from .letterbox_mlnet import STRIDE
 
 POOLINGS = ("same", "valid")
-LOSSES = ("release", "paper", "kl_cc")
+LOSSES = ("release", "paper", "kl_cc", "kl_cc_sim")
 MIN_SIZE = 32  # smallest input side, in pixels
 
 # Keys of config.json that transformers itself reads or writes and that are not dataclass fields.
@@ -61,8 +61,8 @@ class MLNetConfig(PreTrainedConfig):
         dropout: Probability of dropping a feature before the encoding convolutions, in `[0, 1)`.
         prior_shape: Rows and columns of the learned prior.
         image_size: Height and width in pixels of the canvas used for training. The network takes any size from 32 px.
-        loss: `"release"` (the released code), `"paper"` (Eq. 2) or `"kl_cc"` (Kullback-Leibler divergence minus half
-            the correlation).
+        loss: `"release"` (the released code), `"paper"` (Eq. 2), `"kl_cc"` (Kullback-Leibler divergence minus half
+            the correlation) or `"kl_cc_sim"` (the same minus half the similarity).
         loss_alpha: The alpha of the release's and the paper's loss, above 1.
         prior_penalty: Weight of the sum of the squared prior in the loss; `None` means 1 / (rows * columns).
 

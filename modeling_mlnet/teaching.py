@@ -43,7 +43,7 @@ class Teachers:
     They see what the student sees, after crops and changes of colour (Beyer et al., Knowledge distillation: A good
     teacher is patient and consistent, CVPR 2022), reduced to their own canvas if it is smaller, and its mirror image,
     whose map is turned back: the mean of both scores better than one. They run fused where their backbone allows it,
-    in bfloat16 where a CPU is made for it.
+    in bfloat16 where the processor is made for it.
 
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
@@ -58,7 +58,8 @@ class Teachers:
     def __init__(self, names: Sequence[str], share: float, image_processor: MLNetImageProcessor, device: torch.device):
         self.share = share
         self.teachers: list[Teacher] = []
-        dtype = "bfloat16" if has_fast_bfloat16(device) else "float32"
+        is_fast = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else has_fast_bfloat16(device)
+        dtype = "bfloat16" if is_fast else "float32"
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own = load_checkpoint(name)

@@ -197,7 +197,7 @@ def test_valid_pooling_is_torchvisions_and_keeps_the_size_at_stride_one():
 def test_losses_equal_their_formulas():
     torch.manual_seed(0)
     saliency_map, labels = torch.rand(2, 5, 6) * 3, torch.rand(2, 5, 6)
-    release, paper, kl_cc = 0.0, 0.0, 0.0
+    release, paper, kl_cc, sim = 0.0, 0.0, 0.0, 0.0
     for p, y in zip(saliency_map.double(), labels.double(), strict=True):
         error = p / p.max() - y
         release += (error**2 / (1.1 - y)).mean() / 2
@@ -205,7 +205,8 @@ def test_losses_equal_their_formulas():
         target, predicted = y / y.sum(), p / p.sum()
         correlation = torch.corrcoef(torch.stack([p.flatten(), y.flatten()]))[0, 1]
         kl_cc += ((target * (target / predicted).log()).sum() - 0.5 * correlation) / 2
-    expected = {"release": release, "paper": paper, "kl_cc": kl_cc}
+        sim += torch.minimum(target, predicted).sum() / 2
+    expected = {"release": release, "paper": paper, "kl_cc": kl_cc, "kl_cc_sim": kl_cc - 0.5 * sim}
     for name, function in LOSS_FUNCTIONS.items():
         torch.testing.assert_close(function(saliency_map, labels, 1.1).double(), expected[name], rtol=1e-5, atol=1e-6)
 
