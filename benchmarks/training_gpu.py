@@ -9,6 +9,7 @@ same precision, measured in the same run.
 """
 
 import argparse
+import gc
 import json
 import tempfile
 import time
@@ -40,6 +41,7 @@ class Clock(TrainerCallback):
     """When each step of the last run ended; the Trainer makes the callback itself."""
 
     ends: list[float] = []
+    memory = 0  # bytes at most while it trained
 
     def on_train_begin(self, *args, **kwargs):
         self.ends.clear()
@@ -47,6 +49,9 @@ class Clock(TrainerCallback):
     def on_step_end(self, *args, **kwargs):
         torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
+
+    def on_train_end(self, *args, **kwargs):
+        type(self).memory = torch.cuda.max_memory_allocated()
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
@@ -82,13 +87,19 @@ def measure(recipe: str, words: list[str], salicon: Path, steps: int, workers: i
     keys.pop("early_stopping_patience", None)
     keys |= {"datasets": [f"salicon:{salicon}"], "held_out": 0.02, "output_dir": str(folder / "run")}
     keys |= {"max_steps": steps, "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
-    keys |= {"dataloader_num_workers": workers, "disable_tqdm": True, "report_to": "none"}
+    keys |= {
+        "dataloader_num_workers": workers,
+        "dataloader_drop_last": True,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
     config = MLNetConfig(**keys["config"])
     torch.manual_seed(2016)
     MLNetModel(config).save_pretrained(folder / "start")
     MLNetImageProcessor().save_pretrained(folder / "start")
     keys["model"] = str(folder / "start")
     (folder / "recipe.yaml").write_text(yaml.safe_dump(keys), encoding="utf-8")
+    gc.collect()  # the run before
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     train(folder / "recipe.yaml", words)
@@ -102,7 +113,7 @@ def measure(recipe: str, words: list[str], salicon: Path, steps: int, workers: i
     return {
         "pictures_a_second": round(batch / seconds, 1),
         "seconds_a_step": round(seconds, 4),
-        "memory_GiB": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "memory_GiB": round(Clock.memory / 2**30, 2),
         "matrix_TFLOPs": round(rate / 1e12),
         "share_of_matrix_rate": round(needed / seconds / rate, 3),
         "first_and_last_loss": [round(losses[0], 4), round(losses[-1], 4)],
@@ -117,6 +128,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    if arguments.steps <= WARM:
+        parser.error(f"--steps must be more than the {WARM} that do not count, got {arguments.steps}")
     DEFAULT_CALLBACKS.append(Clock)
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "workers": arguments.workers}
     results = {}

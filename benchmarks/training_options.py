@@ -29,7 +29,7 @@ OPTIONS = {
 def score(words: list[str], steps: int) -> dict[str, float]:
     """CC of the pictures kept out and seconds a step, after so many steps with the options."""
     with tempfile.TemporaryDirectory() as folder:
-        fixed = ["--model", "mini", "--config", "{}", "--output_dir", folder, "--max_steps", str(steps)]
+        fixed = ["--model", "mini", "--config", '{"loss": "kl_cc"}', "--output_dir", folder, "--max_steps", str(steps)]
         fixed += ["--channels_last", "false", "--average_checkpoints", "0", "--eval_strategy", "no"]
         fixed += ["--save_strategy", "no", "--load_best_model_at_end", "false", "--disable_tqdm", "true"]
         scores = train(RECIPE, [*fixed, *words])

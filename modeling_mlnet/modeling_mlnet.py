@@ -111,7 +111,7 @@ def kl_cc_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
 def kl_cc_sim_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
     """`kl_cc_loss` minus half the similarity (SIM), the mass that the two distributions share, averaged over images.
 
-    The divergence alone forbids a map to be near 0 anywhere; SIM asks for its mass where the labels have theirs.
+    The divergence alone forbids a map to be near 0 where labels are not; SIM asks for its mass where they have theirs.
     """
     predicted, target = (one / one.sum((1, 2), keepdim=True).clamp_min(1e-8) for one in (saliency_map, labels))
     similarity = torch.minimum(predicted, target).sum((1, 2)).mean()

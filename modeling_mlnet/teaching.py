@@ -58,8 +58,8 @@ class Teachers:
     def __init__(self, names: Sequence[str], share: float, image_processor: MLNetImageProcessor, device: torch.device):
         self.share = share
         self.teachers: list[Teacher] = []
-        is_fast = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else has_fast_bfloat16(device)
-        dtype = "bfloat16" if is_fast else "float32"
+        is_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        dtype = "bfloat16" if is_gpu or has_fast_bfloat16(device) else "float32"
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own = load_checkpoint(name)
