@@ -12,17 +12,19 @@ import argparse
 import gc
 import json
 import tempfile
-import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 import yaml
+from inference import take_turns
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import TrainerCallback
+from training import Clock
 from transformers.trainer import DEFAULT_CALLBACKS
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
+from modeling_mlnet.recipe import DataArguments
 from modeling_mlnet.training import train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -37,21 +39,18 @@ WARM = 100  # steps that do not count
 SIDE = 8192  # of the matrices
 
 
-class Clock(TrainerCallback):
-    """When each step of the last run ended; the Trainer makes the callback itself."""
-
-    ends: list[float] = []
-    memory = 0  # bytes at most while it trained
+class GPUClock(Clock):
+    """When each step of the last run ended on the GPU, and how many bytes it took at most."""
 
     def on_train_begin(self, *args, **kwargs):
         self.ends.clear()
 
     def on_step_end(self, *args, **kwargs):
         torch.cuda.synchronize()
-        self.ends.append(time.perf_counter())
+        super().on_step_end(*args, **kwargs)
 
     def on_train_end(self, *args, **kwargs):
-        type(self).memory = torch.cuda.max_memory_allocated()
+        self.memory = torch.cuda.max_memory_allocated()
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
@@ -59,15 +58,14 @@ def matrix_rate(dtype: torch.dtype) -> float:
     left, right = (torch.randn(SIDE, SIDE, device="cuda", dtype=dtype) for _ in range(2))
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    times = []
-    for _ in range(12):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
+
+    def multiply() -> None:
         left @ right
         torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+
+    seconds = median(take_turns({"product": multiply}, 0.1)["product"])
     torch.backends.cuda.matmul.allow_tf32 = allowed
-    return 2 * SIDE**3 / sorted(times)[len(times) // 2]
+    return 2 * SIDE**3 / seconds
 
 
 def operations(config: MLNetConfig, height: int, width: int) -> int:
@@ -80,7 +78,9 @@ def operations(config: MLNetConfig, height: int, width: int) -> int:
     return counter.get_total_flops()
 
 
-def measure(recipe: str, words: list[str], salicon: Path, steps: int, workers: int, folder: Path) -> dict[str, Any]:
+def measure(
+    recipe: str, words: list[str], salicon: Path, steps: int, workers: int, folder: Path, clock: GPUClock
+) -> dict[str, Any]:
     """One run."""
     keys = yaml.safe_load((RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8"))
     keys.pop("validation_datasets")  # the part at hand may have none
@@ -103,17 +103,17 @@ def measure(recipe: str, words: list[str], salicon: Path, steps: int, workers: i
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     train(folder / "recipe.yaml", words)
-    seconds = (Clock.ends[-1] - Clock.ends[WARM - 1]) / (steps - WARM)
+    seconds = (clock.ends[-1] - clock.ends[WARM - 1]) / (steps - WARM)
     history = json.loads((folder / "run" / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    sizes = [tuple(map(int, size.split("x"))) for size in keys.get("canvas_sizes", ["480x640"])]
+    sizes = DataArguments(canvas_sizes=keys.get("canvas_sizes", [])).sizes() or [config.image_size]
     batch = keys["per_device_train_batch_size"]
     needed = batch * sum(operations(config, *size) for size in sizes) / len(sizes)  # canvases are drawn alike often
     rate = matrix_rate(torch.bfloat16 if "--bf16" in words else torch.float32)
     return {
         "pictures_a_second": round(batch / seconds, 1),
         "seconds_a_step": round(seconds, 4),
-        "memory_GiB": round(Clock.memory / 2**30, 2),
+        "memory_GiB": round(clock.memory / 2**30, 2),
         "matrix_TFLOPs": round(rate / 1e12),
         "share_of_matrix_rate": round(needed / seconds / rate, 3),
         "first_and_last_loss": [round(losses[0], 4), round(losses[-1], 4)],
@@ -130,13 +130,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.steps <= WARM:
         parser.error(f"--steps must be more than the {WARM} that do not count, got {arguments.steps}")
-    DEFAULT_CALLBACKS.append(Clock)
+    clock = GPUClock()
+    DEFAULT_CALLBACKS.append(clock)
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "workers": arguments.workers}
     results = {}
     for name, (recipe, words) in RUNS.items():
         with tempfile.TemporaryDirectory() as folder:
             results[name] = measure(
-                recipe, words, arguments.salicon.absolute(), arguments.steps, arguments.workers, Path(folder)
+                recipe, words, arguments.salicon.absolute(), arguments.steps, arguments.workers, Path(folder), clock
             )
         print(f"{name}: {results[name]}", flush=True)
         if arguments.output:

@@ -180,7 +180,7 @@ def test_odd_pictures_are_taken(small_predictor, tmp_path):
 
 
 def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_path):
-    predictor = SaliencyPredictor("mini")
+    predictor = SaliencyPredictor("mini", dtype="float32")  # bfloat16's rounding is as large as what is looked at here
     large = Image.open(COFFEE).resize((3000, 2000), Image.Resampling.BICUBIC)
     exif = Image.Exif()
     exif[274] = 6  # the camera was held upright
@@ -189,8 +189,7 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
     assert result.size == (3000, 2000) and result.saliency_map.shape == (1067, 1600)
     [whole] = predictor.maps([str(tmp_path / "phone.jpg")])
     smaller = np.asarray(Image.fromarray(whole).resize((1600, 1067), Image.Resampling.BOX))
-    # The network sees the picture after two reductions instead of one, and sharp maps move a little at their peaks
-    assert np.abs(smaller - result.saliency_map).max() < 0.03
+    assert np.abs(smaller - result.saliency_map).max() < 0.02
     assert np.corrcoef(smaller.ravel(), result.saliency_map.ravel())[0, 1] > 0.9995
 
 
