@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from .attribution import level_ablation, level_importance, pixel_attribution, prior_map
 from .figures import draw_ablation, draw_importance, draw_panels, draw_prior, save_figure
@@ -136,11 +137,11 @@ def picture_panels(
         raise ValueError(first.error)
     [grid] = [one.pixel_values.shape[-2:] for [one] in before.batches([picture]) if one.pixel_values is not None]
     factor = model.prior(*(-(-side // STRIDE) for side in grid)).detach().clamp_min(0)
-    [prior] = processor.post_process_saliency(factor[None], [first.saliency_map.shape])
+    prior = processor.invert_letterbox(factor, first.saliency_map.shape)
     panels = {
         "picture": first.image,
         "map before the prior": first.saliency_map,
-        "prior": prior.cpu().numpy(),
+        "prior": (prior / prior.max().clamp_min(torch.finfo(prior.dtype).tiny)).cpu().numpy(),
         "map behind the prior": next(behind.maps([picture])),
     }
     if samples:

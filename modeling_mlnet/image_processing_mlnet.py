@@ -1,6 +1,6 @@
 """Image processor of ML-Net: a letterbox, its inverse, and pictures of every kind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,7 +17,14 @@ from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
 from .configuration_mlnet import nearest_name
-from .letterbox_mlnet import STRIDE, inverse_positions, letterbox_size, resize_like_opencv
+from .letterbox_mlnet import (
+    STRIDE,
+    check_tone_curve,
+    inverse_positions,
+    letterbox_size,
+    put_tone_curve,
+    resize_like_opencv,
+)
 from .pictures_mlnet import image_to_tensor, to_grey, to_rgb
 from .reading_mlnet import read_image
 
@@ -28,9 +35,12 @@ class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
     r"""
     antialias (`bool`, *optional*, defaults to `False`):
         Whether shrinking averages over the pixels it skips. The release does not.
+    tone_curve (`list[float]`, *optional*):
+        Exponent and toe of the curve that `post_process_saliency` puts on a map. The release has none.
     """
 
     antialias: bool
+    tone_curve: Sequence[float] | None
 
 
 def _sample_axis(maps: Tensor, axis: int, positions: Tensor) -> Tensor:
@@ -52,6 +62,8 @@ class MLNetImageProcessor(TorchvisionBackend):
 
     Args:
         antialias: Whether shrinking averages over the pixels it skips. The release does not.
+        tone_curve: Exponent and toe of the curve that `post_process_saliency` puts on a map: its values p, fractions
+            of its maximum, become p^exponent * p / (p + toe). `None`, as in the release, leaves them.
     """
 
     valid_kwargs = MLNetImageProcessorKwargs
@@ -62,6 +74,7 @@ class MLNetImageProcessor(TorchvisionBackend):
     default_to_square = False
     resample = Image.Resampling.BILINEAR
     antialias = False
+    tone_curve: Sequence[float] | None = None
     do_rescale = False
     rescale_factor = 1 / 255
     do_normalize = True
@@ -76,6 +89,7 @@ class MLNetImageProcessor(TorchvisionBackend):
                 raise ValueError(f"MLNetImageProcessor has no key {key!r}; the nearest valid key is {nearest!r}")
         super().__init__(**kwargs)
         self._check_size(self.size)
+        check_tone_curve(self.tone_curve)
 
     @staticmethod
     def _check_size(size: SizeDict) -> None:
@@ -204,11 +218,7 @@ class MLNetImageProcessor(TorchvisionBackend):
         target_sizes: Iterable[tuple[int, int]] | Tensor | None = None,
         do_resize: bool | None = None,
     ) -> list[Tensor]:
-        """Brings predicted maps back to the pictures' own sizes: the inverse of the letterbox.
-
-        The map is bilinearly enlarged until it covers the picture, cut to it around the centre and divided by its
-        maximum, with the release's integer rounding. That rounding would shift pictures smaller than the map by
-        whole cells: for these the letterbox is inverted at its exact positions.
+        """Brings maps back to the pictures' own sizes: `tone_curve`, the inverse of the letterbox, a maximum of 1.
 
         Args:
             outputs: `MLNetOutput`, or its `saliency_map` `(batch, height/8, width/8)`.
@@ -230,16 +240,35 @@ class MLNetImageProcessor(TorchvisionBackend):
             sizes = [(int(height), int(width)) for height, width in target_sizes]
         if len(sizes) != len(maps):
             raise ValueError(f"target_sizes must have one (height, width) per map: got {len(sizes)} for {len(maps)}")
-        do_resize = self.do_resize if do_resize is None else do_resize
         results = []
         for one, size in zip(maps, sizes, strict=True):
+            one = put_tone_curve(one, self.tone_curve)
             if target_sizes is not None:
-                rows, columns = map(torch.from_numpy, inverse_positions(size, tuple(one.shape), do_resize))
-                one = _sample_axis(one, 1, columns)
-                one = _sample_axis(one, 0, rows)  # last: whole rows are copied faster than columns
+                one = self.invert_letterbox(one, size, do_resize)
             peak = one.amax()
             results.append(one / peak if peak > 0 else one)
         return results
+
+    def invert_letterbox(self, values: Tensor, target_size: tuple[int, int], do_resize: bool | None = None) -> Tensor:
+        """Brings anything that lies on the map's grid to a picture's own size.
+
+        It is bilinearly enlarged until it covers the picture and cut to it around the centre, with the release's
+        integer rounding. That rounding would shift pictures smaller than the map by whole cells: for these the
+        letterbox is inverted at its exact positions.
+
+        Args:
+            values: `(height/8, width/8)`, of any scale, which it keeps.
+            target_size: `(height, width)` in pixels of the upright picture.
+            do_resize: As it was when the picture was prepared; `None` takes the processor's own.
+
+        Returns:
+            Values `(height, width)`.
+        """
+        do_resize = self.do_resize if do_resize is None else do_resize
+        cells = (values.shape[0], values.shape[1])
+        rows, columns = map(torch.from_numpy, inverse_positions(target_size, cells, do_resize))
+        # rows last: whole rows are copied faster than columns
+        return _sample_axis(_sample_axis(values, 1, columns), 0, rows)
 
 
 __all__ = ["MLNetImageProcessor"]

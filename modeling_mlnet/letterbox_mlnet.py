@@ -1,5 +1,8 @@
 """Where a picture lies on its canvas and on the map, in NumPy: the numbers of the letterbox and of its inverse."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 STRIDE = 8  # input pixels per cell of the saliency map, whatever the backbone
@@ -11,6 +14,32 @@ def letterbox_size(height: int, width: int, canvas: tuple[int, int]) -> tuple[in
     if height * columns > width * rows:
         return rows, max(1, width * rows // height)
     return max(1, height * columns // width), columns
+
+
+def check_tone_curve(tone_curve: Any) -> None:
+    """Raises a ValueError if it is not `None` or an exponent and a toe above 0."""
+    if tone_curve is not None:
+        is_pair = isinstance(tone_curve, (list, tuple)) and len(tone_curve) == 2
+        if not is_pair or not all(isinstance(one, (int, float)) and 0 < one < np.inf for one in tone_curve):
+            raise ValueError(f"tone_curve must be None or [exponent, toe], both above 0, got {tone_curve!r}")
+
+
+def put_tone_curve(cells: Any, tone_curve: Sequence[float] | None) -> Any:
+    """A map whose values p, as fractions of its maximum, became p^exponent * p / (p + toe).
+
+    An exponent below 1 lifts what is between; the toe lowers what is not far above it, which is where a network that
+    is not sure leaves a little everywhere. 0 stays 0, and no order changes.
+
+    Args:
+        cells: Map `(height, width)` of any scale, at least 0: an array or a tensor, which it stays.
+        tone_curve: Exponent and toe; `None` changes nothing.
+    """
+    peak = cells.max()
+    if tone_curve is None or not peak > 0:
+        return cells
+    exponent, toe = tone_curve
+    fractions = cells / peak
+    return fractions ** (1 + exponent) / (fractions + toe)
 
 
 def _opencv_weights(size: int, source: int) -> tuple[np.ndarray, ...]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .letterbox_mlnet import inverse_positions, letterbox_size, resize_like_opencv
+from .letterbox_mlnet import check_tone_curve, inverse_positions, letterbox_size, put_tone_curve, resize_like_opencv
 from .manifest import PROCESSOR, resolve_model
 from .onnx_graph import AGAIN, Graph
 from .outputs import Prediction, Predictor
@@ -26,6 +26,7 @@ RELEASE = {  # what an image processor does of itself
     "do_resize": True,
     "resample": Image.Resampling.BILINEAR,
     "antialias": False,
+    "tone_curve": None,
     "do_rescale": False,
     "rescale_factor": 1 / 255,
     "do_normalize": True,
@@ -45,11 +46,13 @@ class Letterbox:
         canvas: Height and width in pixels.
         antialias: Whether shrinking averages over the pixels it skips.
         table: Float32 `(3, 256)`: what becomes of every byte in red, green and blue.
+        tone_curve: Exponent and toe of the curve over a map, or `None`.
     """
 
     canvas: tuple[int, int]
     antialias: bool
     table: np.ndarray
+    tone_curve: Sequence[float] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Letterbox":
@@ -62,7 +65,8 @@ class Letterbox:
             values = RELEASE | json.loads(path.read_text(encoding="utf-8"))
             canvas = (int(values["size"]["height"]), int(values["size"]["width"]))
             is_usual = values["do_resize"] and values["resample"] == Image.Resampling.BILINEAR
-            antialias = bool(values["antialias"])
+            antialias, tone_curve = bool(values["antialias"]), values["tone_curve"]
+            check_tone_curve(tone_curve)
             table = np.tile(np.arange(256, dtype=np.float32), (3, 1))
             if values["do_rescale"]:
                 table *= np.float32(values["rescale_factor"])
@@ -73,7 +77,7 @@ class Letterbox:
             raise ValueError(f"{path}: cannot be read: {error!r}") from error
         if not is_usual:
             raise ValueError(f"{path}: without PyTorch pictures are fitted bilinearly into the canvas, or not at all")
-        return cls(canvas, antialias, table)
+        return cls(canvas, antialias, table, tone_curve)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """A picture `(height, width, 3)` in bytes as pixel values `(1, 3, *canvas)`."""
@@ -88,9 +92,9 @@ class Letterbox:
         canvas[:, top : top + height, left : left + width] = resized
         return np.stack([table.take(channel) for table, channel in zip(self.table, canvas, strict=True)])[None]
 
-    @staticmethod
-    def invert(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """A map's cells at a picture's own size, divided by the maximum: `post_process_saliency`."""
+    def invert(self, cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """A map's cells at a picture's own size, under the curve, divided by the maximum: `post_process_saliency`."""
+        cells = put_tone_curve(cells, self.tone_curve)
         rows, columns = inverse_positions(size, cells.shape, do_resize=True)
         saliency_map = _sample(_sample(cells, 1, columns), 0, rows[:, None])
         peak = saliency_map.max()

@@ -123,6 +123,15 @@ def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpo
     assert panels["pixels that moved it"].max() == 1
 
 
+def test_a_tone_curve_changes_the_maps_and_neither_prior_nor_pixels(small_checkpoint, pictures):
+    predictor = SaliencyPredictor(small_checkpoint, dtype="float32")
+    plain = picture_panels(predictor, pictures[0], samples=1)
+    predictor.image_processor.tone_curve = [0.5, 0.1]
+    curved = picture_panels(predictor, pictures[0], samples=1)
+    changed = [title for title, one in curved.items() if not np.array_equal(one, plain[title])]
+    assert changed == ["map before the prior", "map behind the prior"]
+
+
 def bars(axes):
     return next(one for one in axes.containers if isinstance(one, BarContainer))
 

@@ -117,6 +117,45 @@ def test_a_dead_map_stays_zero(image_processor):
     assert saliency_map.isfinite().all() and saliency_map.max() == 0
 
 
+@given(st.floats(0.3, 3), st.floats(1e-4, 1), st.integers(0, 1000))
+def test_a_tone_curve_is_its_formula_and_keeps_the_order(exponent, toe, seed):
+    image_processor = MLNetImageProcessor(tone_curve=[exponent, toe])
+    cells = torch.rand(1, 30, 40, generator=torch.Generator().manual_seed(seed)) * 700
+    cells[0, :3] = 0
+    [saliency_map] = image_processor.post_process_saliency(cells)
+    fractions = cells[0].double().numpy() / cells.max().item()
+    expected = fractions**exponent * fractions / (fractions + toe) * (1 + toe)
+    np.testing.assert_allclose(saliency_map.numpy(), expected, atol=1e-5)
+    order = np.argsort(fractions, axis=None, kind="stable")
+    assert (np.diff(saliency_map.numpy().ravel()[order]) >= 0).all() and not saliency_map[:3].any()
+
+
+def test_a_tone_curve_is_put_on_cells_before_they_are_enlarged():
+    plain, curved = MLNetImageProcessor(), MLNetImageProcessor(tone_curve=[0.9, 0.05])
+    cells = torch.rand(1, 30, 40)
+    [on_grid] = curved.post_process_saliency(cells)
+    [expected] = plain.post_process_saliency(on_grid[None], [(333, 444)])
+    [found] = curved.post_process_saliency(cells, [(333, 444)])
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert not curved.post_process_saliency(torch.zeros(1, 30, 40), [(9, 9)])[0].any()
+    # what is no saliency map is only placed
+    torch.testing.assert_close(
+        curved.invert_letterbox(cells[0], (333, 444)), plain.invert_letterbox(cells[0], (333, 444))
+    )
+
+
+def test_a_tone_curve_is_saved_with_the_checkpoint(tmp_path):
+    MLNetImageProcessor(tone_curve=[0.9, 0.05]).save_pretrained(tmp_path)
+    assert MLNetImageProcessor.from_pretrained(tmp_path).tone_curve == [0.9, 0.05]
+    assert MLNetImageProcessor.from_pretrained(tmp_path, tone_curve=None).tone_curve is None
+
+
+@pytest.mark.parametrize("wrong", [[0.9], [0.9, 0], [-1, 0.1], [1, float("inf")], 0.9, "steep", ["a", "b"]])
+def test_a_wrong_tone_curve_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"tone_curve must be None or \[exponent, toe\], both above 0, got "):
+        MLNetImageProcessor(tone_curve=wrong)
+
+
 def test_number_of_sizes_must_be_the_number_of_maps(image_processor):
     with pytest.raises(ValueError, match="got 1 for 2"):
         image_processor.post_process_saliency(torch.rand(2, 30, 40), [(10, 10)])

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import release
 import torch
+import yaml
 from PIL import Image
 
-from modeling_mlnet import MINI, MLNetModel, SaliencyPredictor
+from modeling_mlnet import MINI, MLNetImageProcessor, MLNetModel, SaliencyPredictor
 from modeling_mlnet.manifest import read_manifest
 from modeling_mlnet.metrics import centre_map
 
@@ -31,6 +33,11 @@ def test_it_is_small_half_precision_safetensors_and_matches_the_manifest():
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == read_manifest()["mlnet-mini"].sha256
     assert {path.name for path in MINI.iterdir()} >= {"config.json", "preprocessor_config.json", "README.md"}
     assert MLNetModel.from_pretrained(MINI).dtype == torch.float32  # stored in half, used in full precision
+
+
+def test_its_curve_is_its_recipe_s():
+    recipe = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "mini_embedded.yaml").read_text("utf-8"))
+    assert MLNetImageProcessor.from_pretrained(MINI).tone_curve == recipe["image_processor"]["tone_curve"]
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,10 @@ def test_what_a_file_leaves_out_is_the_image_processor_s_default():
         assert (tuple(default) if isinstance(value, tuple) else default) == value, key
 
 
-def test_a_dead_map_stays_zero():
-    assert not Letterbox.invert(np.zeros((30, 40), dtype=np.float32), (50, 70)).any()
+def test_a_dead_map_stays_zero(processor_file):
+    _, letterbox = processor_file(True)
+    assert letterbox.tone_curve is not None
+    assert not letterbox.invert(np.zeros((30, 40), dtype=np.float32), (50, 70)).any()
 
 
 def test_pictures_of_every_mode(exported, pictures, tmp_path):

@@ -84,8 +84,8 @@ def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, i
     processor = predictor.image_processor
     if processor.do_resize:
         # a map of one cell per pixel is just a finer grid to the inverse of the letterbox
-        [result] = processor.post_process_saliency(values[None], [size])
-        return result.cpu().numpy()
-    top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
-    cut = F.relu(values[top : top + size[0], left : left + size[1]])
+        cut = processor.invert_letterbox(values, size)
+    else:
+        top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
+        cut = F.relu(values[top : top + size[0], left : left + size[1]])
     return (cut / cut.max().clamp_min(torch.finfo(cut.dtype).tiny)).cpu().numpy()
