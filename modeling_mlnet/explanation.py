@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from .attribution import level_ablation, level_importance, pixel_attribution, prior_map
 from .figures import draw_ablation, draw_importance, draw_panels, draw_prior, save_figure
-from .letterbox_mlnet import STRIDE
+from .letterbox_mlnet import STRIDE, divide_by_maximum
 from .outputs import EXPLANATION, Job, Report
 from .prediction import SaliencyPredictor
 from .progress import Progress, no_progress
@@ -141,7 +140,7 @@ def picture_panels(
     panels = {
         "picture": first.image,
         "map before the prior": first.saliency_map,
-        "prior": (prior / prior.max().clamp_min(torch.finfo(prior.dtype).tiny)).cpu().numpy(),
+        "prior": divide_by_maximum(prior).cpu().numpy(),
         "map behind the prior": next(behind.maps([picture])),
     }
     if samples:

@@ -20,6 +20,7 @@ from .configuration_mlnet import nearest_name
 from .letterbox_mlnet import (
     STRIDE,
     check_tone_curve,
+    divide_by_maximum,
     inverse_positions,
     letterbox_size,
     put_tone_curve,
@@ -245,8 +246,7 @@ class MLNetImageProcessor(TorchvisionBackend):
             one = put_tone_curve(one, self.tone_curve)
             if target_sizes is not None:
                 one = self.invert_letterbox(one, size, do_resize)
-            peak = one.amax()
-            results.append(one / peak if peak > 0 else one)
+            results.append(divide_by_maximum(one))
         return results
 
     def invert_letterbox(self, values: Tensor, target_size: tuple[int, int], do_resize: bool | None = None) -> Tensor:

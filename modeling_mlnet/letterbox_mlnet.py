@@ -24,6 +24,12 @@ def check_tone_curve(tone_curve: Any) -> None:
             raise ValueError(f"tone_curve must be None or [exponent, toe], both above 0, got {tone_curve!r}")
 
 
+def divide_by_maximum(values: Any) -> Any:
+    """An array or a tensor divided by its maximum; as it is if that is not above 0."""
+    peak = values.max()
+    return values / peak if peak > 0 else values
+
+
 def put_tone_curve(cells: Any, tone_curve: Sequence[float] | None) -> Any:
     """A map whose values p, as fractions of its maximum, became p^exponent * p / (p + toe).
 
@@ -34,11 +40,10 @@ def put_tone_curve(cells: Any, tone_curve: Sequence[float] | None) -> Any:
         cells: Map `(height, width)` of any scale, at least 0: an array or a tensor, which it stays.
         tone_curve: Exponent and toe; `None` changes nothing.
     """
-    peak = cells.max()
-    if tone_curve is None or not peak > 0:
+    if tone_curve is None:
         return cells
     exponent, toe = tone_curve
-    fractions = cells / peak
+    fractions = divide_by_maximum(cells)
     return fractions ** (1 + exponent) / (fractions + toe)
 
 

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .letterbox_mlnet import check_tone_curve, inverse_positions, letterbox_size, put_tone_curve, resize_like_opencv
+from .letterbox_mlnet import (
+    check_tone_curve,
+    divide_by_maximum,
+    inverse_positions,
+    letterbox_size,
+    put_tone_curve,
+    resize_like_opencv,
+)
 from .manifest import PROCESSOR, resolve_model
 from .onnx_graph import AGAIN, Graph
 from .outputs import Prediction, Predictor
@@ -96,9 +103,7 @@ class Letterbox:
         """A map's cells at a picture's own size, under the curve, divided by the maximum: `post_process_saliency`."""
         cells = put_tone_curve(cells, self.tone_curve)
         rows, columns = inverse_positions(size, cells.shape, do_resize=True)
-        saliency_map = _sample(_sample(cells, 1, columns), 0, rows[:, None])
-        peak = saliency_map.max()
-        return saliency_map / peak if peak > 0 else saliency_map
+        return divide_by_maximum(_sample(_sample(cells, 1, columns), 0, rows[:, None]))
 
 
 def _sample(values: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:

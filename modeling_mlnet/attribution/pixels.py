@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..letterbox_mlnet import divide_by_maximum
 from ..prediction import SaliencyPredictor
 from .levels import evaluation_mode, readable_batches
 
@@ -88,4 +89,4 @@ def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, i
     else:
         top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
         cut = F.relu(values[top : top + size[0], left : left + size[1]])
-    return (cut / cut.max().clamp_min(torch.finfo(cut.dtype).tiny)).cpu().numpy()
+    return divide_by_maximum(cut).cpu().numpy()
