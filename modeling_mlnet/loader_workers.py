@@ -1,13 +1,30 @@
-"""Workers of a data loader that end with the run they work for."""
+"""Workers of a data loader that end with the run they work for, and whose errors read like its own."""
 
 import multiprocessing
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
+
+
+# What PyTorch makes of an error in a worker: the kind, the traceback, and at its end the kind again and the message
+WRAPPED = re.compile(r"\ACaught (\w+) in DataLoader worker.*^(?:[\w.]+\.)?\1: (.*)\Z", re.DOTALL | re.MULTILINE)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raises a ValueError or OSError of a worker with its message alone, without the traceback in it."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if (match := WRAPPED.match(str(error))) is None:
+            raise
+        raise (OSError if isinstance(error, OSError) else ValueError)(match[2]) from error
 
 
 def end_with_run(loader: "DataLoader") -> None:

@@ -1,6 +1,7 @@
 """Recipes of `mlnet train`: YAML with the keys of three argument classes, and words that take precedence."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,13 @@ from .metrics import LOWER_IS_BETTER
 
 SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
 LEAST_IS_BEST = {"loss", *LOWER_IS_BETTER}
+
+
+def check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    """Raises a ValueError that names a key whose value is out of its range; `None` is allowed."""
+    if value is not None and not least <= value <= most:
+        allowed = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} must be {allowed}, got {value:g}")
 
 
 @dataclass
@@ -86,6 +94,8 @@ class DataArguments:
     )
 
     def __post_init__(self):
+        check_range("random_crop", self.random_crop, 0, 1)
+        check_range("color_jitter", self.color_jitter, 0)
         for size in self.canvas_sizes:
             if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
                 raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
@@ -126,15 +136,25 @@ class MLNetTrainingArguments(TrainingArguments):
     batch_eval_metrics: bool = True
 
     def __post_init__(self):
-        if not 0 <= self.teacher_share <= 1:
-            raise ValueError(f"teacher_share must be between 0 and 1, got {self.teacher_share:g}")
+        check_range("teacher_share", self.teacher_share, 0, 1)
+        check_range("learning_rate_decay", self.learning_rate_decay, 0)
+        check_range("early_stopping_patience", self.early_stopping_patience, 1)
+        check_range("average_checkpoints", self.average_checkpoints, 0)
+        check_range("per_device_train_batch_size", self.per_device_train_batch_size, 1)
+        check_range("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
+        if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
+            raise ValueError("max_steps must be at least 1, or num_train_epochs above 0: there is nothing to train")
         if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
             self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
         super().__post_init__()
 
 
 class RecipeParser(HfArgumentParser):
-    """HfArgumentParser that raises instead of ending the program."""
+    """HfArgumentParser that raises instead of ending the program, and takes several trackers for `report_to`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._option_string_actions["--report_to"].nargs = "+"  # TrainingArguments' own type is a name or a list
 
     def error(self, message: str) -> NoReturn:
         """Raises a ValueError with argparse's message."""
@@ -196,7 +216,10 @@ def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, 
     try:
         kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
         words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
-        return RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides])
+        *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides], True)
+        if strays:
+            raise ValueError(f"{strays[0]!r} belongs to no key; write --KEY VALUE")
+        return tuple(parsed)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

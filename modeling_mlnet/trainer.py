@@ -14,7 +14,7 @@ from datasets import Dataset, IterableDataset
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EvalPrediction, Trainer, TrainerCallback
+from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import SAFE_WEIGHTS_NAME, logging
@@ -258,13 +258,24 @@ class MLNetTrainer(Trainer):
     def _init_training_state(
         self, max_steps: int, updates: int, epochs: int, checkpoint: str | None, trial: Any
     ) -> tuple[int, int]:
-        """As the Trainer's; in a stream, whose length nobody knows, the state's epoch tells the pass and its batch."""
+        """As the Trainer's, but early stopping goes on counting where it was.
+
+        In a stream, whose length nobody knows, the state's epoch tells the pass and its batch.
+        """
         passes, batches = super()._init_training_state(max_steps, updates, epochs, checkpoint, trial)
         if checkpoint is not None and isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
             fraction, whole = math.modf(self.state.epoch)
             state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
             passed = fraction * state["max_steps"] * self.args.gradient_accumulation_steps  # which may have changed
             passes, batches = int(whole), round(passed)
+        stored = (self.state.stateful_callbacks or {}).get(EarlyStoppingCallback.__name__)
+        if checkpoint is not None and isinstance(stored, dict):
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, EarlyStoppingCallback):
+                    count = stored["attributes"]["early_stopping_patience_counter"]
+                    callback.early_stopping_patience_counter = count
+                    if count >= callback.early_stopping_patience:  # it had ended
+                        return epochs, 0
         return passes, 0 if self.args.ignore_data_skip else batches
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

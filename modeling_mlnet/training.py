@@ -1,5 +1,6 @@
 """Training with the Hugging Face Trainer: recipe in, best checkpoint out."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from .augmentation import Augment, Collator, SetEpoch
 from .configuration_mlnet import MLNetConfig
 from .data import has_splits, is_held_out, load
 from .image_processing_mlnet import MLNetImageProcessor
+from .loader_workers import plain_errors
 from .model_card import TrainingSet
 from .modeling_mlnet import MLNetModel
 from .prediction import load_checkpoint
@@ -33,6 +35,7 @@ from .recipe import (
     parse_recipe,
 )
 from .run_card import RunOrigin, command_line
+from .run_settings import check_settings, settings_of, write_settings
 from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
 from .training_report import Lines, Report
 
@@ -182,6 +185,21 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
             raise ValueError(f"{recipe}: {key} must be steps or no with streaming, which has no epochs; got epoch")
 
 
+def check_place(recipe: str | Path, model: ModelArguments, arguments: MLNetTrainingArguments) -> None:
+    """Raises a ValueError if the run's folder cannot be one, or a run that it starts from is not there yet."""
+    output = Path(arguments.output_dir)
+    for name in (model.model, *arguments.teachers):
+        # `runs/mini` would be a name of the Hub as well
+        if name and not Path(name).exists() and Path(name).parent == output.parent != Path():
+            raise ValueError(f"{recipe}: {name}: no such folder; it lies beside output_dir: train that run first")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{recipe}: output_dir {output} cannot be made: {error.strerror}") from error
+    if not os.access(output, os.W_OK):
+        raise ValueError(f"{recipe}: output_dir {output} is not yours to write in")
+
+
 def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:
     """What the model card says of a run's start, data and augmentation."""
     config: Any = model.config
@@ -233,6 +251,11 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     """
     model_arguments, data_arguments, arguments = parse_recipe(recipe, overrides)
     check_arguments(recipe, arguments, data_arguments.streaming)
+    check_place(recipe, model_arguments, arguments)
+    settings = settings_of(model_arguments, data_arguments, arguments)
+    checkpoint = arguments.resume_from_checkpoint
+    if checkpoint is None and (checkpoint := last_checkpoint(arguments)) is not None:
+        check_settings(checkpoint, settings, arguments)
     arguments.label_names = ["labels", "row"]
     if data_arguments.streaming:
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
@@ -262,9 +285,11 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         trainer.add_callback(Lines)
     if arguments.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
-    with Interruption() as interruption:
+    if arguments.should_save:
+        write_settings(Path(arguments.output_dir), settings)
+    with plain_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
-        trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint or last_checkpoint(arguments))
+        trainer.train(resume_from_checkpoint=checkpoint)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)

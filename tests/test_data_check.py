@@ -1,5 +1,6 @@
 """`mlnet data check` and `mlnet data export`."""
 
+import os
 import subprocess
 import sys
 
@@ -213,3 +214,43 @@ def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypat
     result = run("export", "osie", write_osie(tmp_path / "set", 3), "--to", "parquet")
     assert result.exit_code == 0, result.output
     assert len(load("osie-parquet")) == 3
+
+
+def test_fixations_beside_the_pictures_are_counted_and_many_are_noted(tmp_path):
+    found = check(str(write_folder(tmp_path)))
+    assert (found.splits[0].fixations, found.splits[0].beside) == (24, 12)
+    [note] = found.notes
+    assert note.startswith("all: 12 of 36 fixations lie beside their pictures and are left out")
+    result = run("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
+    assert result.exit_code == 0 and "beside the pictures" in result.output and f"note: {note}" in result.output
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "folder", "metadata.jsonl/rows.png"])
+def test_a_drawing_that_cannot_be_written_is_refused_before_the_look(tmp_path, name):
+    write_folder(tmp_path, count=1)
+    (tmp_path / "folder").mkdir()
+    result = run("check", "folder", tmp_path, "-o", tmp_path / name)
+    assert result.exit_code != 0 and result.output == ""
+    assert str(result.exception).startswith(f"{tmp_path / name}: ")
+
+
+def test_an_export_that_was_killed_leaves_nothing_for_the_next_one(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, foreign = tmp_path / f".out.{ended.pid}.tmp", tmp_path / f".out.{os.getppid()}.tmp"
+    for place in (left, foreign):
+        (place / "data").mkdir(parents=True)
+    export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out")
+    assert not left.exists() and foreign.exists()  # that one's process still runs
+
+
+def test_an_export_that_is_asked_to_end_leaves_nothing(tmp_path):
+    write_osie(tmp_path / "set", 3)
+    code = (
+        "import os, signal\nfrom modeling_mlnet.cli import app\nfrom modeling_mlnet.data import export\n"
+        "export._write_split = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "app(['data', 'export', 'osie', 'set', '-o', 'out'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 143, done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "set"] and "Traceback" not in done.stderr

@@ -150,3 +150,61 @@ def test_a_picture_listed_twice_is_a_problem(tmp_path):
     assert len(found.records) == 3
     message = "images/001.png was listed before; one line holds all of its observers"
     assert found.problems == [f"{path}, line 4: {message}"]
+
+
+def test_a_picture_that_no_fixation_lies_on_is_a_problem(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        write_picture(tmp_path / name)
+    lines = [{"file_name": "a.png", "fixations": [[640, 480], [-3, 2]]}, {"file_name": "b.png", "fixations": []}]
+    lines.append({"file_name": "c.png", "fixations": [[1, 1]]})
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = scan(str(tmp_path))
+    assert [record.image_id for record in found.records] == ["c"]
+    assert found.problems == [
+        f"{tmp_path}/a.png: no fixation lies on the picture, all 2 lie beside it",
+        f"{tmp_path}/b.png: no fixation lies on the picture, it has none",
+    ]
+
+
+def test_a_picture_that_is_not_listed_is_told_by_a_scan(tmp_path):
+    write_folder(tmp_path, count=2)
+    write_picture(tmp_path / "images" / "extra.png")
+    found = scan(str(tmp_path))
+    assert found.unmatched == [f"{tmp_path}/images/extra.png: no fixations are listed for it"] and not found.problems
+
+
+@pytest.mark.parametrize("name", ["", ".", 5, None, ["a.png"]])
+def test_a_file_name_that_is_none_is_named_with_its_line(tmp_path, name):
+    path = write_folder(tmp_path, count=1) / "metadata.jsonl"
+    path.write_text(json.dumps({"file_name": name, "fixations": [[1, 1]]}) + "\n" + path.read_text())
+    found = scan(str(tmp_path))
+    assert len(found.records) == 1
+    assert found.problems == [f"{path}, line 1: file_name must be the name of a file, got {name!r}"]
+
+
+def test_a_line_that_is_nested_without_end_is_named(tmp_path):
+    path = write_folder(tmp_path, count=1) / "metadata.jsonl"
+    path.write_text("[" * 200_000 + "\n" + path.read_text())
+    found = scan(str(tmp_path))
+    assert len(found.records) == 1 and found.problems[0].startswith(f"{path}, line 1: ")
+
+
+@pytest.mark.parametrize(("name", "text"), [("metadata.jsonl", ""), ("fixations.csv", "file_name,x,y\n")])
+def test_a_list_without_pictures_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=rf"{name}: lists no picture$"):
+        load(str(tmp_path))
+
+
+def test_observers_that_some_lines_leave_out_are_named(tmp_path):
+    text = "file_name,x,y,observer\nimages/a.png,5,6,ann\nimages/a.png,7,8,\nimages/b.png,1,1,ann\n"
+    found = scan(write_table(tmp_path, text))
+    place = tmp_path / "fixations.csv"
+    assert found.problems == [f"{place}: 1 fixations of images/a.png name no observer; taken as one for all of them"]
+    assert [len(record.annotation.observers) for record in found.records] == [0, 1]
+
+
+def test_a_file_in_place_of_the_folder_is_told_apart(tmp_path):
+    path = write_folder(tmp_path, count=1) / "metadata.jsonl"
+    with pytest.raises(ValueError, match=r"metadata\.jsonl: is a file; give its folder"):
+        load(f"folder:{path}")

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from layouts import write_cat2000, write_mit1003, write_osie, write_picture, write_salicon, write_toronto
 
-from modeling_mlnet.data import load
+from modeling_mlnet.data import load, scan
 from modeling_mlnet.data.cat2000 import list_cat2000
 from modeling_mlnet.data.layouts import find_root
 from modeling_mlnet.data.salicon import list_salicon
@@ -190,3 +190,27 @@ def test_a_folder_that_holds_nothing_of_the_set_names_what_it_misses(tmp_path):
 def test_a_split_that_is_not_there_is_told_by_its_folder(tmp_path):
     write_picture(tmp_path / "images" / "train" / "a.jpg")
     assert error(f"salicon:{tmp_path}", "validation").startswith(f"{tmp_path / 'images' / 'val'}: no such folder")
+
+
+def test_maps_one_level_too_deep_are_explained_beside_whole_fixations(tmp_path):
+    write_salicon(tmp_path, count=2)
+    (tmp_path / "maps" / "train").rename(tmp_path / "inner")
+    (tmp_path / "maps" / "train").mkdir()
+    (tmp_path / "inner").rename(tmp_path / "maps" / "train" / "train")
+    found = scan(f"salicon:{tmp_path}")
+    assert (
+        len(found.records) == 2 and "maps are left out; it is unpacked one level too deep, run: " in found.problems[0]
+    )
+    run_what_it_says(found.problems[0])
+    assert load(f"salicon:{tmp_path}")[0]["sigma"] is None
+
+
+@needs_unzip
+@pytest.mark.parametrize(("archive", "top"), [("images/val.zip", None), ("val.zip", None), ("val.zip", "val2014")])
+def test_an_archive_of_one_split_is_found(tmp_path, archive, top):
+    write_salicon(tmp_path, 2, "val")
+    pack(tmp_path / "images" / "val", tmp_path / archive, top)
+    message = error(f"salicon:{tmp_path}", "validation")
+    assert "it is still packed, run: unzip" in message
+    run_what_it_says(message)
+    assert len(load(f"salicon:{tmp_path}", "validation")) == 2

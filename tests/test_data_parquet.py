@@ -1,6 +1,7 @@
 """Export to Parquet and back."""
 
 import json
+import re
 import shutil
 
 import datasets
@@ -255,3 +256,20 @@ def test_a_list_of_pictures_counts_before_parquet_files(tmp_path):
     write_folder(tmp_path / "out", count=2)
     assert load(str(tmp_path / "out"))["image_id"] == ["images/000", "images/001"]
     assert json.loads((tmp_path / "out" / "metadata.jsonl").read_text().splitlines()[0])
+
+
+@pytest.mark.parametrize("name", ["osie[1]", "osie*", "what?"])
+def test_a_folder_s_name_is_no_pattern(tmp_path, name):
+    export_parquet(f"osie:{write_osie(tmp_path / 'set', 3)}", tmp_path / "osie1")
+    export_parquet(f"osie:{write_osie(tmp_path / 'other', 2)}", tmp_path / name)
+    assert len(load(str(tmp_path / name))) == len(list(load(str(tmp_path / name), streaming=True))) == 2
+
+
+def test_a_shard_whose_middle_is_damaged_is_named(tmp_path):
+    export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out")
+    path = tmp_path / "out" / "data" / "train-00000-of-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: is damaged: "):
+        load(str(tmp_path / "out"))

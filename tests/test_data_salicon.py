@@ -194,3 +194,32 @@ def test_a_large_json_is_never_in_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 8_000_000
+
+
+def test_a_picture_without_an_entry_of_its_own_in_the_json_is_a_problem(tmp_path):
+    write_salicon(tmp_path, count=3, fixations="json")
+    path = tmp_path / "annotations" / "fixations_train2014.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 101]
+    path.write_text(json.dumps(content))
+    assert scan(f"salicon:{tmp_path}").problems == [f"{path}: fixations for {STEM}1.jpg are missing"]
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("images", {"width": "a"}, r"the entry of images at byte \d+ is damaged: invalid literal"),
+        ("images", {"file_name": 3}, r"the entry of images at byte \d+ is damaged: 'int' object"),
+        ("annotations", {"image_id": []}, r"the entry of annotations at byte \d+ is damaged: .*unhashable"),
+        ("annotations", {"worker_id": None}, r"fixations are damaged near byte \d+: "),
+        ("annotations", {"worker_id": "abc"}, r"fixations are damaged near byte \d+: "),
+    ],
+)
+def test_a_wrong_value_in_the_json_is_named_with_its_place(tmp_path, key, change, message):
+    write_salicon(tmp_path, count=1, fixations="json")
+    path = tmp_path / "annotations" / "fixations_train2014.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content[key][0].update(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message):
+        load(f"salicon:{tmp_path}")

@@ -1,5 +1,6 @@
 """MIT1003, CAT2000, OSIE and Toronto, each with its traps."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +228,19 @@ def test_toronto_names_what_is_missing(tmp_path):
     (root / "origfixdata.mat").unlink()
     with pytest.raises(ValueError, match=r"origfixdata.mat: no such file"):
         scan(f"toronto:{tmp_path}")
+
+
+def test_a_category_without_its_pictures_is_told_file_by_file(tmp_path):
+    write_cat2000(tmp_path)
+    shutil.rmtree(tmp_path / "trainSet" / "Stimuli" / "Action")
+    found = scan(f"cat2000:{tmp_path}")
+    assert len(found.records) == 2 and len(found.unmatched) == 4
+    assert f"{tmp_path}/trainSet/FIXATIONLOCS/Action/001.mat: has no picture of its name" in found.unmatched
+
+
+def test_a_density_of_toronto_that_is_missing_is_named(tmp_path):
+    write_toronto(tmp_path, densities=True)
+    [path] = tmp_path.rglob("d3.jpg")
+    path.unlink()
+    found = scan(f"toronto:{tmp_path}")
+    assert found.problems == [f"{path}: saliency map is missing"] and len(found.records) == 10

@@ -1,5 +1,6 @@
 """`mlnet data check` and `mlnet data export`."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ LINES: dict[str, Callable[[Any], str]] = {
     "with known observers": lambda one: f"{one.with_observers:,}",
     "with a density of their own": lambda one: f"{one.own_maps:,}",
     "fixations": lambda one: f"{one.fixations:,}",
+    "beside the pictures": lambda one: f"{one.beside:,}",
     "size": lambda one: (
         " or ".join(f"{width}x{height}" for width, height in one.sizes) if len(one.sizes) < 3 else "several"
     ),
@@ -48,10 +50,12 @@ def check(
     Exit status: 0 everything is there and whole, 1 something is missing or damaged, 2 nothing could be looked at.
     """
     from ..data import check as look
-    from ..data import draw_rows
+    from ..data import check_drawing, draw_rows
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
+    path = output or Path(f"{name}-rows.png")
+    check_drawing(path)
     found = look(f"{name}:{directory}", split, tracked)
     _print_table(found)
     for note in found.notes:
@@ -62,7 +66,6 @@ def check(
     if len(problems) > SHOWN and not everything:
         print(f"... and {len(problems) - SHOWN} more problems; --all prints them")
     if found.rows:
-        path = output or Path(f"{name}-rows.png")
         draw_rows(found.rows, path)
         print(f"{len(found.rows)} rows are drawn in {path}")
     if not found.is_complete:
@@ -106,6 +109,7 @@ def export(
 
     quiet_libraries()
     output = output or Path(f"{name}-parquet")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written stays
     done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
     if done.warning is not None:
         print(f"mlnet: {done.warning}", file=sys.stderr)

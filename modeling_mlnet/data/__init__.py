@@ -2,7 +2,7 @@
 
 from .cache import to_dataset
 from .catalog import CATALOG, DataSet
-from .check import Check, check, draw_rows
+from .check import Check, check, check_drawing, draw_rows
 from .export import export_parquet
 from .loading import LISTERS, has_splits, load, scan, splits_of
 from .schema import FEATURES, Record, Scan, fixation_density, is_held_out
@@ -16,6 +16,7 @@ __all__ = [
     "Record",
     "Scan",
     "check",
+    "check_drawing",
     "draw_rows",
     "export_parquet",
     "fixation_density",

@@ -28,7 +28,8 @@ def list_cat2000(directory: Path) -> Scan:
     has_maps = any((directory / "FIXATIONMAPS").glob("*/*.*"))
     if not has_maps and (hint := why_missing(directory, "FIXATIONMAPS")):
         found.problems.append(f"{directory / 'FIXATIONMAPS'}: no such folder with files, maps are left out{hint}")
-    categories = sorted({one.name for one in (directory / "Stimuli").iterdir() if one.is_dir()} - {"Output"})
+    folders = [one for name in ("Stimuli", "FIXATIONLOCS") for one in (directory / name).iterdir() if one.is_dir()]
+    categories = sorted({one.name for one in folders} - {"Output"})
     for category in categories:
         pictures = by_stem(directory / "Stimuli" / category, PICTURES)
         points = by_stem(directory / "FIXATIONLOCS" / category, (".mat",))

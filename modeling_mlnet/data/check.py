@@ -1,5 +1,6 @@
 """Looking through a data set: what is there, what is missing or damaged, and a drawing of some rows."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .loading import LISTERS, list_pictures, load, locate, splits_of
 from .schema import FEATURES, make_row, read_record
 
 DRAWN = 4
+MANY_BESIDE = 0.1  # for every fixation on a picture; eye trackers report fewer beside it
 
 
 @dataclass
@@ -33,7 +35,8 @@ class SplitCheck:
         own_maps: those that bring their density,
         with_fixations: those with a fixation at least,
         with_observers: those whose observers are known.
-        fixations: How many fixations lie on the pictures.
+        fixations: How many fixations lie on the pictures, and how many
+        beside: lie beside them and are left out.
         sizes: How often each width and height occurs.
         problems: One line for every file that is missing or damaged.
     """
@@ -46,6 +49,7 @@ class SplitCheck:
     with_fixations: int = 0
     with_observers: int = 0
     fixations: int = 0
+    beside: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
@@ -122,6 +126,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     result = Check(known.title if known else str(place), reports, rows)
     if known is not None and known.size is not None:
         result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
+    result.notes += [_many_beside(report) for report in reports if report.beside > MANY_BESIDE * report.fixations]
     return result
 
 
@@ -137,6 +142,7 @@ def _check_files(spec: str, split: str | None, report: SplitCheck, progress: Pro
             report.problems.append(str(error))
             continue
         report.count(size, len(points.fixations), record.saliency_map is not None, len(points.observers) > 0)
+        report.beside += points.beside
         if record.annotation is not None or record.saliency_map is not None:
             yield partial(_encoded_row, record)
 
@@ -171,6 +177,25 @@ def _other_sizes(report: SplitCheck, size: tuple[int, int]) -> str:
     return "{}: {} pictures are not {}x{} px, the official size; {} are {}x{} px".format(
         report.split, sum(others.values()), *size, others[largest], *largest
     )
+
+
+def _many_beside(report: SplitCheck) -> str:
+    return (
+        f"{report.split}: {report.beside:,} of {report.beside + report.fixations:,} fixations lie beside their "
+        "pictures and are left out; x and y, in this order, are pixels from the upper left corner"
+    )
+
+
+def check_drawing(path: Path) -> None:
+    """Raises a ValueError if `draw_rows` could not write a file of that name."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix and path.suffix[1:].lower() not in kinds:
+        raise ValueError(f"{path}: is not the name of a drawing; it must end in one of {', '.join(kinds)}")
+    place = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if path.is_dir() or (not place.is_dir() and place != path) or not os.access(place, os.W_OK):
+        raise ValueError(f"{path}: cannot be written; name another file for the drawing")
 
 
 def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -1,5 +1,6 @@
 """Writing a data set as Parquet, the form in which the Hub keeps, shows and streams it."""
 
+import glob
 import math
 import os
 import shutil
@@ -103,18 +104,42 @@ def _exported_splits(spec: str) -> list[str | None]:
 
 @contextmanager
 def _whole_folder(output: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `output` if nothing fails."""
+    """A temporary folder that becomes `output` if nothing fails; what killed exports left of theirs is removed.
+
+    Raises:
+        OSError: If it cannot be written; it names `output`.
+    """
     output = output.absolute()
-    output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for left in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
+            if not _is_running(left.name.split(".")[-2]):
+                shutil.rmtree(left, ignore_errors=True)
         (temporary / "data").mkdir(parents=True)
         yield temporary
         if output.exists():
             output.rmdir()
         temporary.rename(output)
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(str(temporary)):
+            raise
+        raise OSError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_running(number: str) -> bool:
+    """Whether there is a process of that number; on Windows, where asking would end it, always."""
+    if os.name == "nt" or not number.isdecimal():
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def _name_pictures(rows: Dataset, directory: Path) -> Dataset:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image as PILImage
-from scipy.io import loadmat
 
 from .files import UnusableError
+from .mat_files import read_mat
 
 # A lone white pixel stays at 194 or more through JPEG at qualities 50 to 95, and its ringing at 101 or less.
 JPEG_THRESHOLD = 127
@@ -24,11 +24,13 @@ class Points:
         fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
         observers: `(n,)`, which observer made each; empty where that is not known.
         size: Width and height in pixels of the picture they belong to; `None` where the file does not say.
+        beside: How many more lay beside the picture and were left out.
     """
 
     fixations: np.ndarray
     observers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     size: tuple[int, int] | None = None
+    beside: int = 0
 
     def read(self) -> "Points":
         """Themselves."""
@@ -149,12 +151,12 @@ def read_map_picture(path: Path) -> Points:
 
 def read_map_mat(key: str, path: Path) -> Points:
     """A fixation map kept under `key` in a `.mat` file."""
-    return points_of_mask(_load(path, key)[key])
+    return points_of_mask(read_mat(path, [key])[key])
 
 
 def read_gaze_mat(path: Path) -> Points:
     """SALICON's `.mat`: `gaze` of 2017, one entry with 1-based x and y per observer, or the older binary map `I`."""
-    content = _load(path, "gaze", "resolution", "I")
+    content = read_mat(path, ["gaze", "resolution", "I"])
     if "gaze" not in content:
         return points_of_mask(content["I"])
     points = join_observers(list(content["gaze"]["fixations"].ravel()))
@@ -163,10 +165,3 @@ def read_gaze_mat(path: Path) -> Points:
         height, width = (int(one) for one in content["resolution"].ravel())
         size = (width, height)
     return Points(points.fixations - 1, points.observers, size)
-
-
-def _load(path: Path, *keys: str) -> dict[str, Any]:
-    content = loadmat(path, variable_names=list(keys))
-    if not any(key in content for key in keys):
-        raise ValueError(f"it holds none of the variables {', '.join(keys)}")
-    return content

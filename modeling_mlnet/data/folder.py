@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from .files import PICTURES, by_stem
 from .fixations import Points, join_observers
 from .layouts import recognise
 from .schema import Record, Scan
@@ -25,7 +26,7 @@ def list_folder(directory: Path) -> Scan:
     """Lists the pictures of `metadata.jsonl` or, where there is none, of `fixations.csv`.
 
     Raises:
-        ValueError: If both are missing, or the one that is there cannot be read.
+        ValueError: If both are missing, or the one that is there cannot be read or lists nothing.
     """
     if (directory / METADATA).is_file():
         found = _list_metadata(directory)
@@ -35,9 +36,20 @@ def list_folder(directory: Path) -> Scan:
         name = recognise(directory)
         hint = f"; this looks like {name}, give {name}:{directory}" if name else ""
         raise ValueError(f"{directory / METADATA}: no such file, nor {TABLE}; one must list the pictures{hint}")
+    if not found.records and not found.problems:
+        raise ValueError(f"{directory / (METADATA if (directory / METADATA).is_file() else TABLE)}: lists no picture")
+    found.unmatched = _not_listed(found)
     short = Counter(str(Path(record.image_id).with_suffix("")) for record in found.records)
     found.records = [_shorten(record, short) for record in found.records]
     return found
+
+
+def _not_listed(found: Scan) -> list[str]:
+    """One line for every picture beside the listed ones."""
+    listed = {path for record in found.records for path in (record.image, record.saliency_map)}
+    folders = sorted({record.image.parent for record in found.records})
+    pictures = [path for folder in folders for path in by_stem(folder, PICTURES).values()]
+    return [f"{path}: no fixations are listed for it" for path in pictures if path not in listed]
 
 
 def _shorten(record: Record, short: Counter) -> Record:
@@ -63,7 +75,7 @@ def _list_metadata(directory: Path) -> Scan:
                     raise ValueError(f"{record.image_id} was listed before; one line holds all of its observers")
                 seen.add(record.image_id)
                 found.records.append(record)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
                 reason = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
                 found.problems.append(f"{directory / METADATA}, line {number}: {reason}")
     return found
@@ -72,6 +84,9 @@ def _list_metadata(directory: Path) -> Scan:
 def _record(directory: Path, row: Any) -> Record:
     if not isinstance(row, dict):
         raise ValueError(f"an object is expected, got {row!r}")
+    for key in ("file_name", "map_file_name"):
+        if (key == "file_name" or row.get(key)) and not (isinstance(row[key], str) and Path(row[key]).name):
+            raise ValueError(f"{key} must be the name of a file, got {row[key]!r}")
     saliency_map = directory / row["map_file_name"] if row.get("map_file_name") else None
     points = join_observers(row["observers"] if "observers" in row else [row["fixations"]])
     sigma = row.get("sigma")
@@ -97,7 +112,7 @@ def _list_table(directory: Path) -> Scan:
         for row in rows:
             try:
                 point = (_number(row, "x"), _number(row, "y"))
-                if not row["file_name"]:
+                if not Path(row["file_name"] or "").name:
                     raise ValueError("file_name is missing")
             except ValueError as error:
                 found.problems.append(f"{path}, line {rows.line_num}: {error}")
@@ -108,6 +123,9 @@ def _list_table(directory: Path) -> Scan:
                 observers.setdefault(row["file_name"], []).append(number)
     for name, points in fixations.items():
         known = observers.get(name, [])
+        if 0 < len(known) < len(points):
+            rest = len(points) - len(known)
+            found.problems.append(f"{path}: {rest} fixations of {name} name no observer; taken as one for all of them")
         labels = np.array(known if len(known) == len(points) else [], np.int32)
         found.records.append(Record(directory / name, name, Points(np.array(points, np.float32), labels)))
     return found

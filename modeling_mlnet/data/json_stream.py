@@ -42,8 +42,9 @@ def stream_items(path: Path, chunk: int = CHUNK) -> Iterator[Item]:
         window = _Window(file, chunk)
         try:
             yield from _items(window)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: is damaged or cut off at byte {window.place}: {error.msg}") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = getattr(error, "msg", error)
+            raise ValueError(f"{path}: is damaged or cut off at byte {window.place}: {reason}") from error
 
 
 def _items(window: "_Window") -> Iterator[Item]:

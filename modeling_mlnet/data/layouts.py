@@ -26,6 +26,7 @@ ARCHIVE_FOLDERS = {
 }
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 CONTENT = {"images": ".jpg", "maps": ".png", "fixations": ".mat"}  # what SALICON's folders hold
+BARE = (*CONTENT, "train", "val", "test")  # folders of which some archives bring only what is in them
 DEPTH = 2  # levels of folders that are searched
 
 
@@ -80,9 +81,10 @@ def why_missing(directory: Path, folder: str, inner: str = "") -> str:
     for place in (directory / folder, directory / folder / inner):
         if (place / place.name).is_dir():
             return f"; it is unpacked one level too deep, run: {_move_up(place)}"
-    for path in sorted(directory.glob(f"{folder}.*")):
-        if path.suffix.lower() in ARCHIVES:
-            return f"; it is still packed, run: {unpack_command(path, directory, folder)}"
+    for place, name in ((directory, folder), (directory / folder, inner)):
+        for path in sorted(place.glob(f"{name}.*") if name else ()):
+            if path.suffix.lower() in ARCHIVES:
+                return f"; it is still packed, run: {unpack_command(path, place, name)}"
     misplaced = directory / inner
     if inner and folder in CONTENT and any(misplaced.glob(f"*{CONTENT[folder]}")):
         target = directory / folder
@@ -104,8 +106,8 @@ def unpack_command(archive: Path, directory: Path, folder: str) -> str:
             tops = {name.split("/")[0] for name in content.namelist()}
     except (OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{archive}: is damaged, download it again: {error}") from error
-    # some of the archives bring their folder, others only what is in it
-    target = directory if folder in tops or folder not in CONTENT else directory / folder
+    is_bare = folder in BARE and not any(top.startswith(folder) for top in tops)
+    target = directory / folder if is_bare else directory
     return f"unzip {_quote(archive)} -d {_quote(target)}"
 
 

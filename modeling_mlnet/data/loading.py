@@ -63,7 +63,7 @@ def locate(spec: str) -> tuple[str, Path]:
     if not path.is_dir():
         if HUB_ID.fullmatch(spec):
             return "hub", path
-        raise ValueError(f"{path}: no such folder")
+        raise ValueError(f"{path}: " + ("is a file; give its folder" if path.is_file() else "no such folder"))
     path = path.absolute()  # rows name their files, and may be read from the cache in another folder
     if name != "folder":
         return name, find_root(name, path)

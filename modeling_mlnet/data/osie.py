@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from .catalog import CATALOG
 from .files import PICTURES, by_stem
 from .fixations import join_observers
 from .layouts import why_missing
+from .mat_files import read_mat
 from .schema import Record, Scan
 
 
@@ -27,7 +27,7 @@ def list_osie(directory: Path) -> Scan:
     if not pictures and (hint := why_missing(directory, "stimuli")):
         raise ValueError(f"{stimuli}: no such folder with pictures; OSIE's belong there{hint}")
     try:
-        entries = loadmat(path, variable_names=["fixations"], squeeze_me=True, struct_as_record=False)["fixations"]
+        entries = read_mat(path, ["fixations"], squeeze_me=True, struct_as_record=False)["fixations"]
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
     found = Scan()

@@ -1,5 +1,6 @@
 """Data sets in Parquet, as `mlnet data export` writes them: from a folder or from the Hub."""
 
+import glob
 import re
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pyarrow.parquet  # type: ignore[import-untyped]
 from datasets import Dataset, Image, IterableDataset, get_dataset_split_names, load_dataset
+from datasets.exceptions import DatasetGenerationError
 from transformers.utils import logging
 
 from .schema import FEATURES
@@ -59,9 +61,23 @@ def load_parquet(directory: Path, split: str | None, streaming: bool, images: Pa
             pyarrow.parquet.read_metadata(path)
         except (OSError, pyarrow.ArrowException) as error:
             raise ValueError(f"{path}: is damaged: {error}") from error
-    paths = {name: [str(path) for path in files[name]]}
-    rows = load_dataset("parquet", data_files=paths, split=name, streaming=streaming)
+    paths = {name: [glob.escape(str(path)) for path in files[name]]}
+    try:
+        rows = load_dataset("parquet", data_files=paths, split=name, streaming=streaming)
+    except DatasetGenerationError as error:
+        raise _damaged(files[name], error) from error
     return as_rows(rows, str(directory), images or directory, keep)
+
+
+def _damaged(paths: list[Path], error: Exception) -> Exception:
+    """The error that names the damaged one of some files; of the place for the rows if they are whole."""
+    for path in paths:
+        try:
+            for _ in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=100):
+                pass
+        except (OSError, pyarrow.ArrowException) as reason:
+            return ValueError(f"{path}: is damaged: {reason}")
+    return OSError(f"{paths[0]}: its rows cannot be written to the cache: {error.__cause__}")
 
 
 def hub_splits(name: str) -> list[str]:

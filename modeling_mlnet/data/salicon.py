@@ -42,9 +42,10 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
     maps = by_stem(map_folder, (".png",))
     found = Scan(unmatched=without_picture(maps, pictures))
     annotations = _annotations(directory, folder, pictures, found, progress)
+    has_maps = bool(maps) or (map_folder.is_dir() and not why_missing(directory, "maps", folder))
     hints = {  # what lies there packed or misplaced was meant to be read
         kind: [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
-        for kind, is_there in (("maps", map_folder.is_dir()), ("fixations", annotations))
+        for kind, is_there in (("maps", has_maps), ("fixations", annotations))
         if not is_there
     }
     if len(hints) == 2:
@@ -53,10 +54,10 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
             f"nor annotations/fixations_{folder}2014.json{''.join(map(''.join, hints.values()))}"
         )
     for kind, reasons in hints.items():
-        absent = f"{directory / kind / folder}: no such folder, {kind} are left out"
+        absent = f"{directory / kind / folder}: no such folder with files, {kind} are left out"
         found.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in pictures.items():
-        saliency_map = maps.get(stem, map_folder / f"{stem}.png") if map_folder.is_dir() else None
+        saliency_map = maps.get(stem, map_folder / f"{stem}.png") if has_maps else None
         found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
     return found
 
@@ -67,7 +68,7 @@ def _pictures(directory: Path, folder: str) -> dict[str, Path]:
             # one without pictures holds the content of another archive, unpacked in the wrong place
             if pictures := by_stem(place, (".jpg", ".jpeg")):
                 return pictures
-    hint = why_missing(directory, "images", folder)
+    hint = why_missing(directory, "images", folder) or why_missing(directory, folder)  # of 2017 or of 2015
     raise ValueError(f"{directory / 'images' / folder}: no such folder with pictures; SALICON's belong there{hint}")
 
 

@@ -38,9 +38,9 @@ class JsonSpans:
                     item = json.loads(file.read(end - start))
                     positions.append(np.array(item["fixations"], np.float32).reshape(-1, 2)[:, ::-1] - 1)
                     workers.append(item["worker_id"])
-        except (KeyError, OSError, TypeError, ValueError) as error:
+            points = join_observers(positions, workers)
+        except (KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise UnusableError(f"{self.path}: fixations are damaged near byte {start}: {error}") from error
-        points = join_observers(positions, workers)
         return Points(points.fixations, points.observers, self.size)
 
     def stamp(self) -> str:
@@ -49,7 +49,9 @@ class JsonSpans:
 
 
 def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSpans]:
-    """Where each picture's annotations are, by file name; the file is streamed once and the result remembered.
+    """Where the annotations of each picture that has any are, by file name.
+
+    The file is streamed once and the result remembered.
 
     Args:
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
@@ -63,6 +65,7 @@ def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSp
     return {
         str(name): JsonSpans(path, spans, (int(width), int(height)))
         for name, (width, height), spans in zip(index["names"], index["sizes"], groups, strict=True)
+        if len(spans)
     }
 
 
@@ -73,11 +76,12 @@ def _index(path: Path, progress: Progress) -> dict[str, np.ndarray]:
         try:
             if item.key == "images":
                 name = item.value["file_name"].encode("latin-1").decode("utf-8")
-                pictures[item.value["id"]] = (name, item.value["width"], item.value["height"])
+                pictures[item.value["id"]] = (name, int(item.value["width"]), int(item.value["height"]))
             elif item.key == "annotations":
                 spans.setdefault(item.value["image_id"], array("q")).extend((item.start, item.end))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: the entry of {item.key} at byte {item.start} has no {error}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"has no {error}" if isinstance(error, KeyError) else f"is damaged: {error}"
+            raise ValueError(f"{path}: the entry of {item.key} at byte {item.start} {reason}") from error
     if not pictures or not spans:
         raise ValueError(f"{path}: is not SALICON's JSON: the lists `images` and `annotations` are expected")
     grouped = [np.array(spans.get(number, ()), np.int64).reshape(-1, 2) for number in pictures]

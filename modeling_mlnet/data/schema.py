@@ -109,7 +109,8 @@ def read_record(record: Record) -> tuple[tuple[int, int], Points]:
         Width and height in pixels, and the fixations that lie on the picture.
 
     Raises:
-        UnusableError: If one is missing, damaged, or belongs to a picture of another size.
+        UnusableError: If one is missing, damaged, or belongs to a picture of another size, or if no fixation lies on
+            the picture and it has no saliency map.
     """
     size = check_picture(record.image, "picture")
     if record.saliency_map is not None:
@@ -120,8 +121,12 @@ def read_record(record: Record) -> tuple[tuple[int, int], Points]:
     if points.size is not None:
         check_size(f"{record.image}: its fixations are for", points.size, size)
     on_picture = inside(points.fixations, size[1], size[0])
+    beside = int(np.count_nonzero(~on_picture))
+    if record.saliency_map is None and not on_picture.any():
+        reason = f"all {beside} lie beside it" if beside else "it has none"
+        raise UnusableError(f"{record.image}: no fixation lies on the picture, {reason}")
     observers = points.observers[on_picture] if len(points.observers) else points.observers
-    return size, Points(points.fixations[on_picture], observers, size)
+    return size, Points(points.fixations[on_picture], observers, size, beside)
 
 
 def check_size(what: str, found: tuple[int, int], picture: tuple[int, int]) -> None:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 from scipy.sparse import issparse
 
 from .files import PICTURES, by_stem, upright_size
 from .fixations import Annotation, NoPoints, points_of_mask
 from .layouts import why_missing
+from .mat_files import read_mat
 from .schema import Record, Scan
 
 DENSITIES = "Density Maps*"
@@ -17,7 +17,7 @@ DENSITIES = "Density Maps*"
 def list_toronto(directory: Path) -> Scan:
     """Lists `Original Image Set/NUMBER.jpg` with the binary map of that number in `origfixdata.mat` (key `white`).
 
-    The archive's own density maps, `Density Maps .../dNUMBER.jpg`, are taken where they have the pictures' size.
+    The archive's own density maps, `Density Maps .../dNUMBER.jpg`, are taken if they have the pictures' size.
     Observers are pooled.
 
     Raises:
@@ -31,14 +31,14 @@ def list_toronto(directory: Path) -> Scan:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; Toronto keeps its fixations there")
     try:
-        masks = loadmat(path, variable_names=["white"])["white"].ravel()
+        masks = read_mat(path, ["white"])["white"].ravel()
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
     densities = _densities(directory, pictures)
     found = Scan()
     for stem in sorted(pictures, key=lambda stem: (len(stem), stem)):  # 2 before 10
         annotation = _points(masks, stem, path)
-        found.records.append(Record(pictures[stem], stem, annotation, densities.get(f"d{stem}")))
+        found.records.append(Record(pictures[stem], stem, annotation, densities.get(stem)))
     numbers = {str(number) for number in range(1, len(masks) + 1)}
     found.unmatched = [f"{path}: map {one} has no picture" for one in sorted(numbers - set(pictures), key=int)]
     return found
@@ -55,6 +55,7 @@ def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
 
 
 def _densities(directory: Path, pictures: dict[str, Path]) -> dict[str, Path]:
+    """The density of every picture, whether it is there or not; none if there are none of the pictures' size."""
     folder = next(iter(sorted(directory.glob(DENSITIES))), directory / "none")
     found = by_stem(folder, PICTURES)
     for stem, image in pictures.items():
@@ -63,4 +64,4 @@ def _densities(directory: Path, pictures: dict[str, Path]) -> dict[str, Path]:
                 return {}
         except OSError:  # damaged: the reading of the record names it
             continue
-    return found
+    return {stem: found.get(f"d{stem}", folder / f"d{stem}.jpg") for stem in pictures} if found else {}

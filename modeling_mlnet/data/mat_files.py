@@ -1,0 +1,77 @@
+"""Reading Matlab's files. scipy trusts every byte of them, so that a damaged one could end the process."""
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.io import loadmat
+from scipy.io.matlab import matfile_version
+
+# Numbers of "MAT-File Format" (MathWorks), tables 1-1 to 1-3
+HEADER = 128  # bytes
+MATRIX, COMPRESSED = 14, 15
+KINDS = frozenset({*range(1, 8), 9, *range(12, 19)})  # of elements
+CELLS, STRUCTURE, SPARSE = 1, 2, 5  # classes of matrices
+PARTS = {4: 4, SPARSE: 6, **dict.fromkeys(range(6, 16), 4)}  # elements of a matrix: of text, a sparse one, of numbers
+COMPLEX = 0x800  # of a matrix' flags, beside its class
+DEEPEST = 64  # matrices within matrices
+
+
+def read_mat(path: Path, names: Sequence[str], **options: Any) -> dict[str, Any]:
+    """The variables of those names that a `.mat` file holds; they are real numbers, text, cells and structures.
+
+    Args:
+        names: The variables that are read.
+        options: Further arguments of `scipy.io.loadmat`.
+
+    Raises:
+        ValueError: If the file is damaged, or holds none of them. (scipy raises many other types as well.)
+    """
+    if matfile_version(path)[0] == 1:
+        data = path.read_bytes()
+        _check(memoryview(data)[HEADER:], "<" if data[126:128] == b"IM" else ">", 0)
+    content = loadmat(path, variable_names=list(names), **options)
+    if not any(name in content for name in names):
+        raise ValueError(f"it holds none of the variables {', '.join(names)}")
+    return content
+
+
+def _check(elements: memoryview, order: str, depth: int) -> list[int]:
+    """The kinds of elements, one behind another; a ValueError if one is of no known kind or longer than the file.
+
+    What is compressed is not looked at: it has a checksum.
+    """
+    place, kinds = 0, []
+    while place < len(elements):
+        if len(elements) - place < 8 or depth > DEEPEST:
+            raise ValueError("it is cut off")
+        kind, size = struct.unpack_from(order + "II", elements, place)
+        small = kind >> 16  # up to four bytes lie within the tag
+        start, kind, size = (place + 4, kind & 0xFFFF, small) if small else (place + 8, kind, size)
+        if kind not in KINDS or small > 4 or size > len(elements) - start:
+            raise ValueError(f"an element of kind {kind} and {size} bytes cannot be in it")
+        if kind == MATRIX:
+            _check_matrix(elements[start : start + size], order, depth + 1)
+        kinds.append(kind)
+        place = place + 8 if small else start + size
+        if kind != COMPRESSED and not small:  # all others are filled up
+            place += -size % 8
+    return kinds
+
+
+def _check_matrix(elements: memoryview, order: str, depth: int) -> None:
+    kinds = _check(elements, order, depth)
+    if not kinds:  # an empty one
+        return
+    flags = struct.unpack_from(order + "I", elements, 8)[0]
+    kind = flags & 0xFF
+    if kind not in (CELLS, STRUCTURE, *PARTS):  # objects and functions, which no data set has
+        return
+    parts = PARTS.get(kind, len(kinds))
+    if flags & COMPLEX or len(kinds) != parts or (kind in PARTS and MATRIX in kinds) or len(elements) < 32:
+        raise ValueError("a matrix in it is not whole")
+    shape = struct.unpack_from(order + "II", elements, 24)  # two at least; scipy takes as much memory as they say
+    if kind != SPARSE and math.prod(shape) > len(elements):
+        raise ValueError(f"a matrix of {shape[0]}x{shape[1]} values cannot be in it")
