@@ -20,6 +20,7 @@ RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"
 OPTIONS = {
     "float32": [],
     "bf16": ["--bf16", "true"],
+    "fp16": ["--fp16", "true"],
     "channels_last": ["--channels_last", "true"],
     "torch_compile": ["--torch_compile", "true"],
     "all three": ["--bf16", "true", "--channels_last", "true", "--torch_compile", "true"],

@@ -13,6 +13,8 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from .configuration_mlnet import nearest_name
+from .image_processing_mlnet import SIZE_DIVISOR
+from .letterbox_mlnet import STRIDE
 from .metrics import LOWER_IS_BETTER
 
 SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
@@ -99,6 +101,9 @@ class DataArguments:
         for size in self.canvas_sizes:
             if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
                 raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
+            if any(int(side) % STRIDE or int(side) < SIZE_DIVISOR for side in size.split("x")):
+                least = f"multiples of {STRIDE} of at least {SIZE_DIVISOR}"
+                raise ValueError(f"canvas_sizes must hold {least} pixels, got {size!r}")
 
     def sizes(self) -> list[tuple[int, int]]:
         """`canvas_sizes` as numbers, height first."""

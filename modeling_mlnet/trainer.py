@@ -30,6 +30,7 @@ from .teaching import Teachers
 
 logger = logging.get_logger(__name__)
 
+LEAST_FREE = 2**20  # bytes; a disk with less cannot hold a checkpoint
 LARGEST_LOSS = 1000.0  # the data losses cannot reach it; what can is the penalty on a prior that has run away
 
 
@@ -72,6 +73,12 @@ def checkpoints_of(output_dir: Path) -> list[Path]:
     found = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
     numbered = [one for one in found if one.is_dir() and one.name.rpartition("-")[2].isdigit()]
     return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
+
+
+def _why_unwritten(folder: Path, error: Exception) -> str:
+    """The error; torch's own says nothing of a full disk."""
+    is_full = shutil.disk_usage(folder).free < LEAST_FREE
+    return f"the disk is full ({error})" if is_full else str(error)
 
 
 def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
@@ -285,9 +292,10 @@ class MLNetTrainer(Trainer):
         except Exception as error:  # safetensors, torch and the system each raise their own
             if is_whole(folder):
                 raise
+            reason = _why_unwritten(folder.parent, error)
             shutil.rmtree(folder, ignore_errors=True)
             raise OSError(
-                f"{folder}: cannot be written: {error}; the checkpoints before it are whole: make room and run the "
+                f"{folder}: cannot be written: {reason}; the checkpoints before it are whole: make room and run the "
                 "same command again, it goes on from the last one"
             ) from error
 
@@ -305,7 +313,10 @@ class MLNetTrainer(Trainer):
         except Exception as error:  # safetensors, torch and the system each raise their own
             kept = any(map(is_whole, checkpoints_of(final)))
             then = "goes on from its last checkpoint" if kept else "starts anew, as it kept no checkpoints"
-            raise OSError(f"{final}: the trained model cannot be written: {error}; the same command {then}") from error
+            reason = _why_unwritten(final, error)
+            raise OSError(
+                f"{final}: the trained model cannot be written: {reason}; the same command {then}"
+            ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         if self.args.push_to_hub and not _internal_call:

@@ -65,6 +65,20 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
         (["--dataloader_persistent_workers", "true", "--dataloader_num_workers", "1"], "persistent_workers must be"),
         (["--average_checkpoints", "3", "--save_total_limit", "3"], "needs save_total_limit of at least 4"),
         (["--image_processor", '{"antialiasing": true}'], "'antialiasing'; the nearest valid key is 'antialias'"),
+        (["--random_crop", "7"], "random_crop must be between 0 and 1, got 7"),
+        (["--canvas_sizes", "8x8"], "canvas_sizes must hold multiples of 8 of at least 32 pixels, got '8x8'"),
+        (["--color_jitter", "-1"], "color_jitter must be at least 0, got -1"),
+        (["--teacher_share", "2"], "teacher_share must be between 0 and 1, got 2"),
+        (["--learning_rate_decay", "-5"], "learning_rate_decay must be at least 0, got -5"),
+        (["--average_checkpoints", "-1"], "average_checkpoints must be at least 0, got -1"),
+        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size must be at least 1, got 0"),
+        (["--max_steps", "0"], "max_steps must be at least 1"),
+        (["--num_train_epochs", "0"], "num_train_epochs above 0"),
+        (["stray"], "'stray' belongs to no key"),
+        (["--output_dir", __file__], "output_dir .*test_recipe.py cannot be made: File exists"),
+        (["--output_dir", f"{__file__}/run"], "output_dir .*test_recipe.py/run cannot be made: Not a directory"),
+        (["--output_dir", "runs/second", "--model", "runs/first"], "runs/first: no such folder; .* train that run"),
+        (["--output_dir", "runs/second", "--teachers", "runs/first"], "runs/first: no such folder; .* train that run"),
     ],
 )
 def test_what_cannot_work_is_refused_before_it_starts(recipe, words, message):
@@ -120,3 +134,11 @@ def test_all_recipes_are_valid(monkeypatch, tmp_path):
         model, data, _ = parse_recipe(path, ["--output_dir", str(tmp_path), "--use_cpu", "true"])
         MLNetConfig(**model.config)
         assert data.datasets
+
+
+def test_several_trackers_may_be_named(recipe):
+    assert parse_recipe(recipe, ["--report_to", "tensorboard", "trackio"])[2].report_to == ["tensorboard", "trackio"]
+    lines = {**yaml.safe_load(recipe.read_text()), "report_to": ["tensorboard", "trackio"]}
+    recipe.write_text(json.dumps(lines))
+    assert parse_recipe(recipe)[2].report_to == ["tensorboard", "trackio"]
+    assert parse_recipe(recipe, ["--report_to", "none"])[2].report_to == []

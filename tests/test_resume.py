@@ -16,6 +16,7 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 
 from modeling_mlnet import MLNetModel, loader_workers
+from modeling_mlnet.data.files import UnusableError
 from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
 from modeling_mlnet.trainer import MLNetTrainer, checkpoints_of, is_whole
 from modeling_mlnet.training import last_checkpoint, train
@@ -110,6 +111,32 @@ def test_a_fork_server_s_workers_are_left_to_it():
     assert loader.worker_init_fn is None and list(loader) == [torch.tensor([1])]
 
 
+class Refused(Exception):
+    """Of no kind that a command makes one line of."""
+
+
+class Refusing:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise self.kind(f"{index}.jpg: is damaged: ValueError: no\nmore")
+
+
+@pytest.mark.parametrize("kind", [ValueError, UnusableError, OSError, Refused])
+def test_a_worker_s_error_is_its_own_message(kind):
+    with pytest.raises(Exception) as caught, loader_workers.plain_errors():
+        list(DataLoader(Refusing(kind), num_workers=1))
+    if kind is Refused:
+        assert "Traceback" in str(caught.value) and caught.type is Refused
+    else:
+        assert str(caught.value) == "0.jpg: is damaged: ValueError: no\nmore"
+        assert caught.type is (OSError if kind is OSError else ValueError)
+
+
 def test_training_and_evaluation_start_their_workers_so(small_model, tmp_path):
     arguments = MLNetTrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
     rows = Dataset.from_dict({"labels": [0]})
@@ -168,3 +195,39 @@ def test_a_full_disk_is_one_line_and_leaves_the_best_checkpoint_whole(recipe, tm
     assert [one.name for one in checkpoints_of(run)] == ["checkpoint-2"] and is_whole(run / "checkpoint-2")
     assert (run / "checkpoint-2" / "model.safetensors").read_bytes() == best
     MLNetModel.from_pretrained(run)
+
+
+def test_early_stopping_goes_on_counting_and_stays_stopped(recipe, tmp_path):
+    still = ["--learning_rate", "0", "--backbone_learning_rate", "0", "--num_train_epochs", "6"]
+    words = [*still, "--early_stopping_patience", "2"]  # no evaluation is better than the first
+    train(recipe, ["--output_dir", str(tmp_path / "whole"), *words])
+    ended = [one.name for one in checkpoints_of(tmp_path / "whole")]
+    assert [int(name.split("-")[1]) for name in ended] == [2, 4, 6]
+    shutil.copytree(tmp_path / "whole" / ended[1], tmp_path / "cut" / ended[1])
+    shutil.copytree(tmp_path / "whole", tmp_path / "again")
+    for name in ("cut", "again"):
+        train(recipe, ["--output_dir", str(tmp_path / name), *words])
+        assert [one.name for one in checkpoints_of(tmp_path / name)][-1] == ended[-1], name
+
+
+OTHER_RUNS = [
+    (["--seed", "8"], "holds a run with seed 7, not 8; give another output_dir, or remove this one to start anew"),
+    (["--seed", "8", "--held_out", "0.5"], r"holds a run with held_out 0\.4, not 0\.5 \(and 1 more settings\)"),
+    (["--num_train_epochs", "1"], "holds a run beyond num_train_epochs 1, at 2"),
+    (["--max_steps", "3"], "holds a run beyond max_steps 3, at 4"),
+]
+
+
+def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machine(recipe, tmp_path):
+    run = tmp_path / "run"
+    train(recipe)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    for words, message in OTHER_RUNS:
+        with pytest.raises(ValueError, match=message):
+            train(recipe, words)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    moved = run.rename(tmp_path / "moved")
+    machine = ["--dataloader_num_workers", "1", "--logging_steps", "1", "--per_device_train_batch_size", "2"]
+    length = ["--num_train_epochs", "3", "--gradient_accumulation_steps", "2"]
+    train(recipe, ["--output_dir", str(moved), *machine, *length])
+    assert [one.name for one in checkpoints_of(moved)][-1] == "checkpoint-6"
