@@ -24,7 +24,7 @@ def plain_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         if (match := WRAPPED.match(str(error))) is None:
             raise
-        raise (OSError if isinstance(error, OSError) else ValueError)(match[2]) from error
+        raise (OSError if isinstance(error, OSError) else ValueError)(match[2].strip()) from error
 
 
 def end_with_run(loader: "DataLoader") -> None:

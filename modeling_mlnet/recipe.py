@@ -221,7 +221,9 @@ def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, 
     try:
         kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
         words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
-        *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses([*words, *overrides], True)
+        *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses(
+            [*words, *overrides], return_remaining_strings=True
+        )
         if strays:
             raise ValueError(f"{strays[0]!r} belongs to no key; write --KEY VALUE")
         return tuple(parsed)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from .data.loading import split_spec
 from .recipe import DataArguments, MLNetTrainingArguments, ModelArguments
 from .whole_files import write_whole
 
@@ -21,13 +23,22 @@ LEARNING = (
 def settings_of(model: ModelArguments, data: DataArguments, arguments: MLNetTrainingArguments) -> dict[str, Any]:
     """What a run learns from and how. Files and data sets go by their last name, as folders may be moved."""
     values = {**vars(model), **vars(data), **{name: getattr(arguments, name) for name in LEARNING}}
-    values["pictures in a batch"] = (
-        arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    )
-    for name in ("model", "backbone_weights", "teachers", "datasets", "validation_datasets"):
-        value = values[name]
-        values[name] = [Path(one).name for one in value] if isinstance(value, list) else value and Path(value).name
+    values["optim"] = str(arguments.optim.value).removesuffix("_fused")  # the same steps, where PyTorch has it
+    batch = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    values["pictures in a batch"] = batch
+    for name in ("model", "backbone_weights"):
+        values[name] = values[name] and _last_name(Path(values[name]))
+    values["teachers"] = [_last_name(Path(one)) for one in values["teachers"]]
+    for name in ("datasets", "validation_datasets"):
+        sets = map(split_spec, values[name])
+        values[name] = [f"{kind}:{_last_name(place)}" for kind, place in sets]
     return json.loads(json.dumps(values, default=lambda one: getattr(one, "value", str(one)), sort_keys=True))
+
+
+def _last_name(path: Path) -> str:
+    path = path.absolute()
+    is_step = path.name.startswith(f"{PREFIX_CHECKPOINT_DIR}-")  # which many runs have
+    return f"{path.parent.name}/{path.name}" if is_step else path.name
 
 
 def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTrainingArguments) -> None:
@@ -39,22 +50,36 @@ def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTr
         arguments: Its length.
     """
     folder = Path(checkpoint).parent
-    then = "give another output_dir, or remove this one to start anew"
-    try:
-        kept = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        kept = {}
+    then = (
+        f"give another output_dir, go on all the same with --resume_from_checkpoint {checkpoint}, or remove the "
+        "folder to start anew"
+    )
+    kept = _read(folder / SETTINGS)
     others = [name for name, value in settings.items() if name in kept and kept[name] != value]
     if others:
-        name, more = others[0], f" (and {len(others) - 1} more settings)" if len(others) > 1 else ""
+        name, more = others[0], f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise ValueError(f"{folder}: holds a run with {name} {kept[name]!r}, not {settings[name]!r}{more}; {then}")
     state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    step, epoch = state["global_step"], state["epoch"]
     if arguments.max_steps > 0:
-        name, done = "max_steps", state["global_step"]
-    else:
-        name, done = "num_train_epochs", state["epoch"]
-    if done > getattr(arguments, name):
-        raise ValueError(f"{folder}: holds a run beyond {name} {getattr(arguments, name):g}, at {done:g}; {then}")
+        name, is_beyond = "max_steps", step > arguments.max_steps
+    else:  # whose last step is counted whole
+        name, is_beyond = "num_train_epochs", epoch * (step - 1) / step >= arguments.num_train_epochs
+    if is_beyond:
+        limit = getattr(arguments, name)
+        raise ValueError(f"{folder}: holds a run beyond {name} {limit:g}, at step {step}, epoch {epoch:g}; {then}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(kept, dict):
+            raise ValueError("an object is expected")
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged, remove it to go on: {error}") from error
+    return kept
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,10 @@ def checkpoints_of(output_dir: Path) -> list[Path]:
 
 def _why_unwritten(folder: Path, error: Exception) -> str:
     """The error; torch's own says nothing of a full disk."""
-    is_full = shutil.disk_usage(folder).free < LEAST_FREE
-    return f"the disk is full ({error})" if is_full else str(error)
+    with suppress(OSError):  # the folder may be gone as well
+        if shutil.disk_usage(folder).free < LEAST_FREE:
+            return f"the disk is full ({error})"
+    return str(error)
 
 
 def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
@@ -265,7 +268,7 @@ class MLNetTrainer(Trainer):
     def _init_training_state(
         self, max_steps: int, updates: int, epochs: int, checkpoint: str | None, trial: Any
     ) -> tuple[int, int]:
-        """As the Trainer's, but early stopping goes on counting where it was.
+        """As the Trainer's, but early stopping goes on counting where it was, and a run that had ended stays so.
 
         In a stream, whose length nobody knows, the state's epoch tells the pass and its batch.
         """
@@ -275,15 +278,18 @@ class MLNetTrainer(Trainer):
             state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
             passed = fraction * state["max_steps"] * self.args.gradient_accumulation_steps  # which may have changed
             passes, batches = int(whole), round(passed)
-        stored = (self.state.stateful_callbacks or {}).get(EarlyStoppingCallback.__name__)
-        if checkpoint is not None and isinstance(stored, dict):
-            for callback in self.callback_handler.callbacks:
-                if isinstance(callback, EarlyStoppingCallback):
-                    count = stored["attributes"]["early_stopping_patience_counter"]
-                    callback.early_stopping_patience_counter = count
-                    if count >= callback.early_stopping_patience:  # it had ended
-                        return epochs, 0
+        if checkpoint is not None and (self._restore_patience() or self.state.global_step >= max_steps):
+            return epochs, 0  # it had ended; the Trainer would take one more step
         return passes, 0 if self.args.ignore_data_skip else batches
+
+    def _restore_patience(self) -> bool:
+        """Gives early stopping its count of the checkpoint; whether it had ended the training."""
+        stored = (self.state.stateful_callbacks or {}).get(EarlyStoppingCallback.__name__)
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
+                callback.early_stopping_patience_counter = stored["attributes"]["early_stopping_patience_counter"]
+                return callback.early_stopping_patience_counter >= callback.early_stopping_patience
+        return False
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self._get_output_dir(trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -185,13 +186,26 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
             raise ValueError(f"{recipe}: {key} must be steps or no with streaming, which has no epochs; got epoch")
 
 
-def check_place(recipe: str | Path, model: ModelArguments, arguments: MLNetTrainingArguments) -> None:
-    """Raises a ValueError if the run's folder cannot be one, or a run that it starts from is not there yet."""
-    output = Path(arguments.output_dir)
-    for name in (model.model, *arguments.teachers):
-        # `runs/mini` would be a name of the Hub as well
-        if name and not Path(name).exists() and Path(name).parent == output.parent != Path():
-            raise ValueError(f"{recipe}: {name}: no such folder; it lies beside output_dir: train that run first")
+@contextmanager
+def missing_run_named(output_dir: str, names: Iterable[str | None]) -> Iterator[None]:
+    """Says of a checkpoint that cannot be loaded that it may be a run to be trained first; the Hub was asked for it.
+
+    Args:
+        output_dir: Of the run that is to start; `runs/mini` beside `runs/mini_larger` is a run.
+        names: Of the checkpoints that are loaded meanwhile.
+    """
+    try:
+        yield
+    except ValueError as error:
+        beside = Path(output_dir).parent
+        missing = [one for one in names if one and Path(one).parent == beside != Path() and not Path(one).exists()]
+        if not missing:
+            raise
+        raise ValueError(f"{missing[0]}: no such run beside output_dir; train it first ({error})") from error
+
+
+def check_output(recipe: str | Path, output: Path) -> None:
+    """Raises a ValueError if a run's folder cannot be made or written in."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -251,16 +265,17 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     """
     model_arguments, data_arguments, arguments = parse_recipe(recipe, overrides)
     check_arguments(recipe, arguments, data_arguments.streaming)
-    check_place(recipe, model_arguments, arguments)
+    check_output(recipe, Path(arguments.output_dir))
     settings = settings_of(model_arguments, data_arguments, arguments)
-    checkpoint = arguments.resume_from_checkpoint
-    if checkpoint is None and (checkpoint := last_checkpoint(arguments)) is not None:
-        check_settings(checkpoint, settings, arguments)
+    last, named = last_checkpoint(arguments), arguments.resume_from_checkpoint
+    if last is not None and (named is None or Path(named).resolve().parent != Path(last).resolve().parent):
+        check_settings(last, settings, arguments)
     arguments.label_names = ["labels", "row"]
     if data_arguments.streaming:
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
     set_seed(arguments.seed)
-    model, image_processor = build_model(model_arguments)
+    with missing_run_named(arguments.output_dir, [model_arguments.model]):
+        model, image_processor = build_model(model_arguments)
     freeze(model, model_arguments.frozen_modules)
     if arguments.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -268,16 +283,17 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         train_dataset, validation_dataset = build_datasets(data_arguments)
     augment = Augment(data_arguments, (image_processor.size.height, image_processor.size.width), arguments.seed)
     collator = Collator(image_processor, data_arguments.sizes(), arguments.seed)
-    trainer = MLNetTrainer(
-        model=model,
-        args=arguments,
-        data_collator=collator,
-        train_dataset=augmented(train_dataset, augment),
-        eval_dataset=validation_dataset.add_column("row", np.arange(len(validation_dataset))),
-        processing_class=image_processor,
-        compute_metrics=BatchMetrics(validation_dataset, image_processor),
-        callbacks=[SetEpoch(augment, collator)],
-    )
+    with missing_run_named(arguments.output_dir, arguments.teachers):
+        trainer = MLNetTrainer(
+            model=model,
+            args=arguments,
+            data_collator=collator,
+            train_dataset=augmented(train_dataset, augment),
+            eval_dataset=validation_dataset.add_column("row", np.arange(len(validation_dataset))),
+            processing_class=image_processor,
+            compute_metrics=BatchMetrics(validation_dataset, image_processor),
+            callbacks=[SetEpoch(augment, collator)],
+        )
     trainer.origin = run_origin(recipe, overrides, model_arguments, data_arguments)
     trainer.add_callback(Report(trainer, validation_dataset))
     if arguments.disable_tqdm:
@@ -289,7 +305,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         write_settings(Path(arguments.output_dir), settings)
     with plain_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)

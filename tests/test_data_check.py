@@ -1,6 +1,7 @@
 """`mlnet data check` and `mlnet data export`."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -225,6 +226,15 @@ def test_fixations_beside_the_pictures_are_counted_and_many_are_noted(tmp_path):
     assert result.exit_code == 0 and "beside the pictures" in result.output and f"note: {note}" in result.output
 
 
+def test_pictures_that_are_not_listed_are_noted(tmp_path):
+    path = write_folder(tmp_path, count=2) / "metadata.jsonl"
+    path.write_text(path.read_text().replace("images/000", "images/../images/000"))
+    assert len(check(str(tmp_path)).notes) == 1  # of the fixations beside the pictures
+    extra = write_picture(tmp_path / "images" / "extra.png")
+    found = check(str(tmp_path))
+    assert found.notes[0] == f"1 pictures beside the listed ones are not listed, first {extra}" and found.is_complete
+
+
 @pytest.mark.parametrize("name", ["rows.txt", "folder", "metadata.jsonl/rows.png"])
 def test_a_drawing_that_cannot_be_written_is_refused_before_the_look(tmp_path, name):
     write_folder(tmp_path, count=1)
@@ -237,11 +247,13 @@ def test_a_drawing_that_cannot_be_written_is_refused_before_the_look(tmp_path, n
 def test_an_export_that_was_killed_leaves_nothing_for_the_next_one(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left, foreign = tmp_path / f".out.{ended.pid}.tmp", tmp_path / f".out.{os.getppid()}.tmp"
-    for place in (left, foreign):
+    left = tmp_path / f".out.{platform.node()}.{ended.pid}.tmp"
+    running = tmp_path / f".out.{platform.node()}.{os.getppid()}.tmp"
+    elsewhere = tmp_path / f".out.another.{ended.pid}.tmp"
+    for place in (left, running, elsewhere):
         (place / "data").mkdir(parents=True)
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out")
-    assert not left.exists() and foreign.exists()  # that one's process still runs
+    assert not left.exists() and running.exists() and elsewhere.exists()
 
 
 def test_an_export_that_is_asked_to_end_leaves_nothing(tmp_path):

@@ -166,13 +166,6 @@ def test_a_picture_that_no_fixation_lies_on_is_a_problem(tmp_path):
     ]
 
 
-def test_a_picture_that_is_not_listed_is_told_by_a_scan(tmp_path):
-    write_folder(tmp_path, count=2)
-    write_picture(tmp_path / "images" / "extra.png")
-    found = scan(str(tmp_path))
-    assert found.unmatched == [f"{tmp_path}/images/extra.png: no fixations are listed for it"] and not found.problems
-
-
 @pytest.mark.parametrize("name", ["", ".", 5, None, ["a.png"]])
 def test_a_file_name_that_is_none_is_named_with_its_line(tmp_path, name):
     path = write_folder(tmp_path, count=1) / "metadata.jsonl"

@@ -265,6 +265,18 @@ def test_a_folder_s_name_is_no_pattern(tmp_path, name):
     assert len(load(str(tmp_path / name))) == len(list(load(str(tmp_path / name), streaming=True))) == 2
 
 
+def test_shards_that_do_not_go_together_are_told_in_one_line(tmp_path):
+    export_parquet(f"osie:{write_osie(tmp_path / 'set', 4)}", tmp_path / "out", shard_size=1)
+    path = sorted((tmp_path / "out" / "data").iterdir())[1]
+    table = pyarrow.parquet.read_table(path)
+    pyarrow.parquet.write_table(table.rename_columns(["other", *table.column_names[1:]]), path)
+    with pytest.raises(
+        ValueError, match=rf"^{re.escape(str(path.parent))}: its files cannot be read together: "
+    ) as caught:
+        load(str(tmp_path / "out"))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_shard_whose_middle_is_damaged_is_named(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out")
     path = tmp_path / "out" / "data" / "train-00000-of-00001.parquet"

@@ -12,6 +12,7 @@ from modeling_mlnet.data.mat_files import read_mat
 TAG = "<II"  # kind and size in bytes
 NUMBERS = struct.pack(TAG, 9, 32)  # four doubles
 FLAGS = struct.pack(TAG, 6, 8)
+SHAPE = struct.pack(TAG, 5, 8) + struct.pack("<ii", 2, 2)
 UNNAMED = struct.pack(TAG, 1, 0)
 
 
@@ -22,6 +23,8 @@ def test_every_form_that_the_data_sets_have_is_read(tmp_path, compressed):
     content = {
         "numbers": np.arange(6.0).reshape(2, 3),
         "mask": np.eye(3, dtype=bool),
+        "complex": np.array([[1 + 2j, 3 - 1j]]),
+        "deep": np.zeros((600, 800, 0)),
         "text": "COCO_train2014_000000000009",
         "cells": cells,
         "sparse": csc_matrix(np.eye(4)),
@@ -42,6 +45,7 @@ def test_every_form_that_the_data_sets_have_is_read(tmp_path, compressed):
         (NUMBERS, struct.pack(TAG, 9, 4096)),  # longer than the file
         (FLAGS + b"\6\0", FLAGS + b"\6\x08"),  # an imaginary part that is not there
         (UNNAMED, struct.pack(TAG, 1, 40)),  # a name that takes the numbers' place
+        (SHAPE, struct.pack(TAG, 5, 8) + struct.pack("<ii", 2, 1 << 30)),  # more values than the file has bytes
     ],
 )
 def test_damage_that_scipy_would_follow_is_an_error(tmp_path, old, new):

@@ -77,8 +77,6 @@ def test_variables_are_filled_in_as_they_are(tmp_path, monkeypatch):
         (["stray"], "'stray' belongs to no key"),
         (["--output_dir", __file__], "output_dir .*test_recipe.py cannot be made: File exists"),
         (["--output_dir", f"{__file__}/run"], "output_dir .*test_recipe.py/run cannot be made: Not a directory"),
-        (["--output_dir", "runs/second", "--model", "runs/first"], "runs/first: no such folder; .* train that run"),
-        (["--output_dir", "runs/second", "--teachers", "runs/first"], "runs/first: no such folder; .* train that run"),
     ],
 )
 def test_what_cannot_work_is_refused_before_it_starts(recipe, words, message):
@@ -134,6 +132,13 @@ def test_all_recipes_are_valid(monkeypatch, tmp_path):
         model, data, _ = parse_recipe(path, ["--output_dir", str(tmp_path), "--use_cpu", "true"])
         MLNetConfig(**model.config)
         assert data.datasets
+
+
+@pytest.mark.parametrize("key", ["model", "teachers"])
+def test_a_run_that_was_not_trained_yet_is_named(recipe, tmp_path, monkeypatch, hub, key):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^runs/first: no such run beside output_dir; train it first \("):
+        train(recipe, ["--output_dir", "runs/second", f"--{key}", "runs/first"])
 
 
 def test_several_trackers_may_be_named(recipe):

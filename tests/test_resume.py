@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader
 from modeling_mlnet import MLNetModel, loader_workers
 from modeling_mlnet.data.files import UnusableError
 from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
-from modeling_mlnet.trainer import MLNetTrainer, checkpoints_of, is_whole
+from modeling_mlnet.run_settings import SETTINGS
+from modeling_mlnet.trainer import MLNetTrainer, _why_unwritten, checkpoints_of, is_whole
 from modeling_mlnet.training import last_checkpoint, train
 
 STEPS = [
@@ -211,14 +212,19 @@ def test_early_stopping_goes_on_counting_and_stays_stopped(recipe, tmp_path):
 
 
 OTHER_RUNS = [
-    (["--seed", "8"], "holds a run with seed 7, not 8; give another output_dir, or remove this one to start anew"),
-    (["--seed", "8", "--held_out", "0.5"], r"holds a run with held_out 0\.4, not 0\.5 \(and 1 more settings\)"),
-    (["--num_train_epochs", "1"], "holds a run beyond num_train_epochs 1, at 2"),
-    (["--max_steps", "3"], "holds a run beyond max_steps 3, at 4"),
+    (
+        ["--seed", "8"],
+        "holds a run with seed 7, not 8; give another output_dir, go on all the same with ",
+    ),
+    (["--seed", "8", "--held_out", "0.5"], r"holds a run with held_out 0\.4, not 0\.5 \(and 1 more\)"),
+    (["--datasets", "folder:elsewhere"], r"holds a run with datasets \['folder:data'\], not \['folder:elsewhere'\]"),
+    (["--num_train_epochs", "1"], "holds a run beyond num_train_epochs 1, at step 4, epoch 2"),
+    (["--max_steps", "3"], "holds a run beyond max_steps 3, at step 4, epoch 2"),
+    (["--seed", "8", "--resume_from_checkpoint", "other/checkpoint-2"], "holds a run with seed 7, not 8"),
 ]
 
 
-def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machine(recipe, tmp_path):
+def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machine(recipe, tmp_path, monkeypatch):
     run = tmp_path / "run"
     train(recipe)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -227,7 +233,23 @@ def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machi
             train(recipe, words)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     moved = run.rename(tmp_path / "moved")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "data").rename(tmp_path / "other" / "data")
+    monkeypatch.chdir(tmp_path / "other")
     machine = ["--dataloader_num_workers", "1", "--logging_steps", "1", "--per_device_train_batch_size", "2"]
-    length = ["--num_train_epochs", "3", "--gradient_accumulation_steps", "2"]
-    train(recipe, ["--output_dir", str(moved), *machine, *length])
-    assert [one.name for one in checkpoints_of(moved)][-1] == "checkpoint-6"
+    length = ["--num_train_epochs", "2.5", "--gradient_accumulation_steps", "2", "--datasets", "data"]
+    for _ in range(2):  # the second time there is nothing left to do
+        train(recipe, ["--output_dir", str(moved), *machine, *length])
+        assert [one.name for one in checkpoints_of(moved)][-1] == "checkpoint-5"
+    named = ["--seed", "8", "--resume_from_checkpoint", str(moved / "checkpoint-5")]
+    train(recipe, ["--output_dir", str(moved), *machine, *length, *named])
+    (moved / SETTINGS).write_text("")
+    with pytest.raises(ValueError, match=r"settings\.json: is damaged, remove it to go on"):
+        train(recipe, ["--output_dir", str(moved), *machine, *length])
+
+
+def test_a_disk_that_is_full_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    assert _why_unwritten(tmp_path, ValueError("unexpected pos")) == "the disk is full (unexpected pos)"
+    monkeypatch.undo()
+    assert _why_unwritten(tmp_path / "gone", ValueError("unexpected pos")) == "unexpected pos"

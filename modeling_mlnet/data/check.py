@@ -16,6 +16,7 @@ from ..visualization import overlay
 from ..whole_files import write_whole
 from .catalog import ALL, CATALOG
 from .files import UnusableError, check_picture, encoded_file
+from .folder import list_folder, not_listed
 from .loading import LISTERS, list_pictures, load, locate, splits_of
 from .schema import FEATURES, make_row, read_record
 
@@ -126,6 +127,8 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     result = Check(known.title if known else str(place), reports, rows)
     if known is not None and known.size is not None:
         result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
+    if kind == "folder" and (others := not_listed(list_folder(place).records)):
+        result.notes.append(f"{len(others):,} pictures beside the listed ones are not listed, first {others[0]}")
     result.notes += [_many_beside(report) for report in reports if report.beside > MANY_BESIDE * report.fixations]
     return result
 

@@ -3,6 +3,7 @@
 import glob
 import math
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,10 +111,11 @@ def _whole_folder(output: Path) -> Iterator[Path]:
         OSError: If it cannot be written; it names `output`.
     """
     output = output.absolute()
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    ours = f".{output.name}.{platform.node()}"  # a disk may be shared
+    temporary = output.with_name(f"{ours}.{os.getpid()}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        for left in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
+        for left in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
             if not _is_running(left.name.split(".")[-2]):
                 shutil.rmtree(left, ignore_errors=True)
         (temporary / "data").mkdir(parents=True)
@@ -122,7 +124,8 @@ def _whole_folder(output: Path) -> Iterator[Path]:
             output.rmdir()
         temporary.rename(output)
     except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(temporary)):
+        # of the data set, or of the cache
+        if error.errno is None or not str(error.filename or temporary).startswith(str(temporary)):
             raise
         raise OSError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
@@ -137,7 +140,7 @@ def _is_running(number: str) -> bool:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # of another user
+    except (OverflowError, PermissionError):  # no number of a process, or another user's
         return True
     return True
 
@@ -153,7 +156,7 @@ def _name_pictures(rows: Dataset, directory: Path) -> Dataset:
 
 
 def _write_split(rows: Dataset, folder: Path, split: str, shard_size: int, progress: Progress) -> int:
-    count = max(1, math.ceil(_size(rows) / shard_size))
+    count = max(1, min(len(rows), math.ceil(_size(rows) / shard_size)))
     for index in progress(range(count), f"writing {split}"):
         shard = rows.shard(count, index, contiguous=True).with_format("arrow")
         # as `push_to_hub` does it: what lies in files goes into the table first

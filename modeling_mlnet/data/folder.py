@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,18 +38,17 @@ def list_folder(directory: Path) -> Scan:
         raise ValueError(f"{directory / METADATA}: no such file, nor {TABLE}; one must list the pictures{hint}")
     if not found.records and not found.problems:
         raise ValueError(f"{directory / (METADATA if (directory / METADATA).is_file() else TABLE)}: lists no picture")
-    found.unmatched = _not_listed(found)
     short = Counter(str(Path(record.image_id).with_suffix("")) for record in found.records)
     found.records = [_shorten(record, short) for record in found.records]
     return found
 
 
-def _not_listed(found: Scan) -> list[str]:
-    """One line for every picture beside the listed ones."""
-    listed = {path for record in found.records for path in (record.image, record.saliency_map)}
-    folders = sorted({record.image.parent for record in found.records})
-    pictures = [path for folder in folders for path in by_stem(folder, PICTURES).values()]
-    return [f"{path}: no fixations are listed for it" for path in pictures if path not in listed]
+def not_listed(records: Sequence[Record]) -> list[Path]:
+    """The pictures that lie beside listed ones and are not listed; another list may name them."""
+    files = [path for record in records for path in (record.image, record.saliency_map) if path is not None]
+    listed = {path.resolve() for path in files}
+    folders = sorted({record.image.resolve().parent for record in records})
+    return [path for folder in folders for path in by_stem(folder, PICTURES).values() if path not in listed]
 
 
 def _shorten(record: Record, short: Counter) -> Record:

@@ -15,12 +15,12 @@ MATRIX, COMPRESSED = 14, 15
 KINDS = frozenset({*range(1, 8), 9, *range(12, 19)})  # of elements
 CELLS, STRUCTURE, SPARSE = 1, 2, 5  # classes of matrices
 PARTS = {4: 4, SPARSE: 6, **dict.fromkeys(range(6, 16), 4)}  # elements of a matrix: of text, a sparse one, of numbers
-COMPLEX = 0x800  # of a matrix' flags, beside its class
+COMPLEX = 0x800  # of a matrix' flags, beside its class; such numbers have an imaginary part as one element more
 DEEPEST = 64  # matrices within matrices
 
 
 def read_mat(path: Path, names: Sequence[str], **options: Any) -> dict[str, Any]:
-    """The variables of those names that a `.mat` file holds; they are real numbers, text, cells and structures.
+    """The variables of those names that a `.mat` file holds.
 
     Args:
         names: The variables that are read.
@@ -65,13 +65,16 @@ def _check_matrix(elements: memoryview, order: str, depth: int) -> None:
     kinds = _check(elements, order, depth)
     if not kinds:  # an empty one
         return
+    if len(elements) < 24:
+        raise ValueError("a matrix in it is not whole")
     flags = struct.unpack_from(order + "I", elements, 8)[0]
     kind = flags & 0xFF
     if kind not in (CELLS, STRUCTURE, *PARTS):  # objects and functions, which no data set has
         return
-    parts = PARTS.get(kind, len(kinds))
-    if flags & COMPLEX or len(kinds) != parts or (kind in PARTS and MATRIX in kinds) or len(elements) < 32:
+    parts = PARTS[kind] + bool(flags & COMPLEX) if kind in PARTS else len(kinds)
+    size = struct.unpack_from(order + "I", elements, 20)[0]  # of the shape, in bytes
+    if len(kinds) != parts or (kind in PARTS and MATRIX in kinds) or len(elements) < 24 + size:
         raise ValueError("a matrix in it is not whole")
-    shape = struct.unpack_from(order + "II", elements, 24)  # two at least; scipy takes as much memory as they say
-    if kind != SPARSE and math.prod(shape) > len(elements):
-        raise ValueError(f"a matrix of {shape[0]}x{shape[1]} values cannot be in it")
+    shape = struct.unpack_from(f"{order}{size // 4}I", elements, 24)
+    if kind != SPARSE and math.prod(shape) > len(elements):  # scipy takes as much memory as the shape says
+        raise ValueError(f"a matrix of {'x'.join(map(str, shape))} values cannot be in it")

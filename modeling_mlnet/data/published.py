@@ -65,19 +65,22 @@ def load_parquet(directory: Path, split: str | None, streaming: bool, images: Pa
     try:
         rows = load_dataset("parquet", data_files=paths, split=name, streaming=streaming)
     except DatasetGenerationError as error:
-        raise _damaged(files[name], error) from error
+        raise _why_unread(files[name], error) from error
     return as_rows(rows, str(directory), images or directory, keep)
 
 
-def _damaged(paths: list[Path], error: Exception) -> Exception:
-    """The error that names the damaged one of some files; of the place for the rows if they are whole."""
+def _why_unread(paths: list[Path], error: Exception) -> Exception:
+    """What keeps some files from being read together: a damaged one, no room for their rows, or different columns."""
     for path in paths:
         try:
             for _ in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=100):
                 pass
-        except (OSError, pyarrow.ArrowException) as reason:
-            return ValueError(f"{path}: is damaged: {reason}")
-    return OSError(f"{paths[0]}: its rows cannot be written to the cache: {error.__cause__}")
+        except (OSError, pyarrow.ArrowException) as damage:
+            return ValueError(f"{path}: is damaged: {damage}")
+    reason = " ".join(str(error.__cause__ or error).split())
+    if isinstance(error.__cause__, OSError):
+        return OSError(f"{paths[0].parent}: its rows cannot be written to the cache: {reason}")
+    return ValueError(f"{paths[0].parent}: its files cannot be read together: {reason}")
 
 
 def hub_splits(name: str) -> list[str]:
