@@ -232,7 +232,7 @@ def test_pictures_that_are_not_listed_are_noted(tmp_path):
     assert len(check(str(tmp_path)).notes) == 1  # of the fixations beside the pictures
     extra = write_picture(tmp_path / "images" / "extra.png")
     found = check(str(tmp_path))
-    assert found.notes[0] == f"1 pictures beside the listed ones are not listed, first {extra}" and found.is_complete
+    assert found.notes[0] == f"not listed, but beside the listed pictures: 1, first {extra}" and found.is_complete
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "folder", "metadata.jsonl/rows.png"])

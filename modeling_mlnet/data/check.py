@@ -128,7 +128,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     if known is not None and known.size is not None:
         result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
     if kind == "folder" and (others := not_listed(list_folder(place).records)):
-        result.notes.append(f"{len(others):,} pictures beside the listed ones are not listed, first {others[0]}")
+        result.notes.append(f"not listed, but beside the listed pictures: {len(others):,}, first {others[0]}")
     result.notes += [_many_beside(report) for report in reports if report.beside > MANY_BESIDE * report.fixations]
     return result
 
