@@ -28,6 +28,7 @@ from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, M
 from modeling_mlnet.augmentation import Augment, Collator
 from modeling_mlnet.data import load
 from modeling_mlnet.recipe import DataArguments
+from modeling_mlnet.threads import keep_memory
 
 NETWORKS = {  # configuration, batch size, steps of a block
     "mini": (MLNetConfig.from_pretrained(MINI), 10, 10),
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--networks", default="mini,vgg16")
     parser.add_argument("--memory-steps", type=int, default=1000)
     arguments = parser.parse_args()
+    keep_memory()  # as `mlnet train` does
     results: dict[str, Any] = {
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
         "torch": torch.__version__,

@@ -12,7 +12,7 @@ from threading import Barrier, Lock
 from typing import Any
 
 MOST_PASSES = 8  # batches that pass a network at once on a CPU: each takes memory
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of malloc.h
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
 STARTING = Lock()  # PyTorch's default number of threads belongs to the whole process
 
@@ -87,3 +87,16 @@ def give_memory_back(heaps: int = 2, large: int = 2**20) -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_ARENA_MAX, heaps)
         library.mallopt(M_MMAP_THRESHOLD, large)
+
+
+def keep_memory() -> None:
+    """Lets a training keep the memory of one step for the next, as its steps are alike.
+
+    By itself glibc gives every block above 32 MiB back to the system when it is freed, as a layer's maps are in every
+    step, and takes zeroed pages for the next: on a CPU a fifth of mlnet-mini's steps. Does nothing with other C
+    libraries.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_MAX, 0)
+        library.mallopt(M_TRIM_THRESHOLD, -1)  # never

@@ -1,4 +1,7 @@
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -308,3 +311,19 @@ def test_canvas_sizes_are_height_x_width():
     assert DataArguments(canvas_sizes=["480x640", "60x80"]).sizes() == [(480, 640), (60, 80)]
     with pytest.raises(ValueError, match=r"canvas_sizes must be like 480x640 .* got '480'"):
         DataArguments(canvas_sizes=["480"])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc for it")
+def test_the_memory_of_a_step_is_kept_for_the_next():
+    code = (
+        "import resource, torch\nfrom modeling_mlnet.threads import keep_memory\n"
+        "def pages():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(20):\n"
+        "        torch.ones(2**24)  # 64 MiB\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "usual = pages()\nkeep_memory()\npages()\nprint(usual, pages())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    usual, kept = map(int, done.stdout.split())
+    assert kept < usual / 4

@@ -27,11 +27,13 @@ def train(
 
     Two processes: torchrun --nproc_per_node 2 -m modeling_mlnet.cli train recipes/mini.yaml
     """
+    from ..threads import keep_memory
     from ..training import train as run
     from .progress import quiet_libraries
 
     silent = [] if sys.stderr.isatty() else ["--disable_tqdm", "true"]
     quiet_libraries()
+    keep_memory()
     try:
         scores = run(recipe, [*silent, *context.args])
     except KeyboardInterrupt:
