@@ -93,8 +93,8 @@ def keep_memory() -> None:
     """Lets a training keep the memory of one step for the next, as its steps are alike.
 
     By itself glibc gives every block above 32 MiB back to the system when it is freed, as a layer's maps are in every
-    step, and takes zeroed pages for the next: on a CPU a fifth of mlnet-mini's steps. Does nothing with other C
-    libraries.
+    step, and takes zeroed pages for the next: a quarter of the time of mlnet-mini's steps on two cores, for an eighth
+    less memory (docs/reproduce.md). Does nothing with other C libraries.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
