@@ -308,7 +308,7 @@ def test_streams_have_no_epochs(recipe, key):
 
 
 def test_canvas_sizes_are_height_x_width():
-    assert DataArguments(canvas_sizes=["480x640", "60x80"]).sizes() == [(480, 640), (60, 80)]
+    assert DataArguments(canvas_sizes=["480x640", "64x96"]).sizes() == [(480, 640), (64, 96)]
     with pytest.raises(ValueError, match=r"canvas_sizes must be like 480x640 .* got '480'"):
         DataArguments(canvas_sizes=["480"])
 
