@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from .data.loading import split_spec
 from .recipe import DataArguments, MLNetTrainingArguments, ModelArguments
+from .run_checkpoints import read_state
 from .whole_files import write_whole
 
 SETTINGS = "settings.json"
@@ -59,7 +59,7 @@ def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTr
     if others:
         name, more = others[0], f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise ValueError(f"{folder}: holds a run with {name} {kept[name]!r}, not {settings[name]!r}{more}; {then}")
-    state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    state = read_state(Path(checkpoint))
     step, epoch = state["global_step"], state["epoch"]
     if arguments.max_steps > 0:
         name, is_beyond = "max_steps", step > arguments.max_steps

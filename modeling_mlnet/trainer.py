@@ -1,24 +1,20 @@
 """The Trainer: whole checkpoints or none, losses that are numbers, scores at every picture's own size."""
 
-import json
 import math
 import shutil
 import signal
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, IterableDataset
-from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainerCallback
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
-from transformers.utils import SAFE_WEIGHTS_NAME, logging
+from transformers.utils import logging
 
 from .evaluation import encoded_rows, score_truth, truth_of
 from .image_processing_mlnet import MLNetImageProcessor
@@ -27,11 +23,11 @@ from .metrics import Evaluator
 from .publishing import push
 from .recipe import MLNetTrainingArguments
 from .run_card import RunOrigin, write_run_card
+from .run_checkpoints import average_weights, checkpoints_of, is_whole, read_state, why_unwritten
 from .teaching import Teachers
 
 logger = logging.get_logger(__name__)
 
-LEAST_FREE = 2**20  # bytes; a disk with less cannot hold a checkpoint
 LARGEST_LOSS = 1000.0  # the data losses cannot reach it; what can is the penalty on a prior that has run away
 
 
@@ -58,47 +54,6 @@ class BatchMetrics:
         self.results = self.evaluator.compute()
         self.evaluator.reset()
         return {name: one["mean"] for name, one in self.results["metrics"].items()}
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end: the Trainer writes its state last."""
-    try:
-        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def checkpoints_of(output_dir: Path) -> list[Path]:
-    """The checkpoints in a run's folder, whole or not, by their step."""
-    found = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
-    numbered = [one for one in found if one.is_dir() and one.name.rpartition("-")[2].isdigit()]
-    return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
-
-
-def _why_unwritten(folder: Path, error: Exception) -> str:
-    """The error; torch's own says nothing of a full disk."""
-    with suppress(OSError):  # the folder may be gone as well
-        if shutil.disk_usage(folder).free < LEAST_FREE:
-            return f"the disk is full ({error})"
-    return str(error)
-
-
-def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """The mean of every weight over checkpoints; whole numbers, which count batches, are the last one's.
-
-    Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
-
-    Args:
-        checkpoints: Folders of one run with model.safetensors.
-    """
-    states = [load_file(one / SAFE_WEIGHTS_NAME) for one in checkpoints]
-    mean = {}
-    for name, last in states[-1].items():
-        if last.is_floating_point():
-            last = torch.stack([one[name].double() for one in states]).mean(0).to(last.dtype)
-        mean[name] = last
-    return mean
 
 
 class Interruption(TrainerCallback):
@@ -275,7 +230,7 @@ class MLNetTrainer(Trainer):
         passes, batches = super()._init_training_state(max_steps, updates, epochs, checkpoint, trial)
         if checkpoint is not None and isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
             fraction, whole = math.modf(self.state.epoch)
-            state = json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+            state = read_state(Path(checkpoint))
             passed = fraction * state["max_steps"] * self.args.gradient_accumulation_steps  # which may have changed
             passes, batches = int(whole), round(passed)
         if checkpoint is not None and (self._restore_patience() or self.state.global_step >= max_steps):
@@ -298,7 +253,7 @@ class MLNetTrainer(Trainer):
         except Exception as error:  # safetensors, torch and the system each raise their own
             if is_whole(folder):
                 raise
-            reason = _why_unwritten(folder.parent, error)
+            reason = why_unwritten(folder.parent, error)
             shutil.rmtree(folder, ignore_errors=True)
             raise OSError(
                 f"{folder}: cannot be written: {reason}; the checkpoints before it are whole: make room and run the "
@@ -319,7 +274,7 @@ class MLNetTrainer(Trainer):
         except Exception as error:  # safetensors, torch and the system each raise their own
             kept = any(map(is_whole, checkpoints_of(final)))
             then = "goes on from its last checkpoint" if kept else "starts anew, as it kept no checkpoints"
-            reason = _why_unwritten(final, error)
+            reason = why_unwritten(final, error)
             raise OSError(
                 f"{final}: the trained model cannot be written: {reason}; the same command {then}"
             ) from error

@@ -36,8 +36,9 @@ from .recipe import (
     parse_recipe,
 )
 from .run_card import RunOrigin, command_line
+from .run_checkpoints import checkpoints_of, is_whole
 from .run_settings import check_settings, settings_of, write_settings
-from .trainer import BatchMetrics, Interruption, MLNetTrainer, checkpoints_of, is_whole
+from .trainer import BatchMetrics, Interruption, MLNetTrainer
 from .training_report import Lines, Report
 
 logger = logging.get_logger(__name__)

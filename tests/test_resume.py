@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 from modeling_mlnet import MLNetModel, loader_workers
 from modeling_mlnet.data.files import UnusableError
 from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
+from modeling_mlnet.run_checkpoints import checkpoints_of, is_whole, why_unwritten
 from modeling_mlnet.run_settings import SETTINGS
-from modeling_mlnet.trainer import MLNetTrainer, _why_unwritten, checkpoints_of, is_whole
+from modeling_mlnet.trainer import MLNetTrainer
 from modeling_mlnet.training import last_checkpoint, train
 
 STEPS = [
@@ -250,6 +251,6 @@ def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machi
 
 def test_a_disk_that_is_full_is_called_so(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10**9, 10**9, 0))
-    assert _why_unwritten(tmp_path, ValueError("unexpected pos")) == "the disk is full (unexpected pos)"
+    assert why_unwritten(tmp_path, ValueError("unexpected pos")) == "the disk is full (unexpected pos)"
     monkeypatch.undo()
-    assert _why_unwritten(tmp_path / "gone", ValueError("unexpected pos")) == "unexpected pos"
+    assert why_unwritten(tmp_path / "gone", ValueError("unexpected pos")) == "unexpected pos"

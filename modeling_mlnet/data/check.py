@@ -16,7 +16,7 @@ from ..visualization import overlay
 from ..whole_files import write_whole
 from .catalog import ALL, CATALOG
 from .files import UnusableError, check_picture, encoded_file
-from .folder import list_folder, not_listed
+from .folder import not_listed
 from .loading import LISTERS, list_pictures, load, locate, splits_of
 from .schema import FEATURES, make_row, read_record
 
@@ -40,6 +40,7 @@ class SplitCheck:
         beside: lie beside them and are left out.
         sizes: How often each width and height occurs.
         problems: One line for every file that is missing or damaged.
+        notes: Lines about what is unusual but no fault.
     """
 
     split: str
@@ -53,6 +54,7 @@ class SplitCheck:
     beside: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def count(self, size: tuple[int, int], fixations: int, own_map: bool, observers: bool) -> None:
         """Counts one usable picture."""
@@ -109,7 +111,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     """
     kind, place = locate(spec)
     known = CATALOG.get(kind)
-    look = partial(_check_files, spec) if kind in LISTERS else partial(_check_rows, spec)
+    look = partial(_check_files, spec, kind) if kind in LISTERS else partial(_check_rows, spec)
     reports, samples = [], []
     names: Sequence[str | None] = splits_of(spec) or [None] if split is None else [split]
     for name in names:
@@ -127,17 +129,18 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     result = Check(known.title if known else str(place), reports, rows)
     if known is not None and known.size is not None:
         result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
-    if kind == "folder" and (others := not_listed(list_folder(place).records)):
-        result.notes.append(f"not listed, but beside the listed pictures: {len(others):,}, first {others[0]}")
+    result.notes += [note for report in reports for note in report.notes]
     result.notes += [_many_beside(report) for report in reports if report.beside > MANY_BESIDE * report.fixations]
     return result
 
 
-def _check_files(spec: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
+def _check_files(spec: str, kind: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
     """Counts the pictures of a split and yields what makes the row of each that has ground truth."""
     listed = list_pictures(spec, split, progress)
     report.pictures = len(listed.records)
     report.problems += [*listed.problems, *listed.unmatched]
+    if kind == "folder" and (others := not_listed(listed.records)):
+        report.notes.append(f"not listed, but beside the listed pictures: {len(others):,}, first {others[0]}")
     for record in progress(listed.records, f"checking {split or ''}".strip()):
         try:
             size, points = read_record(record)

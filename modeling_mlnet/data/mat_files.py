@@ -3,6 +3,7 @@
 import math
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ def read_mat(path: Path, names: Sequence[str], **options: Any) -> dict[str, Any]
     Raises:
         ValueError: If the file is damaged, or holds none of them. (scipy raises many other types as well.)
     """
-    if matfile_version(path)[0] == 1:
-        data = path.read_bytes()
+    data = path.read_bytes()
+    if matfile_version(BytesIO(data))[0] == 1:
         _check(memoryview(data)[HEADER:], "<" if data[126:128] == b"IM" else ">", 0)
-    content = loadmat(path, variable_names=list(names), **options)
+    content = loadmat(BytesIO(data), variable_names=list(names), **options)
     if not any(name in content for name in names):
         raise ValueError(f"it holds none of the variables {', '.join(names)}")
     return content
