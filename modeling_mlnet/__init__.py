@@ -13,7 +13,7 @@ _EXPORTS = {
     "MLNetModel": "modeling_mlnet",
     "MLNetOutput": "modeling_mlnet",
     "SaliencyPredictionPipeline": "pipeline_mlnet",
-    "SaliencyPredictor": "prediction",
+    "SaliencyPredictor": "inference.predictor",
     "MLNetTrainer": "training.trainer",
     "MLNetTrainingArguments": "training.arguments",
 }
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .image_processing_mlnet import MLNetImageProcessor
     from .modeling_mlnet import MLNetModel, MLNetOutput
     from .pipeline_mlnet import SaliencyPredictionPipeline
-    from .prediction import SaliencyPredictor
+    from .inference.predictor import SaliencyPredictor
     from .training.arguments import MLNetTrainingArguments
     from .training.trainer import MLNetTrainer
 

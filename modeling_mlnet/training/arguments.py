@@ -13,8 +13,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from ..configuration_mlnet import nearest_name
-from ..image_processing_mlnet import SIZE_DIVISOR
-from ..letterbox_mlnet import STRIDE
+from ..letterbox_mlnet import SIZE_DIVISOR, STRIDE
 from ..metrics import LOWER_IS_BETTER
 
 SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}

@@ -18,7 +18,7 @@ from ..hub.model_card import TrainingSet, compose, front_matter, score_section, 
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
 from ..metrics import Evaluator
-from ..prediction import SaliencyPredictor
+from ..inference.predictor import SaliencyPredictor
 
 if TYPE_CHECKING:
     from .trainer import MLNetTrainer

@@ -1,0 +1,99 @@
+"""The ONNX graph of a checkpoint: found beside its weights or in the cache, or made with PyTorch once.
+
+A graph takes `pixel_values` `(1, 3, height, width)` on one canvas and gives `saliency_map` and `before_prior`, each
+`(1, height/8, width/8)`, or `(1, kinds, height/8, width/8)` where the network knows several kinds of recording.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import constants
+
+from ..hub.registry import CONFIG, GRAPH, WEIGHTS, sha256
+from ..io.atomic import write_whole
+from .network import read_graph
+
+if TYPE_CHECKING:
+    from ..modeling_mlnet import MLNetModel
+
+MADE_FOR = "checkpoint_sha256"  # metadata of a graph beside weights, which it reads: `checkpoint_sum` of the folder
+
+
+class GraphWarning(UserWarning):
+    """A graph could not be made or kept; prediction goes on."""
+
+
+def checkpoint_sum(folder: Path) -> str:
+    """SHA-256 of a checkpoint's configuration and weights together.
+
+    Raises:
+        ValueError: If one of them is missing.
+    """
+    try:
+        sums = [sha256(folder / name) for name in (CONFIG, WEIGHTS)]
+    except OSError as error:
+        raise ValueError(f"{folder}: no ML-Net checkpoint could be loaded: {error}") from error
+    return hashlib.sha256(" ".join(sums).encode()).hexdigest()
+
+
+def cache_path(checkpoint: str, canvas: tuple[int, int]) -> Path:
+    """Where the graph of a checkpoint is kept, beside the Hub's cache (`HF_HOME`).
+
+    Args:
+        checkpoint: `checkpoint_sum` of its folder.
+        canvas: Height and width in pixels that it takes.
+    """
+    return Path(constants.HF_HOME) / "mlnet-graphs" / checkpoint / f"{canvas[0]}x{canvas[1]}.onnx"
+
+
+def find_graph(folder: Path, canvas: tuple[int, int]) -> Path | None:
+    """The graph of a checkpoint on this machine, `None` if there is none that fits its weights and the canvas."""
+    path = folder / GRAPH
+    if path.is_file() and not (folder / WEIGHTS).exists():  # of `mlnet export`, with its own weights, for any canvas
+        return path
+    checkpoint = checkpoint_sum(folder)
+    if path.is_file():
+        try:
+            graph = read_graph(path)
+            if graph.made_for == checkpoint and graph.canvas == canvas:
+                return path
+            reason = "it was made for other weights or another canvas"
+        except ValueError as error:
+            reason = str(error)
+        warnings.warn(
+            f"{path}: not used, {reason}; `mlnet export --in-place` makes it anew", GraphWarning, stacklevel=2
+        )
+    path = cache_path(checkpoint, canvas)
+    return path if path.is_file() else None
+
+
+def make_graph(folder: Path, canvas: tuple[int, int], load: Callable[[], "MLNetModel"]) -> Path | bytes | None:
+    """Makes the graph of a checkpoint and keeps it in the cache, which takes PyTorch some seconds.
+
+    Args:
+        folder: Of the checkpoint.
+        canvas: Height and width in pixels.
+        load: Gives its model.
+
+    Returns:
+        The file; its content if it cannot be written; `None` if this network cannot be made a graph.
+    """
+    from .export import graph_bytes
+
+    checkpoint, model = checkpoint_sum(folder), load()
+    try:
+        content = graph_bytes(model, canvas)
+    except Exception as error:  # the exporter raises what the network's code and four libraries raise
+        reason = " ".join(str(error).split())[:200]
+        warnings.warn(f"{folder}: no graph can be made ({reason}); PyTorch predicts", GraphWarning, stacklevel=2)
+        return None
+    path = cache_path(checkpoint, canvas)
+    try:
+        write_whole(path, lambda file: file.write(content))
+    except OSError as error:
+        warnings.warn(f"the network's graph is not kept for the next time: {error}", GraphWarning, stacklevel=2)
+        return content
+    return path
