@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -17,6 +16,7 @@ from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
 from .configuration_mlnet import nearest_name
+from .images_mlnet import is_image, read_grey, read_image
 from .letterbox_mlnet import (
     STRIDE,
     check_tone_curve,
@@ -26,8 +26,6 @@ from .letterbox_mlnet import (
     put_tone_curve,
     resize_like_opencv,
 )
-from .pictures_mlnet import image_to_tensor, to_grey, to_rgb
-from .reading_mlnet import read_image
 
 SIZE_DIVISOR = 32  # with `do_resize=False` a canvas side is the next multiple of this
 
@@ -149,7 +147,7 @@ class MLNetImageProcessor(TorchvisionBackend):
         letterbox = {"do_resize": do_resize, "resample": resample, "antialias": antialias}
         data: dict[str, list[Tensor]] = {"pixel_values": []}
         for picture, canvas in zip(pictures, canvases, strict=True):
-            pixels = self._letterbox(to_rgb(picture), canvas, **letterbox)
+            pixels = self._letterbox(picture, canvas, **letterbox)
             normalized = self.rescale_and_normalize(
                 pixels, do_rescale, rescale_factor, do_normalize, image_mean, image_std
             )
@@ -159,8 +157,7 @@ class MLNetImageProcessor(TorchvisionBackend):
             if len(maps) != len(pictures):
                 raise ValueError(f"got {len(pictures)} images but {len(maps)} saliency maps")
             data["labels"] = []
-            for one, picture, canvas in zip(maps, pictures, canvases, strict=True):
-                grey = to_grey(one)
+            for grey, picture, canvas in zip(maps, pictures, canvases, strict=True):
                 if do_resize:
                     label = self._letterbox(grey, (canvas[0] // STRIDE, canvas[1] // STRIDE), **letterbox)
                 else:  # the picture stands on the canvas in its own size, and so does its map
@@ -174,16 +171,13 @@ class MLNetImageProcessor(TorchvisionBackend):
 
     @staticmethod
     def _load_items(items: Any, kind: str, input_data_format: Any, device: Any) -> list[Tensor]:
-        if isinstance(items, (np.ndarray, Tensor)) and items.ndim == 4:
-            items = list(items)
-        elif not isinstance(items, (list, tuple)):
+        if is_image(items) and getattr(items, "ndim", 0) < 4:
             items = [items]
         tensors = []
         for index, item in enumerate(items):
             try:
-                if isinstance(item, (str, PathLike)):
-                    item = read_image(item, grey=kind == "saliency map")
-                tensors.append(image_to_tensor(item, input_data_format).to(device))
+                values = read_image(item, input_data_format) if kind == "image" else read_grey(item)[..., None]
+                tensors.append(torch.from_numpy(values.transpose(2, 0, 1).copy()).to(device))
             except ValueError as error:
                 raise ValueError(f"{kind} {index}: {error}") from error
         return tensors

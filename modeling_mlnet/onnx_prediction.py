@@ -8,13 +8,14 @@ from functools import partial
 from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from .hub.registry import PROCESSOR, resolve_model
+from .images_mlnet import name_of, read_image
+from .inference.outputs import Prediction
 from .letterbox_mlnet import (
     check_tone_curve,
     divide_by_maximum,
@@ -24,8 +25,6 @@ from .letterbox_mlnet import (
     resize_like_opencv,
 )
 from .onnx_graph import AGAIN, Graph
-from .outputs import Prediction, Predictor
-from .reading_mlnet import pil_to_array, read_image
 from .threads import MOST_PASSES, in_order, start_workers, usable_cores
 
 RELEASE = {  # what an image processor does of itself
@@ -115,20 +114,6 @@ def _sample(values: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:
     return first + (second - first) * (positions - lower).astype(np.float32)
 
 
-def rgb_bytes(values: np.ndarray) -> np.ndarray | None:
-    """An array of `pil_to_array` in red, green and blue bytes, transparency over white; `None` for deep values."""
-    if values.dtype == bool:
-        values = values.astype(np.uint8) * np.uint8(255)
-    if values.dtype != np.uint8:
-        return None
-    if values.ndim == 2:
-        return np.repeat(values[..., None], 3, axis=2)
-    if values.shape[2] == 3:
-        return values
-    alpha = values[..., 3:].astype(np.float32) / 255
-    return np.rint(values[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-
-
 class OnnxPredictor:
     """Predicts as `SaliencyPredictor` does, on the CPU, in float32 and with the prior, from a folder's `model.onnx`.
 
@@ -137,6 +122,7 @@ class OnnxPredictor:
 
     Args:
         model: A name of the manifest or a folder, which must be on this machine.
+        allow_urls: Whether http(s) addresses are fetched.
 
     Raises:
         ValueError: If there is no graph that belongs to the checkpoint, or it needs PyTorch.
@@ -145,15 +131,14 @@ class OnnxPredictor:
     batch_size = 1
     choice = "ONNX Runtime, float32"
 
-    def __init__(self, model: str | PathLike):
+    def __init__(self, model: str | PathLike, allow_urls: bool = False):
         self.folder = Path(resolve_model(fspath(model)).place)
         self.threads = _threads()
         self.graph = Graph(self.folder, self.threads)
         self.letterbox = Letterbox.read(self.folder / PROCESSOR)
         if not self.graph.takes(self.letterbox.canvas):
             raise ValueError(f"{self.graph.path}: was made for another canvas; {AGAIN}")
-        self.lock = Lock()
-        self.other: Predictor | None = None  # for what is not done here
+        self.allow_urls = allow_urls
 
     def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
         """As `SaliencyPredictor.stream`, of files and addresses: the first on all threads, then several at once."""
@@ -171,31 +156,17 @@ class OnnxPredictor:
 
     def _predict(self, source: Any, threads: int, keep_image: bool) -> Prediction:
         try:
-            image = rgb_bytes(pil_to_array(read_image(source)))
-            if image is None:  # sixteen bits and floating point are rare enough to be PyTorch's
-                return next(self._with_pytorch().stream([source], keep_image))
+            image = read_image(source, allow_urls=self.allow_urls)
         except ValueError as error:
-            message = str(error)
-            return Prediction(source, error=message if message.startswith(fspath(source)) else f"{source}: {message}")
+            return Prediction(source, error=str(error))
         try:
             cells = self.graph(self.letterbox(image), threads)
         except ValueError as error:
-            return Prediction(source, error=f"{source}: {error}")
+            return Prediction(source, error=f"{name_of(source)}: {error}")
         if not np.isfinite(cells).all():
-            return Prediction(source, error=f"{source}: the map is not finite ({self.choice})")
+            return Prediction(source, error=f"{name_of(source)}: the map is not finite ({self.choice})")
         saliency_map = self.letterbox.invert(cells[0], image.shape[:2])
         return Prediction(source, saliency_map, image if keep_image else None)
-
-    def _with_pytorch(self) -> Predictor:
-        from transformers.utils import logging
-
-        from .prediction import SaliencyPredictor
-
-        with self.lock:
-            if self.other is None:
-                logging.disable_progress_bar()
-                self.other = SaliencyPredictor(self.folder, device="cpu", dtype="float32")
-        return self.other
 
 
 def _threads() -> int:

@@ -1,14 +1,11 @@
 """The `saliency-prediction` pipeline: a picture in, a saliency map out."""
 
-from collections.abc import Iterable
-from os import PathLike
 from typing import Any
 
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
-from .pictures_mlnet import image_to_tensor
-from .reading_mlnet import read_image
+from .images_mlnet import is_image, read_image
 
 
 class SaliencyPredictionPipeline(Pipeline):
@@ -34,7 +31,7 @@ class SaliencyPredictionPipeline(Pipeline):
         """As described above; for generators, data sets and their columns an iterator of dictionaries."""
         if isinstance(inputs, tuple):
             inputs = list(inputs)
-        elif isinstance(inputs, Iterable) and not isinstance(inputs, (str, list)) and not hasattr(inputs, "shape"):
+        elif not isinstance(inputs, list) and not is_image(inputs):
             inputs = (one for one in inputs)  # transformers takes a column, or any iterator but this, for one picture
         return super().__call__(inputs, **kwargs)
 
@@ -45,11 +42,9 @@ class SaliencyPredictionPipeline(Pipeline):
 
     def preprocess(self, image: Any) -> dict[str, Any]:
         """Reads and letterboxes a picture."""
-        if isinstance(image, (str, PathLike)):
-            image = read_image(image)
-        picture = image_to_tensor(image)
+        picture = read_image(image, allow_urls=True)  # as every pipeline of transformers
         inputs = self.image_processor(picture, return_tensors="pt").to(self.dtype)
-        return {"pixel_values": inputs["pixel_values"], "target_size": tuple(picture.shape[-2:])}
+        return {"pixel_values": inputs["pixel_values"], "target_size": picture.shape[:2]}
 
     def _forward(self, model_inputs: dict[str, Any], apply_prior: bool = True) -> dict[str, Any]:
         outputs = self.model(pixel_values=model_inputs["pixel_values"], apply_prior=apply_prior)

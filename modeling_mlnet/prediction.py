@@ -18,10 +18,9 @@ from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
 from .hub.checkpoint import load_checkpoint
 from .hub.registry import GRAPH, resolve_model
 from .image_processing_mlnet import MLNetImageProcessor
+from .images_mlnet import is_image, name_of, read_image
+from .inference.outputs import Prediction
 from .modeling_mlnet import MLNetModel
-from .outputs import Prediction
-from .pictures_mlnet import image_to_tensor, to_rgb
-from .reading_mlnet import read_image
 from .threads import MOST_PASSES, in_order, start_workers
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class SaliencyPredictor:
             `torch.compile`, for very many pictures.
         apply_prior: `False` predicts without the learned prior.
         batch_size: Pictures per pass through the network; engine `"auto"` may split them on a CPU.
+        allow_urls: Whether http(s) addresses are fetched.
 
     Raises:
         ValueError: If an argument is wrong or the checkpoint cannot be loaded, naming it.
@@ -79,6 +79,7 @@ class SaliencyPredictor:
         apply_prior: bool = True,
         batch_size: int = 8,
         engine: str = "auto",
+        allow_urls: bool = False,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -106,13 +107,13 @@ class SaliencyPredictor:
         self.graph = find_graph(name, dtype) if name is not None and may_be_graph else None
         self.network: Network | None = None  # chosen with the first picture
         self.choice = "nothing predicted yet"  # what it is, in words
-        self.apply_prior, self.batch_size = apply_prior, batch_size
+        self.apply_prior, self.batch_size, self.allow_urls = apply_prior, batch_size, allow_urls
 
     def __call__(self, images: Any) -> np.ndarray | list[np.ndarray]:
         """The map of one picture, or a list of maps for a list of pictures.
 
         Args:
-            images: Paths, PIL images, arrays or tensors, as `MLNetImageProcessor` takes them.
+            images: Of the kinds that `read_image` takes.
 
         Returns:
             Float32 `(height, width)` in 0..1 at the picture's own size, or a list of them.
@@ -120,9 +121,9 @@ class SaliencyPredictor:
         Raises:
             ValueError: If a picture cannot be read.
         """
-        if isinstance(images, (list, tuple)):
-            return list(self.maps(images))
-        return next(self.maps([images]))
+        if is_image(images):
+            return next(self.maps([images]))
+        return list(self.maps(images))
 
     def maps(self, images: Iterable[Any]) -> Iterator[np.ndarray]:
         """Like `stream`, but gives bare maps and raises a ValueError for a picture that cannot be read."""
@@ -198,20 +199,12 @@ class SaliencyPredictor:
             yield batch
 
     def _prepare(self, source: Any, keep_image: bool) -> Prepared:
-        is_path = isinstance(source, (str, PathLike))
         try:
-            picture = image_to_tensor(read_image(source) if is_path else source)
-            pixel_values = self.image_processor(picture, return_tensors="pt")["pixel_values"]
+            image = read_image(source, allow_urls=self.allow_urls)
+            pixel_values = self.image_processor(image, return_tensors="pt")["pixel_values"]
         except ValueError as error:
-            message = str(error)
-            if is_path and not message.startswith(fspath(source)):
-                message = f"{fspath(source)}: {message}"
-            return Prepared(source, error=message)
-        image = None
-        if keep_image:
-            image = to_rgb(picture).round().byte().permute(1, 2, 0).numpy()
-        height, width = picture.shape[-2:]
-        return Prepared(source, (height, width), pixel_values, image)
+            return Prepared(source, error=str(error))
+        return Prepared(source, image.shape[:2], pixel_values, image if keep_image else None)
 
     @torch.inference_mode()
     def _pass(self, batch: list[Prepared]) -> list[tuple[Prepared, Tensor | None]]:
@@ -237,7 +230,7 @@ class SaliencyPredictor:
             return Prediction(one.source, error=one.error)
         if not cells.isfinite().all():
             reason = f"the map is not finite ({self.choice}); try dtype float32"
-            return Prediction(one.source, error=f"{one.source}: {reason}")
+            return Prediction(one.source, error=f"{name_of(one.source)}: {reason}")
         [saliency_map] = self.image_processor.post_process_saliency(cells, [one.size])
         return Prediction(one.source, saliency_map.cpu().numpy(), one.image)
 
