@@ -32,8 +32,9 @@ from modeling_mlnet import MINI, MLNetImageProcessor, MLNetModel, SaliencyPredic
 from modeling_mlnet.cli.predict import choose_predictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.limits import Upload
+from modeling_mlnet.inference.inputs import find_images
+from modeling_mlnet.inference.outputs import predict_files
 from modeling_mlnet.onnx_prediction import OnnxPredictor
-from modeling_mlnet.outputs import find_pictures, predict_files
 from modeling_mlnet.threads import MOST_PASSES, in_order, start_workers
 
 TURN = 100  # pictures
@@ -77,7 +78,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         write_pictures(place / "pictures", data, count)
-        jobs, _ = find_pictures([str(place / "pictures")], place / "maps")
+        jobs = find_images([str(place / "pictures")], place / "maps").jobs
         predict_files(predictor, jobs[: predictor.batch_size], place / "first")  # chooses the network
         whole, alone = 0.0, np.zeros(2)
         for start in range(0, count, TURN):  # in turns, as a machine that others use changes its pace
@@ -86,7 +87,7 @@ def folder(name: str, data: str | None, count: int) -> dict[str, Any]:
             if isinstance(predictor, OnnxPredictor):
                 alone += graph_alone(predictor, len(part))
             else:
-                alone += network_alone(predictor, [job.picture for job in part[: predictor.batch_size]], len(part))
+                alone += network_alone(predictor, [job.source for job in part[: predictor.batch_size]], len(part))
     memory = peak_memory_mib()
     return {
         "network": predictor.choice,

@@ -51,13 +51,13 @@ def write_hostile(folder: Path) -> dict[Path, str]:
     content = COFFEE.read_bytes()
     files = {
         "cut.jpg": (content[: len(content) // 2], "damaged or cut off"),
-        "renamed.png": (b"MZ\x90 this is a program", "its content is no picture"),
+        "renamed.png": (b"MZ\x90 this is a program", "its content is not an image"),
         "drawing.png": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG drawing"),
         "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "SVG drawing"),
         "page.jpg": (b"%PDF-1.7 ...", "it is a PDF"),
         "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64, "HEIC"),
         "nothing.jpg": (b"", "0 bytes"),
-        "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its content is no picture"),
+        "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its content is not an image"),
     }
     found = {}
     for name, (written, message) in files.items():

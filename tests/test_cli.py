@@ -16,7 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeling_mlnet.cli import app
-from modeling_mlnet.outputs import find_pictures, write_whole
+from modeling_mlnet.inference.inputs import find_images
+from modeling_mlnet.io.atomic import write_whole
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,14 +75,14 @@ def test_names_that_would_collide_keep_what_tells_them_apart(predict, tmp_path):
     for name in ("in/a.jpg", "in/a.png", "in/b.png", "other/b.png"):
         write_picture(tmp_path / name)
     assert predict(tmp_path / "in", tmp_path / "other", "-o", tmp_path / "out").exit_code == 0
-    assert names(tmp_path / "out") == ["a.jpg.map.png", "a.png.map.png", "in/b.png.map.png", "other/b.png.map.png"]
+    assert names(tmp_path / "out") == ["a.jpg.map.png", "a.png.map.png", "in/b.map.png", "other/b.map.png"]
 
 
 def test_one_bad_file_is_named_and_does_not_stop_the_rest(predict, pictures, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(pictures[0].read_bytes()[:300])
     result = predict(pictures[0], tmp_path / "bad.jpg", tmp_path / "gone.jpg", pictures[1], "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "bad.jpg: cannot be read as a picture" in result.stderr and "gone.jpg: no such file" in result.stderr
+    assert "bad.jpg: cannot be read as an image" in result.stderr and "gone.jpg: no such file" in result.stderr
     assert "Traceback" not in result.stderr
     assert names(tmp_path / "out") == ["a.map.png", "b.map.png"]
 
@@ -95,16 +96,15 @@ def test_nothing_that_could_be_done_is_status_2(predict, tmp_path):
 
 
 def test_resume_leaves_whole_results_alone_and_does_the_rest(predict, pictures, tmp_path):
-    out = tmp_path / "out"
-    assert predict(pictures[0], "-o", out, "--format", "map,npy").exit_code == 0
-    (out / "a.map.png").write_bytes(b"kept")
-    result = predict(*pictures[:2], "-o", out, "--format", "map,npy", "--resume")
-    assert result.exit_code == 0 and "1 already there" in result.stderr
-    assert (out / "a.map.png").read_bytes() == b"kept"
-    assert names(out) == ["a.map.png", "a.npy", "b.map.png", "b.npy"]
+    out, words = tmp_path / "out", ["--format", "map,overlay,npy", "--resume"]
+    assert predict(pictures[0], "-o", out, *words).exit_code == 0
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    result = predict(*pictures[:2], "-o", out, *words)
+    assert result.exit_code == 0 and "1 of 2 images" in result.stderr and "1 already there" in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert names(out) == [f"{one}{end}" for one in "ab" for end in (".map.png", ".npy", ".overlay.png")]
     (out / "a.npy").unlink()
-    predict(pictures[0], "-o", out, "--format", "map,npy", "--resume")
-    assert (out / "a.map.png").read_bytes() != b"kept"
+    assert "1 of 1 images" in predict(pictures[0], "-o", out, *words).stderr
 
 
 def test_several_processes_share_a_folder_without_doubles_or_gaps(predict, tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
     for _ in range(2):
         assert predict(tmp_path / "in", "-o", tmp_path / "in", "--format", "map,overlay").exit_code == 0
     assert names(tmp_path / "in") == ["a.jpg", "a.map.png", "a.overlay.png"]
-    jobs, _ = find_pictures([str(tmp_path / "in")], tmp_path / "in" / "maps")
+    jobs = find_images([str(tmp_path / "in")], tmp_path / "in" / "maps").jobs
     assert len(jobs) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_pattern_does_not_take_results_for_pictures_nor_a_picture_twice(predic
     picture = write_picture(tmp_path / "in" / "a.jpg")
     for _ in range(2):
         result = predict(tmp_path / "in" / "*", picture, "-o", tmp_path / "in", "--format", "map,npy")
-        assert result.exit_code == 0 and "1 of 1 pictures" in result.stderr
+        assert result.exit_code == 0 and "1 of 1 images" in result.stderr
     assert names(tmp_path / "in") == ["a.jpg", "a.map.png", "a.npy"]
 
 

@@ -257,7 +257,7 @@ def test_errors_are_one_clear_line(open_page, tmp_path):
     bad.write_bytes(b"%PDF-1.7")
     (tmp_path / "heavy.jpg").write_bytes(b"")
     os.truncate(tmp_path / "heavy.jpg", 41 * 2**20)
-    hostile = {bad: "it is a PDF; save the page as a picture", tmp_path / "heavy.jpg": "pictures may have up to 40 MB"}
+    hostile = {bad: "it is a PDF; save the page as an image", tmp_path / "heavy.jpg": "pictures may have up to 40 MB"}
     for path, message in {**hostile, **write_hostile(tmp_path)}.items():
         page.set_input_files("#predict-picture input[type=file]", path)
         page.wait_for_selector(f"text={message}")

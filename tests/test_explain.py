@@ -17,9 +17,9 @@ from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
 from modeling_mlnet.evaluation.example_sheet import choose_pictures, draw_sheet, extremes
+from modeling_mlnet.inference.inputs import find_images
 from modeling_mlnet.io.figures import save_figure
 from modeling_mlnet.metrics import Evaluator
-from modeling_mlnet.outputs import find_pictures
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_explain_without_the_prior_explains_another_map(mlnet, pictures, tmp_pat
 def test_a_bad_picture_is_named_and_does_not_stop_the_others(mlnet, pictures, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no")
     result = mlnet("explain", tmp_path / "bad.jpg", pictures[0], "-o", tmp_path / "why", "--samples", 0)
-    assert result.exit_code == 1 and "bad.jpg: cannot be read as a picture" in result.stderr
+    assert result.exit_code == 1 and "bad.jpg: cannot be read as an image" in result.stderr
     assert "a.explain.png" in names(tmp_path / "why")
     assert mlnet("explain", tmp_path / "bad.jpg", "-o", tmp_path / "none").exit_code == 2
     assert not (tmp_path / "none").exists()
@@ -82,8 +82,8 @@ def test_results_are_neither_explained_nor_written_over_a_picture(mlnet, picture
     folder.mkdir()
     (folder / "a.jpg").write_bytes(pictures[0].read_bytes())
     assert mlnet("explain", folder / "a.jpg", "-o", folder, "--samples", 0).exit_code == 0
-    jobs, _ = find_pictures([str(folder)], tmp_path / "elsewhere")
-    assert "a.explain.png" not in [job.picture.name for job in jobs]
+    jobs = find_images([str(folder)], tmp_path / "elsewhere").jobs
+    assert "a.explain.png" not in [job.source.name for job in jobs]
     before = (folder / "prior.png").read_bytes()
     result = mlnet("explain", folder / "prior.png", "-o", folder)
     assert isinstance(result.exception, ValueError) and "would overwrite this picture" in str(result.exception)

@@ -264,15 +264,6 @@ def test_a_graph_of_another_canvas_is_not_used(exported, predict, tmp_path):
     assert "was made for another canvas" in predict("--model", str(folder), "--engine", "onnx")
 
 
-def test_only_pictures_that_are_not_there_yet_count(exported, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["modeling_mlnet.cli.predict"], "LITTLE_WORK", OnnxPredictor(exported).graph.gflop)
-    monkeypatch.setattr(devices, "has_fast_bfloat16", lambda device: True)
-    words = ["predict", *map(str, pictures), "-o", str(tmp_path / "maps"), "--model", str(exported)]
-    assert "network: fused, " in CliRunner().invoke(app, words).stderr
-    (tmp_path / "maps" / "a.map.png").unlink()
-    assert "network: ONNX Runtime, " in CliRunner().invoke(app, [*words, "--resume"]).stderr
-
-
 def test_several_passes_at_once_keep_to_the_threads_they_may_use(exported, pictures, monkeypatch):
     alone = [maps(OnnxPredictor(exported), [one])[0] for one in pictures]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -58,7 +58,7 @@ def test_a_bad_picture_is_reported_in_its_place_and_stops_nothing(predictor, pic
     sources = [pictures[0], tmp_path / "broken.jpg", tmp_path / "gone.jpg", np.zeros((2, 2, 7)), pictures[1]]
     predictions = list(predictor.stream(sources))
     assert [one.error is None for one in predictions] == [True, False, False, False, True]
-    assert "broken.jpg: cannot be read as a picture" in predictions[1].error
+    assert "broken.jpg: cannot be read as an image" in predictions[1].error
     assert "gone.jpg: no such file" in predictions[2].error
     with pytest.raises(ValueError, match=r"gone\.jpg"):
         predictor(tmp_path / "gone.jpg")

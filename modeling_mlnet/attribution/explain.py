@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..evaluation.results import write_json
+from ..inference.inputs import EXPLANATION, Job
+from ..inference.outputs import Report
 from ..io.figures import save_figure
 from ..io.progress import Progress, no_progress
 from ..letterbox_mlnet import STRIDE, divide_by_maximum
-from ..outputs import EXPLANATION, Job, Report
 from ..prediction import SaliencyPredictor
 from . import level_ablation, level_importance, pixel_attribution, prior_map
 from .plots import draw_ablation, draw_importance, draw_panels, draw_prior
@@ -37,7 +38,7 @@ def explain_files(
 
     Args:
         predictor: Its `apply_prior` decides which map importance and pixel attribution are about.
-        jobs: Of `find_pictures`.
+        jobs: Of `find_images`.
         output_dir: Made if it is not there.
         samples: Of `pixel_attribution`; 0 leaves it out.
         seed: Of `pixel_attribution`.
@@ -52,18 +53,19 @@ def explain_files(
     for job in jobs:
         error = None
         try:
-            panels = picture_panels(predictor, job.picture, samples, seed)
-            save_figure(draw_panels(panels, job.picture.name), _panels_path(job, output_dir))
-            good.append(job.picture)
+            panels = picture_panels(predictor, job.source, samples, seed)
+            save_figure(draw_panels(panels, Path(job.name).name), _panels_path(job, output_dir))
+            good.append(job)
         except ValueError as failure:
             error = str(failure)
         except OSError as failure:
-            error = f"{job.picture}: its result cannot be written: {failure}"
+            error = f"{job.name}: its result cannot be written: {failure}"
         report.failed += error is not None
         report.written += error is None
         on_done(error)
     if good:
-        _write_importance(predictor, good, output_dir, {"pictures": [str(one) for one in good]})
+        sources = [job.source for job in good]
+        _write_importance(predictor, sources, output_dir, {"pictures": [job.name for job in good]})
     return report
 
 
@@ -73,7 +75,7 @@ def _panels_path(job: Job, output_dir: Path) -> Path:
 
 def _check_no_overwriting(jobs: list[Job], output_dir: Path) -> None:
     results = [output_dir / IMPORTANCE, output_dir / PRIOR, *(_panels_path(job, output_dir) for job in jobs)]
-    pictures = {job.picture.resolve() for job in jobs}
+    pictures = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
     for path in results:
         if path.resolve() in pictures:
             raise ValueError(f"{path}: a result would overwrite this picture; choose another output folder")

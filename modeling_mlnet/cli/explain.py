@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .options import DATASET, PROTOCOL
+from .options import DATASET, PATHS, PROTOCOL
 
 
 def explain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Pictures, folders or patterns.", metavar="IMAGE...")
-    ] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="IMAGE...")] = None,
     dataset: Annotated[str | None, typer.Option(help=f"Instead of pictures: {DATASET}")] = None,
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
@@ -75,26 +73,27 @@ def _explain_files(
     paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, prior: bool, size: int
 ) -> None:
     from ..attribution.explain import explain_files
-    from ..outputs import find_pictures
+    from ..inference.inputs import find_images
     from ..prediction import SaliencyPredictor
-    from .progress import progress_bar, quiet_libraries
+    from .progress import print_inputs, progress_bar, quiet_libraries
 
-    jobs, problems = find_pictures(paths, output)
-    for problem in problems:
-        print(f"mlnet: {problem}", file=sys.stderr)
-    if not jobs:
+    inputs = find_images(paths, output)
+    print_inputs(inputs)
+    if not inputs.jobs:
         raise typer.Exit(2)
     quiet_libraries()
-    predictor = SaliencyPredictor(model, device=device, dtype="float32", apply_prior=prior, batch_size=size)
+    predictor = SaliencyPredictor(
+        model, device=device, dtype="float32", apply_prior=prior, batch_size=size, allow_urls=True
+    )
     with progress_bar("explaining") as progress:
-        task = progress.add_task("", total=len(jobs))
+        task = progress.add_task("", total=len(inputs.jobs))
 
         def on_done(error: str | None) -> None:
             if error is not None:
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = explain_files(predictor, jobs, output, samples, seed, on_done)
-    print(f"{report.written} of {len(jobs)} pictures explained into {output}", file=sys.stderr)
-    if report.failed + len(problems):
+        report = explain_files(predictor, inputs.jobs, output, samples, seed, on_done)
+    print(f"{report.written} of {len(inputs.jobs)} images explained into {output}", file=sys.stderr)
+    if report.failed + len(inputs.problems):
         raise typer.Exit(1 if report.written else 2)

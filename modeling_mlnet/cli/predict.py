@@ -2,15 +2,17 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..hub.registry import GRAPH, WEIGHTS, resolve_model
+from ..hub.registry import GRAPH, WEIGHTS, fingerprint, resolve_model
+from .options import PATHS
 
 if TYPE_CHECKING:
-    from ..outputs import Predictor
+    from ..inference.outputs import Predictor
 
 ENGINES = ("auto", "fused", "eager", "compiled", "onnx")
 FORMATS = ("map", "overlay", "npy")
@@ -45,7 +47,7 @@ def choose_predictor(
         try:
             from ..onnx_prediction import OnnxPredictor
 
-            predictor = OnnxPredictor(model)
+            predictor = OnnxPredictor(model, allow_urls=True)
             if must or pictures * predictor.graph.gflop <= LITTLE_WORK or not _beats_graph(device, dtype):
                 return predictor
         except (ValueError, ImportError) as error:
@@ -57,7 +59,13 @@ def choose_predictor(
 
     quiet_libraries()
     return SaliencyPredictor(
-        model, device=device, dtype=dtype, apply_prior=prior, batch_size=batch_size, engine=engine
+        model,
+        device=device,
+        dtype=dtype,
+        apply_prior=prior,
+        batch_size=batch_size,
+        engine=engine,
+        allow_urls=True,
     )
 
 
@@ -72,7 +80,7 @@ def _beats_graph(device: str, dtype: str) -> bool:
 
 
 def predict(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", metavar="PATH...")],
+    paths: Annotated[list[str], typer.Argument(help=PATHS, metavar="PATH...")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
     formats: Annotated[
@@ -96,7 +104,10 @@ def predict(
             "for thousands; onnx: the checkpoint's model.onnx, without PyTorch."
         ),
     ] = "auto",
-    resume: Annotated[bool, typer.Option(help="Leave out pictures whose results are in the folder already.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(help="Leave out images whose results are there, of the same content, model and options."),
+    ] = False,
 ) -> None:
     """Predict saliency maps: photo.jpg becomes photo.map.png, photo.overlay.png or photo.npy.
 
@@ -108,25 +119,34 @@ def predict(
     """
     chosen = parse_formats(formats)
 
-    from ..outputs import find_pictures, predict_files
-    from .progress import progress_bar
+    from ..inference.inputs import find_images
+    from ..inference.outputs import predict_files
+    from .progress import print_inputs, progress_bar
 
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; --output must be a folder")
-    jobs, problems = find_pictures(paths, output)
-    for problem in problems:
-        print(f"mlnet: {problem}", file=sys.stderr)
+    inputs = find_images(paths, output)
+    print_inputs(inputs)
+    jobs = inputs.jobs
     if not jobs:
         raise typer.Exit(2)
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
-    waiting = sum(not (resume and job.is_done(output, chosen)) for job in jobs)
     # They have their names already, which so do not depend on the number of processes.
     jobs = jobs[rank::processes]
     if device == "auto" and processes > 1 and "LOCAL_RANK" in os.environ:
         from ..devices import default_device
 
         device = default_device(int(os.environ["LOCAL_RANK"]))
-    predictor = choose_predictor(waiting, model, engine, dtype, device, prior, batch_size)
+    predictor = choose_predictor(len(jobs), model, engine, dtype, device, prior, batch_size)
+    folder = Path(resolve_model(model).place)
+    if not folder.is_dir():
+        from ..hub.checkpoint import locate
+
+        folder = locate(model)
+    settings = {
+        **{"checkpoint": fingerprint(folder), "prior": prior, "dtype": dtype, "engine": engine},
+        "mlnet-saliency": version("mlnet-saliency"),
+    }
     with progress_bar("predicting") as progress:
         task = progress.add_task("", total=len(jobs))
 
@@ -135,11 +155,12 @@ def predict(
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = predict_files(predictor, jobs, output, chosen, resume, on_done)
+        report = predict_files(predictor, jobs, output, chosen, settings, resume, on_done)
     skipped = f", {report.skipped} already there" if report.skipped else ""
-    failed = report.failed + len(problems)
+    redone = f" ({report.redone} anew: their results did not fit)" if report.redone else ""
+    failed = report.failed + len(inputs.problems)
     if report.written:
         print(f"network: {predictor.choice}", file=sys.stderr)
-    print(f"{report.written} of {len(jobs)} pictures predicted into {output}{skipped}", file=sys.stderr)
+    print(f"{report.written} of {len(jobs)} images predicted into {output}{redone}{skipped}", file=sys.stderr)
     if failed:
         raise typer.Exit(1 if report.written or report.skipped else 2)

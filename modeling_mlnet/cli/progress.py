@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from ..inference.inputs import Inputs
 
 
 @contextmanager
@@ -16,6 +19,12 @@ def progress_bar(description: str) -> Iterator[Progress]:
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield progress
+
+
+def print_inputs(inputs: "Inputs") -> None:
+    """Says which paths lead nowhere and what was left out."""
+    for line in [*inputs.problems, *([inputs.note] if inputs.note else [])]:
+        print(f"mlnet: {line}", file=sys.stderr)
 
 
 def tracked(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:

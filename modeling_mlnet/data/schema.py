@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Features, Image, List, Value
 from PIL import Image as PILImage
 
+from ..images_mlnet import read_grey
 from .files import UnusableError, check_picture
 from .fixations import Annotation, Points, file_stamp
 
@@ -164,9 +165,7 @@ def _in_bytes(path: Path) -> dict | str:
     with PILImage.open(path) as image:
         if image.mode[0] not in "IF":
             return str(path)
-        from ..pictures_mlnet import image_to_tensor  # torch, for such maps only
-
-        return _encoded(image_to_tensor(image)[0].numpy())
+        return _encoded(read_grey(image))
 
 
 def _encoded(values: np.ndarray) -> dict:

@@ -12,11 +12,12 @@ from PIL import Image
 from ..attribution import level_importance
 from ..attribution.explain import picture_panels
 from ..attribution.prior import prior_map
+from ..images_mlnet import read_image
 from . import pictures
 from .comparing import differences, on_one_scale
 from .limits import open_picture, receive
 from .regions import as_csv, measure, ninths, parse_boxes, strongest
-from .store import Result, Store, to_image
+from .store import Result, Store
 from .video import Clip, Moment, render_clip
 
 PROGRESS = 8  # frames from one message about the progress to the next
@@ -105,7 +106,7 @@ class Handlers:
         upload = receive(payload, self.store.folder)
         picture, size = open_picture(upload)
         rows = [{**asdict(box), "region": box.name} for box in parse_boxes(str(boxes or ""), size)]
-        shown = pictures.draw_boxes(to_image(picture), rows, size, corner)
+        shown = pictures.draw_boxes(read_image(picture), rows, size, corner)
         return pictures.save_png(shown, self.store.place("boxes.png"))
 
     def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], list[str]]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ..reading_mlnet import read_image
+from ..images_mlnet import explain_content, open_image
 
 MAX_UPLOAD = 100 * 2**20  # bytes of any file, refused while it arrives
 MAX_PICTURE = 40 * 2**20  # bytes
@@ -17,7 +17,6 @@ MAX_BOXES = 50
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # EPS and the like would start other programs
 KINDS = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
 UNAVERAGED = ("P", "1", "CMYK", "YCbCr", "LAB", "PA", "La", "RGBa")  # modes that cannot be shrunk as they are
-HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 
 _one_large = threading.Lock()  # decoded one at a time, so that several large pictures at once do not fill the memory
 
@@ -101,15 +100,8 @@ def _too_many(name: str, size: str = "") -> str:
 
 def _not_a_picture(upload: Upload) -> str:
     with open(upload.path, "rb") as file:
-        head = file.read(512)
-    kind = "its content is no picture of these kinds"
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC:
-        kind = "it is a HEIC picture; in the phone's settings or a photo program, save it as JPEG"
-    elif head.startswith(b"%PDF"):
-        kind = "it is a PDF; save the page as a picture"
-    elif b"<svg" in head:
-        kind = "it is an SVG drawing; save it as PNG"
-    return f"{upload.name} cannot be read as {KINDS}: {kind}."
+        reason = explain_content(file.read(512))
+    return f"{upload.name} cannot be read as {KINDS}: {reason}."
 
 
 def open_picture(upload: Upload) -> tuple[Image.Image, tuple[int, int]]:
@@ -136,19 +128,10 @@ def open_picture(upload: Upload) -> tuple[Image.Image, tuple[int, int]]:
 
 
 def _decode(upload: Upload, small: bool = False) -> Image.Image:
+    # JPEG can be decoded at a half, a quarter or an eighth: for a phone's picture a tenth of the memory
+    draft = ("RGB", (MAX_SIDE, MAX_SIDE)) if small else None
     try:
-        if small:
-            with Image.open(upload.path, formats=["JPEG"]) as image:
-                # JPEG can be decoded at a half, a quarter or an eighth: for a phone's picture a tenth of the memory
-                image.draft("RGB", (MAX_SIDE, MAX_SIDE))
-                image.load()
-                return ImageOps.exif_transpose(image)
-    except Image.UnidentifiedImageError:
-        pass  # not a JPEG
-    except Exception:  # every decoder raises its own
-        raise ValueError(_damaged(upload)) from None
-    try:
-        return read_image(upload.path)
+        return open_image(upload.path, draft=draft)
     except ValueError:
         raise ValueError(_damaged(upload)) from None
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..grey_png import write_grey
-from ..io.overlay import OPACITY, overlay, to_bytes
+from ..inference.outputs import encode_map
+from ..io.overlay import OPACITY, overlay
 from .store import Result, Store
 
 COLORMAPS = ("inferno", "viridis", "grey")
@@ -47,10 +47,7 @@ def save_overlay(result: Result, store: Store, opacity: float = OPACITY, colorma
 
 def save_map(result: Result, store: Store) -> str:
     """The map as 8-bit grey, as `mlnet predict` writes it."""
-    path = store.place(f"{result.stem}.map.png")
-    with open(path, "wb") as file:
-        write_grey(file, to_bytes(result.saliency_map))
-    return str(path)
+    return save_png(encode_map(result.saliency_map), store.place(f"{result.stem}.map.png"))
 
 
 def save_colored_map(result: Result, store: Store, colormap: str) -> str:

@@ -13,11 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
+from ..images_mlnet import read_image
 from ..io.atomic import write_whole
-from ..pictures_mlnet import image_to_tensor, to_rgb
 from ..prediction import SaliencyPredictor
 from .limits import Upload, open_picture
 
@@ -101,8 +100,8 @@ class Store:
 
     def _keep(self, key: str, upload: Upload, apply_prior: bool) -> Result:
         picture, size = open_picture(upload)
-        image = to_image(picture)
-        prediction = next(self.predictors[apply_prior].stream([picture]))
+        image = read_image(picture)
+        prediction = next(self.predictors[apply_prior].stream([image]))
         if prediction.saliency_map is None:
             raise ValueError(f"{upload.name} cannot be predicted: {prediction.error}")
         folder = self.results / key
@@ -122,15 +121,6 @@ def first_picture() -> np.ndarray:
     """Soft blobs, always the same, uint8 `(240, 320, 3)`: not even, so that correlations mean something."""
     coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC))
-
-
-def to_image(picture: Image.Image) -> np.ndarray:
-    """As the network sees it, uint8 `(height, width, 3)`: 16-bit as 8-bit, transparency over white.
-
-    Raises:
-        ValueError: If it cannot be read.
-    """
-    return to_rgb(image_to_tensor(picture)).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
 def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset(), largest: int = LARGEST) -> None:

@@ -20,11 +20,10 @@ CODE = (  # flat beside the checkpoint, for `trust_remote_code=True`
     "backbones_mlnet.py",
     "configuration_mlnet.py",
     "image_processing_mlnet.py",
+    "images_mlnet.py",
     "letterbox_mlnet.py",
     "modeling_mlnet.py",
-    "pictures_mlnet.py",
     "pipeline_mlnet.py",
-    "reading_mlnet.py",
 )
 CONFIG_CODE = {
     "auto_map": {"AutoConfig": "configuration_mlnet.MLNetConfig", "AutoModel": "modeling_mlnet.MLNetModel"},

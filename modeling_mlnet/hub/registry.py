@@ -107,3 +107,12 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of what a checkpoint's maps depend on: its configurations and weights, or its graph if it is no more."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, PROCESSOR, WEIGHTS if (folder / WEIGHTS).is_file() else GRAPH):
+        if (folder / name).is_file():
+            digest.update(sha256(folder / name).encode())
+    return digest.hexdigest()

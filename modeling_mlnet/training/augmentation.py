@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 from transformers import TrainerCallback
 
 from ..image_processing_mlnet import MLNetImageProcessor
-from ..pictures_mlnet import pil_rgb
+from ..images_mlnet import read_image
 from .arguments import DataArguments
 
 
@@ -60,7 +60,9 @@ class Augment:
             image, saliency_map = self.flip(image, saliency_map)
             if self.crop_off_epoch is None or self.epoch < self.crop_off_epoch:
                 image, saliency_map = self.crop(image, saliency_map)
-            return self.recolor(pil_rgb(image)), saliency_map
+            if image.mode != "RGB":
+                image = Image.fromarray(read_image(image))
+            return self.recolor(image), saliency_map
 
 
 class Collator:

@@ -1,0 +1,182 @@
+"""Saliency maps as files: written whole or not at all, each with what it was made from."""
+
+import errno
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..io.atomic import write_whole
+from ..io.overlay import overlay, to_bytes
+from ..threads import in_order, start_workers
+from .inputs import Job, Source
+
+WRITERS = 2  # threads that write results beside the network
+RECORD = "mlnet"  # key of what a result was made from, in PNG text and behind the values of an npy file
+PNG_END = b"IEND\xaeB`\x82"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what keeps every further result from being written, too
+
+
+@dataclass
+class Prediction:
+    """One image's result.
+
+    Args:
+        source: What was given.
+        saliency_map: Float32 `(height, width)` in 0..1 at the image's own size; `None` if it could not be read.
+        image: The upright image, uint8 `(height, width, 3)`; `None` unless asked for.
+        error: Why there is no map, in one line.
+    """
+
+    source: Any
+    saliency_map: np.ndarray | None = None
+    image: np.ndarray | None = None
+    error: str | None = None
+
+
+class Predictor(Protocol):
+    """What predicts: `SaliencyPredictor` or `OnnxPredictor`."""
+
+    batch_size: int
+    choice: str
+
+    def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
+        """One `Prediction` per image, in order."""
+
+
+@dataclass
+class Report:
+    """What became of the images.
+
+    Args:
+        written: Predicted and written, and of these
+        redone: those whose results were there, but of another image, model or setting, or damaged.
+        skipped: Left out, as their results are there already.
+        failed: Neither.
+    """
+
+    written: int = 0
+    redone: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+def encode_map(saliency_map: np.ndarray) -> Image.Image:
+    """A map `(height, width)` in 0..1 as an 8-bit grey image."""
+    return Image.fromarray(to_bytes(saliency_map))
+
+
+def write_result(path: Path, prediction: Prediction, name: str, record: Mapping[str, Any]) -> None:
+    """Writes a result whole or not at all.
+
+    Args:
+        name: `map`, `overlay` or `npy`.
+        record: What it was made from, for `read_record`; values of JSON.
+    """
+    saliency_map, image = prediction.saliency_map, prediction.image
+    assert saliency_map is not None
+    text, content = json.dumps(dict(record)), io.BytesIO()
+    if name == "npy":
+        np.save(content, saliency_map)
+        content.write(f"\n{RECORD}{text}".encode())  # behind the values, where readers of npy do not look
+    else:
+        if name == "map":
+            picture = encode_map(saliency_map)
+        else:
+            assert image is not None
+            picture = overlay(image, saliency_map)
+        info = PngInfo()
+        info.add_text(RECORD, text)
+        picture.save(content, "PNG", compress_level=1, pnginfo=info)
+    write_whole(path, lambda file: file.write(content.getbuffer()))
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What a result was made from; `None` if it is not there, not whole, or not written by `write_result`."""
+    try:
+        if path.suffix == ".npy":
+            return json.loads(path.read_bytes().rpartition(f"\n{RECORD}".encode())[2])
+        with open(path, "rb") as file, Image.open(file, formats=["PNG"]) as image:
+            file.seek(-len(PNG_END), io.SEEK_END)
+            return json.loads(image.info[RECORD]) if file.read() == PNG_END else None
+    except Exception:  # every decoder raises its own
+        return None
+
+
+def _fingerprint(source: Source) -> str | None:
+    """SHA-256 of an image file's content; `None` if it is not on this machine or cannot be read."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, str):
+        return None
+    try:
+        with open(source, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def predict_files(
+    predictor: Predictor,
+    jobs: Iterable[Job],
+    output_dir: Path,
+    formats: Iterable[str] = ("map",),
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    on_done: Callable[[str | None], None] = lambda error: None,
+) -> Report:
+    """Predicts images and writes the results; an image that fails stops nothing.
+
+    Args:
+        formats: Of `map` (8-bit grey PNG), `overlay` (PNG) and `npy` (float32 `(height, width)` in 0..1).
+        settings: What the maps depend on besides the images, such as the checkpoint's sum; values of JSON.
+        resume: Whether images are left out whose results were all made from the same content under the same settings.
+        on_done: Called after every image with its error, `None` if there was none.
+
+    Raises:
+        OSError: If there is no room for further results.
+    """
+    report, todo, formats, jobs = Report(), [], tuple(formats), list(jobs)
+    sources = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
+    for job in jobs:
+        outputs = job.outputs(output_dir, formats)
+        record = {"image": _fingerprint(job.source), **(settings or {})} if resume else None
+        clash = next((path for path in outputs.values() if path.resolve() in sources), None)
+        if clash is not None:
+            report.failed += 1
+            on_done(f"{job.name}: its result {clash} would overwrite an input; choose another output folder")
+        elif record and record["image"] and all(read_record(path) == record for path in outputs.values()):
+            report.skipped += 1
+            on_done(None)
+        else:
+            report.redone += resume and any(path.exists() for path in outputs.values())
+            todo.append((job, outputs))
+
+    def write(item: tuple[tuple[Job, dict[str, Path]], Prediction]) -> str | None:
+        (job, outputs), prediction = item
+        if prediction.error is not None:
+            return prediction.error
+        record = {"image": _fingerprint(job.source), **(settings or {})}
+        try:
+            for name, path in outputs.items():
+                write_result(path, prediction, name, record)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
+            return f"{job.name}: its result cannot be written: {error}"
+        return None
+
+    predictions = predictor.stream((job.source for job, _ in todo), "overlay" in formats)
+    with start_workers(WRITERS) as writers:  # PNG takes as long as a small network does
+        for error in in_order(writers, write, zip(todo, predictions, strict=True), predictor.batch_size):
+            report.failed += error is not None
+            report.written += error is None
+            on_done(error)
+    return report
