@@ -13,7 +13,7 @@ def mlnet(checkpoint: str = "mini", pretrained: bool = True, **config: Any) -> A
         pretrained: `False` builds an untrained network, from the keys of `MLNetConfig` in `config`; no download.
     """
     from modeling_mlnet import MLNetConfig, MLNetModel
-    from modeling_mlnet.prediction import load_checkpoint
+    from modeling_mlnet.hub.checkpoint import load_checkpoint
 
     if not pretrained:
         return MLNetModel(MLNetConfig(**config)).eval()
@@ -29,7 +29,7 @@ def mlnet_mini() -> Any:
 
 def mlnet_image_processor(checkpoint: str = "mini") -> Any:
     """The image processor (`MLNetImageProcessor`) of a checkpoint."""
-    from modeling_mlnet.prediction import load_checkpoint
+    from modeling_mlnet.hub.checkpoint import load_checkpoint
 
     return load_checkpoint(checkpoint)[1]
 

@@ -35,10 +35,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.devices import has_fast_bfloat16
 from modeling_mlnet.engines import build_network, correlation
-from modeling_mlnet.manifest import GRAPH
+from modeling_mlnet.hub.checkpoint import load_checkpoint
+from modeling_mlnet.hub.registry import GRAPH
 from modeling_mlnet.onnx_export import export_onnx
 from modeling_mlnet.onnx_graph import Graph
-from modeling_mlnet.prediction import load_checkpoint
 
 FORMS = {
     "plain": ("eager", "float32"),  # the baseline: NCHW, as transformers loads it

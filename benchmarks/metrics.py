@@ -23,7 +23,7 @@ import numpy as np
 from peak_memory import peak_memory_mib
 from scipy.ndimage import gaussian_filter
 
-from modeling_mlnet.evaluation import Truth, _scores
+from modeling_mlnet.evaluation.evaluate import Truth, _scores
 from modeling_mlnet.metrics import (
     Evaluator,
     FixationPool,

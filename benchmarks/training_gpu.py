@@ -24,8 +24,8 @@ from training import Clock
 from transformers.trainer import DEFAULT_CALLBACKS
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
-from modeling_mlnet.recipe import DataArguments
-from modeling_mlnet.training import train
+from modeling_mlnet.training.arguments import DataArguments
+from modeling_mlnet.training.run import train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 FAST = ["--bf16", "true", "--channels_last", "true"]

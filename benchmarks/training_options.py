@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from modeling_mlnet.training import train
+from modeling_mlnet.training.run import train
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"
 OPTIONS = {

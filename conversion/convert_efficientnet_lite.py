@@ -17,8 +17,8 @@ import timm
 import torch
 from safetensors.torch import save
 
-from modeling_mlnet.manifest import sha256
-from modeling_mlnet.whole_files import write_whole
+from modeling_mlnet.hub.registry import sha256
+from modeling_mlnet.io.atomic import write_whole
 
 WHEELS = {  # sha256: timm's name
     "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be": "tf_efficientnet_lite0",

@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
-from modeling_mlnet.manifest import sha256
-from modeling_mlnet.model_card import compose, front_matter
+from modeling_mlnet.hub.model_card import compose, front_matter
+from modeling_mlnet.hub.registry import sha256
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VGG_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)

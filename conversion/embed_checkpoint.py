@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
-from modeling_mlnet.manifest import sha256
+from modeling_mlnet.hub.registry import sha256
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._registration import register
+from .auto_registration import register
 
 # Imported on first use: torch alone takes seconds, which `mlnet --help` should not.
 _EXPORTS = {
@@ -14,8 +14,8 @@ _EXPORTS = {
     "MLNetOutput": "modeling_mlnet",
     "SaliencyPredictionPipeline": "pipeline_mlnet",
     "SaliencyPredictor": "prediction",
-    "MLNetTrainer": "trainer",
-    "MLNetTrainingArguments": "recipe",
+    "MLNetTrainer": "training.trainer",
+    "MLNetTrainingArguments": "training.arguments",
 }
 
 MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .modeling_mlnet import MLNetModel, MLNetOutput
     from .pipeline_mlnet import SaliencyPredictionPipeline
     from .prediction import SaliencyPredictor
-    from .recipe import MLNetTrainingArguments
-    from .trainer import MLNetTrainer
+    from .training.arguments import MLNetTrainingArguments
+    from .training.trainer import MLNetTrainer
 
 
 def __getattr__(name: str) -> Any:

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
+from .hub.checkpoint import load_checkpoint, locate
+from .hub.registry import GRAPH, PROCESSOR, WEIGHTS, resolve_model
 from .letterbox_mlnet import STRIDE
-from .manifest import GRAPH, PROCESSOR, WEIGHTS, locate, resolve_model
 from .modeling_mlnet import MLNetModel
 from .onnx_graph import MADE_FOR, WORK, checkpoint_sum
 from .onnx_prediction import Letterbox
-from .prediction import load_checkpoint
 
 TOLERANCE = 1e-4  # of the map's maximum
 STORED = {"F32": onnx_ir.DataType.FLOAT, "F16": onnx_ir.DataType.FLOAT16, "BF16": onnx_ir.DataType.BFLOAT16}

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 import onnxruntime
 
-from .manifest import CONFIG, GRAPH, WEIGHTS, sha256
+from .hub.registry import CONFIG, GRAPH, WEIGHTS, sha256
 
 AGAIN = "`mlnet export --in-place` makes it anew"
 MADE_FOR, WORK = "checkpoint_sha256", "gflop"  # metadata of a graph: whose weights it reads, and a picture's work

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .hub.registry import PROCESSOR, resolve_model
 from .letterbox_mlnet import (
     check_tone_curve,
     divide_by_maximum,
@@ -22,7 +23,6 @@ from .letterbox_mlnet import (
     put_tone_curve,
     resize_like_opencv,
 )
-from .manifest import PROCESSOR, resolve_model
 from .onnx_graph import AGAIN, Graph
 from .outputs import Prediction, Predictor
 from .reading_mlnet import pil_to_array, read_image

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from .grey_png import write_grey
+from .io.atomic import write_whole
+from .io.overlay import overlay, to_bytes
 from .threads import in_order, start_workers
-from .visualization import overlay, to_bytes
-from .whole_files import write_whole
 
 SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}
 WRITERS = 2  # threads that write results beside the network

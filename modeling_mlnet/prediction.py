@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .devices import default_device, wants_float32
 from .engines import DTYPES, ENGINES, Network, choose_network, pictures_at_once
-from .hub import check_config
+from .hub.checkpoint import load_checkpoint
+from .hub.registry import GRAPH, resolve_model
 from .image_processing_mlnet import MLNetImageProcessor
-from .manifest import CONFIG, GRAPH, locate, resolve_model
 from .modeling_mlnet import MLNetModel
 from .outputs import Prediction
 from .pictures_mlnet import image_to_tensor, to_rgb
@@ -253,28 +253,3 @@ def find_graph(name: str, dtype: str) -> "Graph | None":
         return Graph(folder, torch.get_num_threads())
     except (ValueError, ImportError):  # `mlnet predict` says so; here `choice` tells what predicts
         return None
-
-
-def load_checkpoint(name: str, **config: Any) -> tuple[MLNetModel, MLNetImageProcessor]:
-    """Loads a model, in float32, and its image processor.
-
-    Args:
-        name: As `model` of `SaliencyPredictor`.
-        config: Keys of `MLNetConfig` that take precedence over the checkpoint's.
-
-    Raises:
-        ValueError: If it cannot be found or is not an ML-Net checkpoint.
-    """
-    folder = locate(name)
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: it has no {CONFIG}")
-    check_config(folder / CONFIG, name)
-    try:
-        model, info = MLNetModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **config)
-        image_processor = MLNetImageProcessor.from_pretrained(folder)
-    except Exception as error:  # files damaged in any way raise the types of half a dozen libraries
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error
-    if info["missing_keys"]:
-        raise ValueError(f"{name}: the checkpoint has no tensor {min(info['missing_keys'])!r}")
-    return model, image_processor

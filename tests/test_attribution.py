@@ -14,7 +14,7 @@ from modeling_mlnet.attribution import (
     prior_map,
 )
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import evaluate
+from modeling_mlnet.evaluation.evaluate import evaluate
 
 
 def small(**config) -> MLNetModel:

@@ -20,7 +20,7 @@ from layouts import (
 )
 
 from modeling_mlnet.data import CATALOG, FEATURES, export_parquet, has_splits, load, splits_of
-from modeling_mlnet.evaluation import evaluate
+from modeling_mlnet.evaluation.evaluate import evaluate
 
 WRITERS = {
     "cat2000": write_cat2000,

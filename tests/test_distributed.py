@@ -14,7 +14,7 @@ import yaml
 from layouts import write_folder, write_picture
 from ports import free_port
 
-from modeling_mlnet.training import train
+from modeling_mlnet.training.run import train
 
 LAUNCHERS = {
     "torchrun": "torch.distributed.run --nproc_per_node 2 --master_port PORT",

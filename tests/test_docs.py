@@ -33,7 +33,7 @@ from modeling_mlnet import MINI
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import export_parquet
 from modeling_mlnet.demo import serving
-from modeling_mlnet.recipe import ARGUMENTS
+from modeling_mlnet.training.arguments import ARGUMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "demo" / "README.md", MINI / "README.md"]

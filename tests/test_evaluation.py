@@ -5,7 +5,7 @@ from layouts import write_folder, write_salicon
 from pytest import approx
 
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import evaluate, fixation_pool, read_truths
+from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
 from modeling_mlnet.metrics import cc, nss
 from modeling_mlnet.metrics.protocols import gaussian_density
 

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.attribution import level_importance, prior_map
+from modeling_mlnet.attribution.explain import picture_panels
+from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import evaluate, fixation_pool, read_truths
-from modeling_mlnet.explanation import picture_panels
-from modeling_mlnet.figure_sheet import choose_pictures, draw_sheet, extremes
-from modeling_mlnet.figures import draw_importance, save_figure
+from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
+from modeling_mlnet.evaluation.example_sheet import choose_pictures, draw_sheet, extremes
+from modeling_mlnet.io.figures import save_figure
 from modeling_mlnet.metrics import Evaluator
 from modeling_mlnet.outputs import find_pictures
 

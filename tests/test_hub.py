@@ -10,10 +10,12 @@ from huggingface_hub import constants
 from loopback_hub import Spoilt
 from typer.testing import CliRunner
 
-from modeling_mlnet import SaliencyPredictor, manifest
+from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.hub import fetch
-from modeling_mlnet.manifest import Checkpoint, is_here, locate, sha256
+from modeling_mlnet.hub import registry as manifest
+from modeling_mlnet.hub.checkpoint import locate
+from modeling_mlnet.hub.download import fetch
+from modeling_mlnet.hub.registry import Checkpoint, is_here, sha256
 
 ID = "someone/their-mlnet"
 
@@ -59,7 +61,7 @@ def test_a_revision_is_a_commit_a_branch_or_refused(hub, small_checkpoint, tmp_p
 
 
 def test_all_files_are_of_one_commit_even_if_somebody_pushes_meanwhile(hub, small_checkpoint, tmp_path, monkeypatch):
-    import modeling_mlnet.hub as module
+    import modeling_mlnet.hub.download as module
 
     first = hub.heads[f"models/{ID}"]["main"]
     check = module.check_config
@@ -165,7 +167,7 @@ def test_the_manifest_says_what_the_embedded_files_are():
     entry = manifest.read_manifest()["mlnet-mini"]
     model = SaliencyPredictor("mini").model
     assert (entry.backbone, entry.parameters) == (model.config.backbone, model.num_parameters())
-    scores = json.loads((Path(__file__).parent.parent / "docs" / "mini_scores.json").read_text())["tuebingen"]
+    scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]
     for name, found in entry.scores.items():
         for metric, value in found.items():
             assert value == pytest.approx(scores[name]["mini"]["metrics"][metric]["mean"], abs=5e-4)

@@ -4,8 +4,8 @@ from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation import evaluate
-from modeling_mlnet.map_files import MapFolder, read_map
+from modeling_mlnet.evaluation.evaluate import evaluate
+from modeling_mlnet.evaluation.map_folder import MapFolder, read_map
 
 
 def test_grey_pictures_become_0_to_1_and_arrays_stay(tmp_path):

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from modeling_mlnet import MINI, MLNetImageProcessor, MLNetModel, SaliencyPredictor
-from modeling_mlnet.manifest import read_manifest
+from modeling_mlnet.hub.registry import read_manifest
 from modeling_mlnet.metrics import centre_map
 
 

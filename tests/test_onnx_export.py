@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, onnx_export
 from modeling_mlnet.cli import app
+from modeling_mlnet.hub.checkpoint import load_checkpoint
 from modeling_mlnet.onnx_prediction import OnnxPredictor
-from modeling_mlnet.prediction import load_checkpoint
 
 PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
 

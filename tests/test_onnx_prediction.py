@@ -17,14 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from modeling_mlnet import (
-    MINI,
-    MLNetImageProcessor,
-    SaliencyPredictor,
-    devices,
-    onnx_export,
-    onnx_prediction,
-)
+from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor, devices, onnx_export, onnx_prediction
 from modeling_mlnet.cli import app
 from modeling_mlnet.cli.predict import choose_predictor
 from modeling_mlnet.onnx_prediction import Letterbox, OnnxPredictor

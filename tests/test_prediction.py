@@ -9,8 +9,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor
-from modeling_mlnet.manifest import read_manifest, resolve_model
-from modeling_mlnet.prediction import MOST_PASSES, load_checkpoint
+from modeling_mlnet.hub.checkpoint import load_checkpoint
+from modeling_mlnet.hub.registry import read_manifest, resolve_model
+from modeling_mlnet.prediction import MOST_PASSES
 from modeling_mlnet.threads import start_workers
 
 

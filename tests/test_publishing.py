@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.model_card import CITATION, USE
-from modeling_mlnet.publishing import CODE, push
+from modeling_mlnet.hub.model_card import CITATION, USE
+from modeling_mlnet.hub.push import CODE, push
 
 ID = "someone/eyes"
 CHECKPOINT = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", *CODE}
@@ -136,7 +136,7 @@ def test_the_embedded_checkpoint_s_card_has_every_part(hub):
     card = ModelCard(files["README.md"].decode())
     assert card.data.license == "mit" and card.data.datasets and card.data.base_model
     found = {(one.dataset_name, one.metric_name): one.metric_value for one in card.data.eval_results}
-    scores = json.loads((Path(__file__).parent.parent / "docs" / "mini_scores.json").read_text())["tuebingen"]
+    scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]
     assert found["OSIE", "NSS (tuebingen)"] == pytest.approx(
         scores["OSIE"]["mini"]["metrics"]["NSS"]["mean"], abs=1e-4
     )
@@ -181,7 +181,7 @@ def bare_python(tmp_path_factory) -> Path:
 def published(tmp_path):
     """The embedded checkpoint, pushed; the Hub's address."""
     with running_hub(tmp_path / "hub") as hub:
-        code = f"from modeling_mlnet.publishing import push; push('mini', '{ID}')"
+        code = f"from modeling_mlnet.hub.push import push; push('mini', '{ID}')"
         run(sys.executable, code, tmp_path, hub.address)
         yield hub
 

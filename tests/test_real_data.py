@@ -10,7 +10,7 @@ import pytest
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.data import check, export_parquet, load, scan
-from modeling_mlnet.evaluation import evaluate
+from modeling_mlnet.evaluation.evaluate import evaluate
 
 DATA = os.environ.get("MLNET_DATA")
 pytestmark = pytest.mark.skipif(DATA is None, reason="MLNET_DATA does not name a folder with salicon/, osie/, ...")

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from modeling_mlnet import MLNetConfig
-from modeling_mlnet.recipe import ModelArguments, parse_recipe
-from modeling_mlnet.training import build_model, train
+from modeling_mlnet.training.arguments import ModelArguments, parse_recipe
+from modeling_mlnet.training.run import build_model, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
-from modeling_mlnet.recipe import parse_recipe
-from modeling_mlnet.training import MLNetTrainer
+from modeling_mlnet.training.arguments import parse_recipe
+from modeling_mlnet.training.run import MLNetTrainer
 
 ROOT = release.FIXTURES.parent.parent
 

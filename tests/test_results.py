@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pytest import approx
 
+from modeling_mlnet.evaluation.results import compare, comparison_table, read_json, score_table, write_csv, write_json
 from modeling_mlnet.metrics import Evaluator
-from modeling_mlnet.results import compare, comparison_table, read_json, score_table, write_csv, write_json
 
 
 def results(noise, count=40, **changes):

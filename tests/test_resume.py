@@ -15,13 +15,14 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 
-from modeling_mlnet import MLNetModel, loader_workers
+from modeling_mlnet import MLNetModel
 from modeling_mlnet.data.files import UnusableError
-from modeling_mlnet.recipe import MLNetTrainingArguments, parse_recipe
-from modeling_mlnet.run_checkpoints import checkpoints_of, is_whole, why_unwritten
-from modeling_mlnet.run_settings import SETTINGS
-from modeling_mlnet.trainer import MLNetTrainer
-from modeling_mlnet.training import last_checkpoint, train
+from modeling_mlnet.training import dataloader_workers as loader_workers
+from modeling_mlnet.training.arguments import MLNetTrainingArguments, parse_recipe
+from modeling_mlnet.training.checkpoints import checkpoints_of, is_whole, why_unwritten
+from modeling_mlnet.training.resume import SETTINGS
+from modeling_mlnet.training.run import last_checkpoint, train
+from modeling_mlnet.training.trainer import MLNetTrainer
 
 STEPS = [
     "--save_strategy",
@@ -97,7 +98,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
 def test_a_worker_that_starts_after_its_run_was_killed_ends():
     code = (
         "import os, signal\nfrom torch.utils.data import DataLoader\n"
-        "from modeling_mlnet.loader_workers import end_with_run\n"
+        "from modeling_mlnet.training.dataloader_workers import end_with_run\n"
         "loader = DataLoader([1], num_workers=1, multiprocessing_context='spawn')\n"
         "end_with_run(loader)\nworkers = iter(loader)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard
 from loopback_hub import Spoilt
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.model_card import TrainingSet
-from modeling_mlnet.publishing import CODE
-from modeling_mlnet.run_card import command_line, with_unique_ids
-from modeling_mlnet.training import train
+from modeling_mlnet.hub.model_card import TrainingSet
+from modeling_mlnet.hub.push import CODE
+from modeling_mlnet.training.run import train
+from modeling_mlnet.training.run_card import command_line, with_unique_ids
 
 ID = "someone/run"
 CHECKPOINT = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", *CODE}

@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
-from modeling_mlnet.teaching import Teachers
-from modeling_mlnet.training import freeze, train
+from modeling_mlnet.training.distillation import Teachers
+from modeling_mlnet.training.run import freeze, train
 
 CPU = torch.device("cpu")
 

@@ -12,11 +12,11 @@ from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
-from modeling_mlnet.augmentation import Augment, Collator, SetEpoch
 from modeling_mlnet.data import load
 from modeling_mlnet.pictures_mlnet import image_to_tensor, to_rgb
-from modeling_mlnet.recipe import DataArguments, parse_recipe
-from modeling_mlnet.training import augmented, check_arguments, train
+from modeling_mlnet.training.arguments import DataArguments, parse_recipe
+from modeling_mlnet.training.augmentation import Augment, Collator, SetEpoch
+from modeling_mlnet.training.run import augmented, check_arguments, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 

@@ -10,8 +10,8 @@ from layouts import write_folder
 from PIL import Image
 
 from modeling_mlnet.data import load
-from modeling_mlnet.training import train
-from modeling_mlnet.training_report import draw_curves, draw_pictures
+from modeling_mlnet.training.report import draw_curves, draw_pictures
+from modeling_mlnet.training.run import train
 
 
 def test_every_evaluation_leaves_curves_the_same_pictures_and_a_line_with_rate_and_time_left(recipe, tmp_path, capsys):
@@ -70,6 +70,6 @@ def test_scalars_and_pictures_go_to_trackio(recipe, tmp_path):
 
 
 def test_a_report_whose_package_is_not_installed_is_told_before_the_run(recipe, monkeypatch):
-    monkeypatch.setattr("modeling_mlnet.training.get_available_reporting_integrations", lambda: ["tensorboard"])
+    monkeypatch.setattr("modeling_mlnet.training.run.get_available_reporting_integrations", lambda: ["tensorboard"])
     with pytest.raises(ValueError, match="trackio needs a package that is not installed: pip install trackio"):
         train(recipe, ["--report_to", "trackio"])

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..io.progress import Progress, no_progress
 from ..metrics import Protocol, get_protocol
 from ..prediction import SaliencyPredictor
-from ..progress import Progress, no_progress
 from .levels import RunningMean, evaluation_mode, level_names, readable_batches
 
 if TYPE_CHECKING:
@@ -44,8 +44,10 @@ def level_ablation(
     Raises:
         ValueError: As `evaluate`.
     """
-    from ..evaluation import evaluate  # needs the extra `eval`, which the rest of the package's attribution does not
-    from ..results import compare
+    from ..evaluation.evaluate import (
+        evaluate,
+    )  # needs the extra `eval`, which the rest of the package's attribution does not
+    from ..evaluation.results import compare
 
     protocol = get_protocol(protocol)
     names = level_names(predictor.model)

@@ -47,8 +47,8 @@ def evaluate(
     Example: mlnet evaluate --dataset salicon:/data/SALICON --split validation --output results.json
     """
     if compare is not None:
-        from ..results import compare as compare_results
-        from ..results import comparison_table, read_json
+        from ..evaluation.results import compare as compare_results
+        from ..evaluation.results import comparison_table, read_json
 
         print(comparison_table(compare_results(*map(read_json, compare)), *map(str, compare)))
         return
@@ -65,9 +65,9 @@ def evaluate(
     get_protocol(protocol)  # a wrong name ends here, not after a data set was read
 
     from ..data import load
-    from ..evaluation import evaluate as score
-    from ..evaluation import fingerprint, predicted_by
-    from ..results import describe_run, score_table, write_csv, write_json
+    from ..evaluation.evaluate import evaluate as score
+    from ..evaluation.evaluate import fingerprint, predicted_by
+    from ..evaluation.results import describe_run, score_table, write_csv, write_json
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
@@ -75,7 +75,7 @@ def evaluate(
     source: Any = baseline
     predictor = map_folder = None
     if maps is not None:
-        from ..map_files import MapFolder
+        from ..evaluation.map_folder import MapFolder
 
         source = map_folder = MapFolder(maps)
     elif baseline is None:

@@ -58,8 +58,8 @@ def explain(
 
     get_protocol(protocol)  # a wrong name ends here, not after a data set was read
 
+    from ..attribution.explain import explain_dataset, in_words
     from ..data import load
-    from ..explanation import explain_dataset, in_words
     from ..prediction import SaliencyPredictor
     from .progress import quiet_libraries, tracked
 
@@ -74,7 +74,7 @@ def explain(
 def _explain_files(
     paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, prior: bool, size: int
 ) -> None:
-    from ..explanation import explain_files
+    from ..attribution.explain import explain_files
     from ..outputs import find_pictures
     from ..prediction import SaliencyPredictor
     from .progress import progress_bar, quiet_libraries

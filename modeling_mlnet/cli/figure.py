@@ -41,14 +41,14 @@ def figure(
 
     Example: mlnet figure --dataset osie:/data/osie --held-out 0.1 --rule worst --model mini -o worst.png
     """
-    from ..figures import check_format, save_figure
+    from ..io.figures import check_format, save_figure
 
     check_format(output)
 
     from ..data import load
-    from ..evaluation import predicted_by
-    from ..figure_sheet import choose_pictures, draw_sheet, sheet_table
-    from ..map_files import MapFolder
+    from ..evaluation.evaluate import predicted_by
+    from ..evaluation.example_sheet import choose_pictures, draw_sheet, sheet_table
+    from ..evaluation.map_folder import MapFolder
     from ..prediction import SaliencyPredictor
     from .progress import quiet_libraries, tracked
 

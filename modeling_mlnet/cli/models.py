@@ -15,7 +15,7 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..manifest import ALIASES, is_here, read_manifest
+    from ..hub.registry import ALIASES, is_here, read_manifest
 
     table = Table(box=None, pad_edge=False)
     for title in ("name", "backbone", "parameters", "NSS / CC (tuebingen)", "licence", "where", "here"):

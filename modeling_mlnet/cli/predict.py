@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..manifest import GRAPH, WEIGHTS, resolve_model
+from ..hub.registry import GRAPH, WEIGHTS, resolve_model
 
 if TYPE_CHECKING:
     from ..outputs import Predictor

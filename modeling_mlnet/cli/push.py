@@ -18,7 +18,7 @@ def push(
 
     Example: mlnet push runs/mini OWNER/my-saliency --dry-run
     """
-    from ..publishing import push as publish
+    from ..hub.push import push as publish
     from .progress import quiet_libraries
 
     quiet_libraries()

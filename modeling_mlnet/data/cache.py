@@ -14,8 +14,8 @@ from datasets import Dataset, IterableDataset
 from datasets.exceptions import DatasetGenerationError
 from transformers.utils import logging
 
-from ..progress import Progress, no_progress
-from ..whole_files import write_whole
+from ..io.atomic import write_whole
+from ..io.progress import Progress, no_progress
 from .files import UnusableError
 from .fixations import file_stamp
 from .schema import FEATURES, Record, Scan, make_row

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from datasets import Image
 
-from ..progress import Progress, no_progress
-from ..visualization import overlay
-from ..whole_files import write_whole
+from ..io.atomic import write_whole
+from ..io.overlay import overlay
+from ..io.progress import Progress, no_progress
 from .catalog import ALL, CATALOG
 from .files import UnusableError, check_picture, encoded_file
 from .folder import not_listed

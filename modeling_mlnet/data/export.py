@@ -14,7 +14,7 @@ from datasets import Dataset, Image
 from datasets.table import embed_table_storage
 from transformers.utils import logging
 
-from ..progress import Progress, no_progress
+from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
 from .loading import list_pictures, load, locate, split_spec, splits_of

@@ -5,7 +5,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from ..progress import Progress, no_progress
+from ..io.progress import Progress, no_progress
 from .cache import to_dataset, to_stream
 from .cat2000 import list_cat2000
 from .catalog import CATALOG

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..progress import Progress, no_progress
+from ..io.progress import Progress, no_progress
 from .catalog import CATALOG
 from .files import by_stem, without_picture
 from .fixations import Annotation, NoPoints, PointFile, read_gaze_mat, read_map_picture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..progress import Progress, no_progress
+from ..io.progress import Progress, no_progress
 from .cache import remembered
 from .files import UnusableError
 from .fixations import Points, file_stamp, join_observers

@@ -5,9 +5,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hub import fetch_card
-from ..manifest import CARD, locate, resolve_model
-from ..model_card import REFERENCES
+from ..hub.checkpoint import locate
+from ..hub.download import fetch_card
+from ..hub.model_card import REFERENCES
+from ..hub.registry import CARD, resolve_model
 
 PAPER = "https://arxiv.org/abs/1609.01064"
 NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**"

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..visualization import OPACITY
+from ..io.overlay import OPACITY
 from .handlers import Handlers
 from .messages import told
 from .pictures import COLORMAPS

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ..attribution import level_importance
+from ..attribution.explain import picture_panels
 from ..attribution.prior import prior_map
-from ..explanation import picture_panels
 from . import pictures
 from .comparing import differences, on_one_scale
 from .limits import open_picture, receive

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from ..visualization import OPACITY
+from ..io.overlay import OPACITY
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .messages import told

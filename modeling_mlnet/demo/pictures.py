@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..grey_png import write_grey
-from ..visualization import OPACITY, overlay, to_bytes
+from ..io.overlay import OPACITY, overlay, to_bytes
 from .store import Result, Store
 
 COLORMAPS = ("inferno", "viridis", "grey")

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..visualization import OPACITY
+from ..io.overlay import OPACITY
 from .handlers import Handlers
 from .messages import told
 from .parts import FAILED, LIGHT, NETWORK, PRIVATE, TAKES, picture_input, prior_switch

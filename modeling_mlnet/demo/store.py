@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..io.atomic import write_whole
 from ..pictures_mlnet import image_to_tensor, to_rgb
 from ..prediction import SaliencyPredictor
-from ..whole_files import write_whole
 from .limits import Upload, open_picture
 
 KEPT = 3600  # seconds: results, uploads and downloads older than that are removed

@@ -8,8 +8,8 @@ from typing import Any
 import av
 import numpy as np
 
+from ..io.overlay import overlay
 from ..prediction import SaliencyPredictor
-from ..visualization import overlay
 from .limits import Upload
 from .regions import to_grid
 

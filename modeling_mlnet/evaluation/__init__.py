@@ -1,0 +1,1 @@
+"""Scores of maps on data sets: evaluation, results, folders of maps, sheets of examples."""

@@ -1,0 +1,171 @@
+"""Results of an evaluation: files, tables and the comparison of two."""
+
+import csv
+import importlib.metadata
+import io
+import json
+import math
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..hub.checkpoint import locate
+from ..hub.registry import WEIGHTS, resolve_model, sha256
+from ..io.atomic import write_whole
+from ..metrics import LOWER_IS_BETTER
+from ..metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
+
+if TYPE_CHECKING:
+    from ..prediction import SaliencyPredictor
+
+SAME = ("protocol", "split", "held_out", "truth")  # what two results must share to be compared, beside the data
+
+LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
+
+
+def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> dict[str, Any]:
+    """What else is needed to repeat an evaluation.
+
+    Args:
+        model: As given to `predictor`.
+        predictor: What predicted, if it was a model.
+
+    Returns:
+        `{"bootstrap", "versions"}`, and for a model `"prediction"` with its settings and the
+        SHA-256 of its weights.
+    """
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    run: dict[str, Any] = {
+        "bootstrap": {"samples": BOOTSTRAP_SAMPLES, "seed": BOOTSTRAP_SEED},
+        "versions": versions,
+    }
+    if predictor is not None:
+        folder = locate(model)
+        run["prediction"] = {
+            "sha256": sha256(folder / WEIGHTS),
+            "revision": None if Path(resolve_model(model).place).is_dir() else folder.name,
+            "device": str(predictor.model.device),
+            "network": predictor.choice,
+            "apply_prior": predictor.apply_prior,
+            "batch_size": predictor.batch_size,
+        }
+    return run
+
+
+def write_json(path: Path, results: dict[str, Any]) -> None:
+    """Writes results as JSON; NaN, which JSON does not know, becomes null."""
+    text = json.dumps(_without_nan(results), indent=2, allow_nan=False)
+    write_whole(path, lambda file: file.write(f"{text}\n".encode()))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes one line per picture: `image_id`, `fixations` and the scores, NaN as `nan`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads results.
+
+    Raises:
+        ValueError: If the file is none.
+    """
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if not {"protocol", "metrics", "per_image"} <= set(results):
+            raise ValueError("keys are missing")
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not results of `mlnet evaluate --output`: {error}") from error
+    return results
+
+
+def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Paired differences, second minus first, over the pictures of both.
+
+    Returns:
+        `{metric: {"first", "second", "mean", "low", "high", "n", "differs", "better"}}`: means of both and of the
+        difference with its bootstrap 95 % interval; `differs` if that leaves out 0, and then `better` is `first` or
+        `second`.
+
+    Raises:
+        ValueError: If they were not scored in the same way on the same data set, or share no picture.
+    """
+    has_sums = all(one.get("dataset_sha256") for one in (first, second))  # the data may lie anywhere then
+    for key in (*SAME, "dataset_sha256" if has_sums else "dataset"):
+        if first.get(key) != second.get(key):
+            raise ValueError(f"results differ in {key}: {first.get(key)!r} and {second.get(key)!r}")
+    if first.get("protocol_definition") != second.get("protocol_definition"):
+        versions = " and ".join(one.get("package_version", "unknown") for one in (first, second))
+        raise ValueError(
+            f"results differ in protocol_definition (package versions {versions}): score one of them anew"
+        )
+    rows = {row["image_id"]: row for row in first["per_image"]}
+    pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
+    if not pairs:
+        raise ValueError("the results have no picture in common")
+    mean_over = first.get("protocol_definition", {}).get("mean_over", {})
+    comparison = {}
+    for name in first["metrics"]:
+        if name not in second["metrics"]:
+            continue
+        scores = np.array([[row[name] for row in pair] for pair in pairs], dtype=np.float64)  # null becomes NaN
+        scores[np.isnan(scores).any(axis=1)] = np.nan
+        weights = np.ones(len(pairs))
+        if mean_over.get(name) == "fixations":
+            weights = np.array([row["fixations"] for row, _ in pairs], dtype=np.float64)
+        difference = mean_with_interval(scores[:, 1] - scores[:, 0], weights)
+        differs = difference["low"] > 0 or difference["high"] < 0
+        second_is_better = (difference["mean"] > 0) != (name in LOWER_IS_BETTER)
+        comparison[name] = {
+            "first": mean_with_interval(scores[:, 0], weights)["mean"],
+            "second": mean_with_interval(scores[:, 1], weights)["mean"],
+            **difference,
+            "differs": differs,
+            "better": ("second" if second_is_better else "first") if differs else None,
+        }
+    return comparison
+
+
+def score_table(results: dict[str, Any]) -> str:
+    """Means and intervals, a line per metric."""
+    lines = [
+        f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} pictures"
+    ]
+    if results["images_without_fixations"]:
+        lines[0] += f", {results['images_without_fixations']} of them without a fixation that counts"
+    for name, score in results["metrics"].items():
+        arrow = "lower is better" if name in LOWER_IS_BETTER else ""
+        interval = f"95 % interval {score['low']:8.4f} .. {score['high']:8.4f}"
+        lines.append(f"  {name:9} {score['mean']:8.4f}   {interval}   {arrow}".rstrip())
+    return "\n".join(lines)
+
+
+def comparison_table(comparison: dict[str, dict[str, Any]], first: str, second: str) -> str:
+    """Paired differences, a line per metric."""
+    count = max(one["n"] for one in comparison.values())
+    lines = [f"A = {first}", f"B = {second}", f"{count} pictures in both; difference B - A with its 95 % interval"]
+    for name, one in comparison.items():
+        verdict = (
+            f"differs, {'B' if one['better'] == 'second' else 'A'} is better" if one["differs"] else "no difference"
+        )
+        values = f"A {one['first']:8.4f}   B {one['second']:8.4f}   B - A {one['mean']:+8.4f}"
+        lines.append(f"  {name:9} {values}   {one['low']:+8.4f} .. {one['high']:+8.4f}   {verdict}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Checkpoints: their names, their download, loading and publishing."""

@@ -1,0 +1,59 @@
+"""A checkpoint from its name: found or downloaded, checked, loaded.
+
+Torch is imported where a network is loaded: commands that only need a checkpoint's folder start without it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .download import check_config, fetch
+from .registry import CONFIG, resolve_model
+
+if TYPE_CHECKING:
+    from ..image_processing_mlnet import MLNetImageProcessor
+    from ..modeling_mlnet import MLNetModel
+
+
+def locate(name: str) -> Path:
+    """The folder of a checkpoint on this machine, downloaded if it has to be.
+
+    Args:
+        name: As in `resolve_model`.
+
+    Raises:
+        ValueError: As `resolve_model`; or if it cannot be downloaded or is not what it should be.
+    """
+    source = resolve_model(name)
+    if Path(source.place).is_dir():
+        return Path(source.place)
+    return fetch(*source)
+
+
+def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImageProcessor]":
+    """Loads a model, in float32, and its image processor.
+
+    Args:
+        name: As `model` of `SaliencyPredictor`.
+        config: Keys of `MLNetConfig` that take precedence over the checkpoint's.
+
+    Raises:
+        ValueError: If it cannot be found or is not an ML-Net checkpoint.
+    """
+    import torch
+
+    from ..image_processing_mlnet import MLNetImageProcessor
+    from ..modeling_mlnet import MLNetModel
+
+    folder = locate(name)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: it has no {CONFIG}")
+    check_config(folder / CONFIG, name)
+    try:
+        model, info = MLNetModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **config)
+        image_processor = MLNetImageProcessor.from_pretrained(folder)
+    except Exception as error:  # files damaged in any way raise the types of half a dozen libraries
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error
+    if info["missing_keys"]:
+        raise ValueError(f"{name}: the checkpoint has no tensor {min(info['missing_keys'])!r}")
+    return model, image_processor

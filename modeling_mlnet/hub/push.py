@@ -1,0 +1,151 @@
+"""Publishing a checkpoint: what goes to the Hub, and nothing else, in one commit."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, ModelCard
+
+from .checkpoint import load_checkpoint, locate
+from .download import one_line_errors
+from .model_card import compose, for_hub, front_matter
+from .registry import ALIASES, CARD, CONFIG, PROCESSOR, WEIGHTS
+
+CODE = (  # flat beside the checkpoint, for `trust_remote_code=True`
+    "backbones_mlnet.py",
+    "configuration_mlnet.py",
+    "image_processing_mlnet.py",
+    "letterbox_mlnet.py",
+    "modeling_mlnet.py",
+    "pictures_mlnet.py",
+    "pipeline_mlnet.py",
+    "reading_mlnet.py",
+)
+CONFIG_CODE = {
+    "auto_map": {"AutoConfig": "configuration_mlnet.MLNetConfig", "AutoModel": "modeling_mlnet.MLNetModel"},
+    "custom_pipelines": {
+        "saliency-prediction": {
+            "impl": "pipeline_mlnet.SaliencyPredictionPipeline",
+            "pt": ["AutoModel"],
+            "type": "image",
+        }
+    },
+}
+PROCESSOR_CODE = {"auto_map": {"AutoImageProcessor": "image_processing_mlnet.MLNetImageProcessor"}}
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)\n*")
+
+
+@contextmanager
+def staged(model: str, hub_id: str) -> Iterator[Path]:
+    """A temporary folder with all that is pushed: weights, configurations, code, card and the card's pictures.
+
+    Args:
+        model: As in `resolve_model`; it is loaded once, so that nothing is published that cannot be used.
+        hub_id: Where it will go, for the card.
+
+    Raises:
+        ValueError: If it is no whole checkpoint, or its card is not valid.
+    """
+    source = locate(model)
+    load_checkpoint(model)
+    with tempfile.TemporaryDirectory(prefix="mlnet-push-") as temporary:
+        folder = Path(temporary)
+        for name, code in ((CONFIG, CONFIG_CODE), (PROCESSOR, PROCESSOR_CODE)):
+            values = json.loads((source / name).read_text(encoding="utf-8")) | code
+            (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        shutil.copyfile(source / WEIGHTS, folder / WEIGHTS)
+        for name in CODE:
+            shutil.copyfile(Path(__file__).parent.parent / name, folder / name)
+        own = source / CARD
+        text = own.read_text(encoding="utf-8") if own.is_file() else _plain_card(source, hub_id)
+        try:
+            text = for_hub(text, hub_id)
+            ModelCard(text)
+        except Exception as error:  # of the YAML reader, or whatever a wrong value leads to
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{own}: its front matter is not valid: {reason}") from error
+        (folder / CARD).write_text(_with_pictures(text, source, folder), encoding="utf-8")
+        yield folder
+
+
+def _plain_card(source: Path, hub_id: str) -> str:
+    """For a checkpoint of which nothing is known but its configuration."""
+    config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+    backbone = config.get("backbone", "vgg16")
+    text = (
+        f"ML-Net (Cornia et al., ICPR 2016, arXiv 1609.01064) on the timm backbone `{backbone}`. Its training and its "
+        "scores are not documented."
+    )
+    title = hub_id.partition("/")[2]
+    return compose(front_matter(title, {}, "tuebingen", {}, license="unknown"), title, text, title, {})
+
+
+def _with_pictures(text: str, source: Path, folder: Path) -> str:
+    """Copies the pictures that the card shows, and takes those out that are not there or lie elsewhere."""
+
+    def keep(match: re.Match) -> str:
+        name = match[1]
+        picture = source / name
+        if "://" in name:
+            return match[0]
+        if Path(name).is_absolute() or ".." in Path(name).parts or not picture.is_file():
+            return ""
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture, folder / name)
+        return match[0]
+
+    return PICTURE.sub(keep, text)
+
+
+def push(
+    model: str,
+    hub_id: str,
+    private: bool | None = None,
+    revision: str | None = None,
+    dry_run: bool = False,
+    token: str | None = None,
+    message: str | None = None,
+) -> tuple[dict[str, int], str | None]:
+    """Publishes a checkpoint on the Hub, in one commit; what is there already and is not replaced stays.
+
+    Args:
+        model: A checkpoint's folder, or another name that `SaliencyPredictor` takes.
+        hub_id: `owner/name`; the repository is made if it is not there.
+        private: Whether a new repository is private; `None` as the account's default.
+        revision: Branch, made if it is not there; the main branch if not given.
+        dry_run: Only say what would go; nothing is sent.
+        token: Instead of the one of `hf auth login`.
+        message: Of the commit.
+
+    Returns:
+        Size in bytes of every file, and the address of the commit, `None` for a dry run.
+
+    Raises:
+        ValueError: If the checkpoint is not whole, or the Hub refuses it.
+    """
+    if hub_id.count("/") != 1:
+        raise ValueError(f"{hub_id}: a repository on the Hub is called OWNER/NAME")
+    with staged(model, hub_id) as folder:
+        names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        sizes = {name: (folder / name).stat().st_size for name in names}
+        if dry_run:
+            return sizes, None
+        api = HfApi(token=token)
+        with one_line_errors(hub_id, revision):
+            ModelCard.load(folder / CARD).validate()
+            api.create_repo(hub_id, private=private, exist_ok=True)
+            if revision is not None:
+                api.create_branch(hub_id, branch=revision, exist_ok=True)
+            name = ALIASES.get(model, Path(model).name)
+            commit = api.upload_folder(
+                repo_id=hub_id,
+                folder_path=folder,
+                commit_message=message or f"ML-Net checkpoint {name}",
+                revision=revision,
+            )
+    return sizes, commit.commit_url

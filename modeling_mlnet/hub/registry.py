@@ -1,0 +1,109 @@
+"""Checkpoints by name: the manifest `hubconfig.json`, and what a `--model` argument means."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parent.parent
+ALIASES = {"mini": "mlnet-mini"}
+CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
+GRAPH = "model.onnx"  # beside them where `mlnet export` put it
+CARD = "README.md"  # beside them, as a rule
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One entry of the manifest.
+
+    Args:
+        path: Folder inside the package, or `None`.
+        hub_id: Repository on the Hub, or `None`.
+        revision: Commit of that repository, or `None`.
+        sha256: Of `model.safetensors`, or `None` as long as it is not published.
+        license: SPDX name.
+        description: One line.
+        backbone: timm's name of it.
+        parameters: How many.
+        scores: Under the protocol `tuebingen` on pictures it was not trained on, `{data set: {metric: mean}}`.
+    """
+
+    path: str | None
+    hub_id: str | None
+    revision: str | None
+    sha256: str | None
+    license: str
+    description: str
+    backbone: str
+    parameters: int
+    scores: dict[str, dict[str, float]]
+
+
+class Source(NamedTuple):
+    """What a name given as model stands for.
+
+    Args:
+        place: A folder, or a Hub id.
+        revision: Of the Hub id, `None` for its main branch.
+        sha256: Of model.safetensors, `None` if any will do.
+    """
+
+    place: str
+    revision: str | None = None
+    sha256: str | None = None
+
+
+def read_manifest() -> dict[str, Checkpoint]:
+    """All published checkpoints by name."""
+    # At the root of a checkout, where torch.hub users look for it; inside the package when installed from a wheel.
+    candidates = (PACKAGE / "hubconfig.json", PACKAGE.parent / "hubconfig.json")
+    path = next(one for one in candidates if one.is_file())
+    entries = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
+    return {name: Checkpoint(**entry) for name, entry in entries.items()}
+
+
+def resolve_model(name: str) -> Source:
+    """What a name given as model stands for; nothing is downloaded.
+
+    Args:
+        name: A name of the manifest (`mini` for `mlnet-mini`), a checkpoint's folder, or a Hub id.
+
+    Raises:
+        ValueError: If it is listed but not published, or looks like a path that does not exist.
+    """
+    entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
+    is_published = entry is not None and (entry.path or entry.hub_id)
+    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may be what somebody converted
+        if Path(name).expanduser().is_dir():
+            return Source(str(Path(name).expanduser()))
+        if name.count("/") != 1 or name.startswith((".", "/", "~")):
+            known = ", ".join([*ALIASES, *read_manifest()])
+            raise ValueError(f"{name}: no such checkpoint folder, and not one of the known models ({known})")
+        return Source(name)
+    if entry.path is not None:
+        return Source(str(PACKAGE / entry.path))
+    if entry.hub_id is None:
+        raise ValueError(
+            f"{name} is not published yet: convert the authors' file with conversion/convert_keras_weights.py "
+            "and name the folder, or name a Hub id"
+        )
+    return Source(entry.hub_id, entry.revision, entry.sha256)
+
+
+def is_here(entry: Checkpoint) -> bool:
+    """Whether a checkpoint can be used without the network."""
+    if entry.path is not None:
+        return True
+    if entry.hub_id is None:
+        return False
+
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(entry.hub_id, "model.safetensors", revision=entry.revision), str)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Files and pictures shared by all rooms: whole writing, progress, overlays, figures."""

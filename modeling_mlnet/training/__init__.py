@@ -1,0 +1,1 @@
+"""Training: recipe, data, Trainer, resuming, the run's card."""

@@ -1,0 +1,248 @@
+"""Recipes of `mlnet train`: YAML with the keys of three argument classes, and words that take precedence."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from ..configuration_mlnet import nearest_name
+from ..image_processing_mlnet import SIZE_DIVISOR
+from ..letterbox_mlnet import STRIDE
+from ..metrics import LOWER_IS_BETTER
+
+SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
+LEAST_IS_BEST = {"loss", *LOWER_IS_BETTER}
+
+
+def check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    """Raises a ValueError that names a key whose value is out of its range; `None` is allowed."""
+    if value is not None and not least <= value <= most:
+        allowed = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} must be {allowed}, got {value:g}")
+
+
+@dataclass
+class ModelArguments:
+    """What is trained, and on which canvas."""
+
+    model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
+    config: dict[str, Any] | str | None = field(
+        default=None,
+        metadata={"help": "keys of MLNetConfig as a mapping or JSON; they override those of `model`"},
+    )
+    backbone_weights: str | None = field(
+        default=None, metadata={"help": "safetensors file with ImageNet weights; default: timm's own, downloaded"}
+    )
+    frozen_modules: list[str] = field(
+        default_factory=list,
+        metadata={"help": "modules of the backbone, by timm's names, whose weights stay as they are: blocks.0"},
+    )
+    image_processor: dict[str, Any] | str | None = field(
+        default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
+    )
+
+    def __post_init__(self):
+        for name in ("config", "image_processor"):
+            value = getattr(self, name)
+            try:
+                mapping = json.loads(value) if isinstance(value, str) else value or {}
+            except ValueError as error:
+                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}: {error}") from error
+            if not isinstance(mapping, dict):
+                raise ValueError(f"{name} must be a mapping or JSON, got {value!r}")
+            setattr(self, name, mapping)
+
+
+@dataclass
+class DataArguments:
+    """What it is trained on; every data set is `NAME:DIR` or a folder with metadata.jsonl."""
+
+    datasets: list[str] = field(default_factory=list, metadata={"help": "data sets to train on"})
+    validation_datasets: list[str] = field(
+        default_factory=list, metadata={"help": "data sets to validate on; default: the held-out part of `datasets`"}
+    )
+    held_out: float = field(
+        default=0.1, metadata={"help": "fraction of `datasets`, chosen by a hash of the image id, kept for validation"}
+    )
+    horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training picture at random"})
+    random_crop: float = field(
+        default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the picture's area"}
+    )
+    crop_off_epoch: int | None = field(
+        default=None, metadata={"help": "from this epoch on, counted from 0, train on whole pictures; default: never"}
+    )
+    color_jitter: float = field(
+        default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
+    )
+    reduction: float = field(
+        default=0.0,
+        metadata={
+            "help": "probability of training on an image reduced to 200 to 400 px and enlarged again, so that the "
+            "network cannot tell a data set by its sharpness"
+        },
+    )
+    canvas_sizes: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "HEIGHTxWIDTH in pixels, one drawn for every training batch; default: the image processor's"
+        },
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={
+            "help": "read training pictures from the data sets' files as they come; needs max_steps; "
+            "without validation_datasets all names are read first, to hold a part out"
+        },
+    )
+
+    def __post_init__(self):
+        check_range("random_crop", self.random_crop, 0, 1)
+        check_range("color_jitter", self.color_jitter, 0)
+        check_range("reduction", self.reduction, 0, 1)
+        for size in self.canvas_sizes:
+            if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
+                raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
+            if any(int(side) % STRIDE or int(side) < SIZE_DIVISOR for side in size.split("x")):
+                least = f"multiples of {STRIDE} of at least {SIZE_DIVISOR}"
+                raise ValueError(f"canvas_sizes must hold {least} pixels, got {size!r}")
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """`canvas_sizes` as numbers, height first."""
+        return [tuple(map(int, size.split("x"))) for size in self.canvas_sizes]  # type: ignore[misc]
+
+
+@dataclass
+class MLNetTrainingArguments(TrainingArguments):
+    """transformers' arguments, with the defaults a dense prediction needs and eight of our own."""
+
+    backbone_learning_rate: float | None = field(
+        default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
+    )
+    learning_rate_decay: float | None = field(
+        default=None, metadata={"help": "Keras' decay: the learning rate is divided by 1 + decay * step"}
+    )
+    early_stopping_patience: int | None = field(
+        default=None, metadata={"help": "evaluations without a better score after which training ends"}
+    )
+    average_checkpoints: int = field(
+        default=0,
+        metadata={
+            "help": "when training ends, try the mean of the weights of this many last checkpoints, and take it if it "
+            "scores better by metric_for_best_model"
+        },
+    )
+    teachers: list[str] = field(
+        default_factory=list,
+        metadata={"help": "trained checkpoints that predict every training picture, for labels mixed with their maps"},
+    )
+    teacher_share: float = field(default=0.5, metadata={"help": "of the labels that is the teachers', 0 to 1"})
+    freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
+    channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
+    remove_unused_columns: bool = False
+    batch_eval_metrics: bool = True
+
+    def __post_init__(self):
+        check_range("teacher_share", self.teacher_share, 0, 1)
+        check_range("learning_rate_decay", self.learning_rate_decay, 0)
+        check_range("early_stopping_patience", self.early_stopping_patience, 1)
+        check_range("average_checkpoints", self.average_checkpoints, 0)
+        check_range("per_device_train_batch_size", self.per_device_train_batch_size, 1)
+        check_range("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
+        if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
+            raise ValueError("max_steps must be at least 1, or num_train_epochs above 0: there is nothing to train")
+        if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
+            self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
+        super().__post_init__()
+
+
+class RecipeParser(HfArgumentParser):
+    """HfArgumentParser that raises instead of ending the program, and takes several trackers for `report_to`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._option_string_actions["--report_to"].nargs = "+"  # TrainingArguments' own type is a name or a list
+
+    def error(self, message: str) -> NoReturn:
+        """Raises a ValueError with argparse's message."""
+        raise ValueError(message)
+
+
+ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
+
+
+def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
+    """Raises a ValueError with the nearest valid name for the first key that is not valid."""
+    for key in keys:
+        if key not in valid:
+            nearest = nearest_name(key, valid)
+            raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+
+
+def fill_in_variables(value: Any) -> Any:
+    """A recipe's value with the environment variables in its strings filled in.
+
+    Raises:
+        ValueError: Naming a variable that is not set.
+    """
+    if isinstance(value, list):
+        return [fill_in_variables(one) for one in value]
+    if isinstance(value, dict):
+        return {key: fill_in_variables(one) for key, one in value.items()}
+    if not isinstance(value, str):
+        return value
+    for name in re.findall(r"\$\{(\w+)\}", value):
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
+
+
+def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, ...]:
+    """Reads a YAML recipe; environment variables in it are filled in.
+
+    Args:
+        overrides: `--key value` words that take precedence over the recipe.
+
+    Returns:
+        `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
+
+    Raises:
+        ValueError: If the file cannot be read or a key or value is wrong, naming it.
+    """
+    try:
+        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such recipe") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
+    valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
+    given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
+    check_keys([*recipe, *given], valid, str(path))
+    try:
+        kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
+        words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
+        *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses(
+            [*words, *overrides], return_remaining_strings=True
+        )
+        if strays:
+            raise ValueError(f"{strays[0]!r} belongs to no key; write --KEY VALUE")
+        return tuple(parsed)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _as_words(key: str, value: Any) -> list[str]:
+    """A recipe's entry as command-line words, so that recipe and overrides are typed by one parser."""
+    if value is None or value == []:
+        return []
+    if isinstance(value, dict):
+        return [f"--{key}", json.dumps(value)]
+    return [f"--{key}", *(str(one) for one in (value if isinstance(value, list) else [value]))]

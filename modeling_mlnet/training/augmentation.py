@@ -1,0 +1,143 @@
+"""Random changes of training pictures. What a picture becomes depends on seed, epoch and picture, on nothing else."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+from transformers import TrainerCallback
+
+from ..image_processing_mlnet import MLNetImageProcessor
+from ..pictures_mlnet import pil_rgb
+from .arguments import DataArguments
+
+
+def derived_seed(*parts: Any) -> int:
+    """A seed of 63 bits that follows from the parts: the same in every process, run and order of pictures."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+
+class RandomReduction(v2.Transform):
+    """Reduces an image to `size` by `size` px and enlarges it again, as SALICON's were for its reduced release.
+
+    Args:
+        smallest: Least side in pixels that is drawn.
+        largest: Largest one. An image whose sides are smaller stays as it is.
+    """
+
+    def __init__(self, smallest: int = 200, largest: int = 400):
+        super().__init__()
+        self.smallest, self.largest = smallest, largest
+
+    def transform(self, inpt: Image.Image, params: dict[str, Any]) -> Image.Image:
+        """The image, in its own size."""
+        side = int(torch.randint(self.smallest, self.largest + 1, ()))
+        reduced = inpt.resize((min(side, inpt.width), min(side, inpt.height)), Image.Resampling.BICUBIC)
+        return reduced.resize(inpt.size, Image.Resampling.BICUBIC)
+
+
+class Augment:
+    """Random changes of training pictures, for `Dataset.set_transform` and, one row at a time, streams.
+
+    Every picture's changes are drawn with a seed of its own, so that a run that goes on in the middle of an epoch, has
+    other workers or more processes trains on the same pictures.
+
+    Args:
+        arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch`, `reduction` and `color_jitter`.
+        size: Height and width in pixels that crops are brought to.
+        seed: Of the run.
+    """
+
+    def __init__(self, arguments: DataArguments, size: tuple[int, int], seed: int = 0):
+        self.seed, self.epoch = seed, 0
+        ratio = size[1] / size[0]
+        crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.9 * ratio, 1.1 * ratio))
+        strength = arguments.color_jitter
+        # Picture and map are moved as one; only the picture changes its colours.
+        self.flip = v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0)
+        self.crop, self.crop_off_epoch = v2.RandomApply([crop], arguments.random_crop), arguments.crop_off_epoch
+        self.recolor = v2.ColorJitter(strength, strength, strength)
+        self.reduce = v2.RandomApply([RandomReduction()], arguments.reduction)
+
+    def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Changes `image` and `saliency_map` of every row."""
+        changed = [
+            self.change(*row) for row in zip(rows["image"], rows["saliency_map"], rows["image_id"], strict=True)
+        ]
+        return {**rows, "image": [one[0] for one in changed], "saliency_map": [one[1] for one in changed]}
+
+    def change_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The same for a single row."""
+        image, saliency_map = self.change(row["image"], row["saliency_map"], row["image_id"])
+        return {**row, "image": image, "saliency_map": saliency_map}
+
+    def change(self, image: Image.Image, saliency_map: Image.Image, image_id: str) -> tuple[Image.Image, Image.Image]:
+        """One picture and its map."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self.seed, self.epoch, image_id))
+            image, saliency_map = self.flip(pil_rgb(image), saliency_map)
+            image = self.reduce(image)
+            if self.crop_off_epoch is None or self.epoch < self.crop_off_epoch:
+                image, saliency_map = self.crop(image, saliency_map)
+            return self.recolor(image), saliency_map
+
+
+class Collator:
+    """Turns rows of the schema into the model's input.
+
+    Rows of a validation set keep their `row` number and the processor's canvas; others their `image_id`.
+
+    Args:
+        image_processor: Letterboxes pictures and maps.
+        canvas_sizes: Heights and widths in pixels, one of which is drawn for every training batch; empty: the
+            processor's own.
+        seed: Of the run.
+        recordings: Kinds of recording that the model knows; with them batches hold `recording`, an index for each row.
+    """
+
+    def __init__(
+        self,
+        image_processor: MLNetImageProcessor,
+        canvas_sizes: Sequence[tuple[int, int]] = (),
+        seed: int = 0,
+        recordings: Sequence[str] = (),
+    ):
+        self.recordings = list(recordings)
+        self.image_processor, self.canvas_sizes, self.seed, self.epoch = image_processor, canvas_sizes, seed, 0
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """`pixel_values`, `labels`, and `row` or `image_id`."""
+        images, saliency_maps, names = ([row[name] for row in rows] for name in ("image", "saliency_map", "image_id"))
+        is_training = "row" not in rows[0]
+        options = {}
+        if is_training and self.canvas_sizes:
+            drawn = derived_seed(self.seed, self.epoch, names) % len(self.canvas_sizes)
+            options["size"] = dict(zip(("height", "width"), self.canvas_sizes[drawn], strict=True))
+        batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt", **options))
+        if self.recordings:
+            batch["recording"] = torch.tensor([self.recordings.index(row["recording"]) for row in rows])
+        if is_training:
+            return {**batch, "image_id": names}
+        return {**batch, "row": torch.tensor([row["row"] for row in rows])}
+
+
+class SetEpoch(TrainerCallback):
+    """Tells what draws at random which epoch it is, before the workers that get a copy of it start.
+
+    Epochs are counted here: of a stream, which has no length, the Trainer's are fractions of `max_steps`.
+    """
+
+    def __init__(self, *listeners: Any):
+        self.listeners, self.next = listeners, 0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Called by the Trainer."""
+        self.next = int(state.epoch or 0)
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Called by the Trainer."""
+        for listener in self.listeners:
+            listener.epoch = self.next
+        self.next += 1
