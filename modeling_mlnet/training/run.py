@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from datasets import Dataset, IterableDataset, concatenate_datasets
+from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from transformers.integrations import get_available_reporting_integrations
@@ -144,8 +144,13 @@ def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Da
         rows = load(spec, split if has_splits(spec) else None, streaming=streaming)
         name = spec.partition(":")[0]
         recording = CATALOG[name].recording if name in CATALOG else "eye"
-        as_column = {"input_columns": "image_id", "fn_kwargs": {"recording": recording}}
-        loaded.append(rows.map(lambda image_id, recording: {"recording": recording}, **as_column))
+        column = {
+            "fn_kwargs": {"recording": recording},
+            "features": Features({**rows.features, "recording": Value("string")}),
+        }
+        loaded.append(
+            rows.map(lambda image_id, recording: {"recording": recording}, input_columns="image_id", **column)
+        )
     return concatenate_datasets(loaded)
 
 
