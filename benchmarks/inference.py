@@ -28,17 +28,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from modeling_mlnet.devices import has_fast_bfloat16
+from modeling_mlnet.engines import build_network, correlation
+from modeling_mlnet.onnx_export import export_onnx
+from modeling_mlnet.onnx_graph import Graph
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from peak_memory import peak_memory_mib
 from torch.utils.flop_counter import FlopCounterMode
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
-from modeling_mlnet.devices import has_fast_bfloat16
-from modeling_mlnet.engines import build_network, correlation
 from modeling_mlnet.hub.checkpoint import load_checkpoint
 from modeling_mlnet.hub.registry import GRAPH
-from modeling_mlnet.onnx_export import export_onnx
-from modeling_mlnet.onnx_graph import Graph
 
 FORMS = {
     "plain": ("eager", "float32"),  # the baseline: NCHW, as transformers loads it

@@ -25,6 +25,8 @@ import av
 import numpy as np
 import torch
 from inference import load, real_pictures
+from modeling_mlnet.onnx_prediction import OnnxPredictor
+from modeling_mlnet.threads import MOST_PASSES, in_order, start_workers
 from peak_memory import peak_memory_mib
 from PIL import Image
 
@@ -34,8 +36,6 @@ from modeling_mlnet.demo import video
 from modeling_mlnet.demo.limits import Upload
 from modeling_mlnet.inference.inputs import find_images
 from modeling_mlnet.inference.outputs import predict_files
-from modeling_mlnet.onnx_prediction import OnnxPredictor
-from modeling_mlnet.threads import MOST_PASSES, in_order, start_workers
 
 TURN = 100  # pictures
 CLIP_FRAMES, CLIP_SIZE, FRAME_RATE = 250, (320, 240), 25

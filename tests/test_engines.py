@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
+from modeling_mlnet.fused import FusedMLNet, fold_batch_norm, join_activations
+from modeling_mlnet.joined import ACTIVATIONS, SHAPES_KEPT, JoinedConv2d
 from timm.layers import Conv2dSame
 from torch import nn
 
 from modeling_mlnet import MLNetConfig, MLNetModel, SaliencyPredictor, devices, engines, striped
-from modeling_mlnet.engines import ENGINES, build_network, choose_network, correlation
-from modeling_mlnet.fused import FusedMLNet, fold_batch_norm, join_activations
-from modeling_mlnet.joined import ACTIVATIONS, SHAPES_KEPT, JoinedConv2d
 
 NETWORKS = {
     "mini's": {"backbone": "tf_efficientnet_lite2"},

@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from modeling_mlnet.onnx_prediction import OnnxPredictor
 from typer.testing import CliRunner
 
 from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, onnx_export
 from modeling_mlnet.cli import app
 from modeling_mlnet.hub.checkpoint import load_checkpoint
-from modeling_mlnet.onnx_prediction import OnnxPredictor
 
 PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
 

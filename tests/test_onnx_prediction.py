@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modeling_mlnet.onnx_prediction import Letterbox, OnnxPredictor
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
@@ -20,7 +21,6 @@ from typer.testing import CliRunner
 from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor, devices, onnx_export, onnx_prediction
 from modeling_mlnet.cli import app
 from modeling_mlnet.cli.predict import choose_predictor
-from modeling_mlnet.onnx_prediction import Letterbox, OnnxPredictor
 
 PICTURES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
 SIZES = st.tuples(st.integers(1, 900), st.integers(1, 900))

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from modeling_mlnet.prediction import MOST_PASSES
+from modeling_mlnet.threads import start_workers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor
 from modeling_mlnet.hub.checkpoint import load_checkpoint
 from modeling_mlnet.hub.registry import read_manifest, resolve_model
-from modeling_mlnet.prediction import MOST_PASSES
-from modeling_mlnet.threads import start_workers
 
 
 @pytest.fixture(scope="module")

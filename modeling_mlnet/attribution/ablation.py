@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.progress import Progress, no_progress
 from ..metrics import Protocol, get_protocol
-from ..inference.predictor import SaliencyPredictor
 from .levels import RunningMean, evaluation_mode, level_names, read_batches
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ..backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
 from ..images_mlnet import read_image
+from ..inference.predictor import SaliencyPredictor
 from ..metrics.evaluator import mean_with_interval
 from ..modeling_mlnet import MLNetModel
-from ..inference.predictor import SaliencyPredictor
 
 # The paper's own are the first two. A level of small features can have large gradients, so that gradients alone do
 # not compare levels of different scale; gradient times feature does.

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..letterbox_mlnet import divide_by_maximum
 from ..inference.predictor import SaliencyPredictor
+from ..letterbox_mlnet import divide_by_maximum
 from .levels import BATCH_SIZE, evaluation_mode, read_batches
 
 

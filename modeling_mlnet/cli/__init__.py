@@ -1,9 +1,8 @@
 """The command `mlnet`. Heavy modules are imported by the commands that need them, not for `--help`."""
 
-import gc
-import os
 import sys
-from typing import NoReturn
+import warnings
+from typing import Any
 
 import typer
 
@@ -20,8 +19,7 @@ from .train import train
 
 EXTRAS = {
     "ot": "eval",
-    "onnx": "onnx",
-    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
     "gradio": "demo",
     "av": "demo",
     "pandas": "demo",
@@ -49,8 +47,7 @@ app.add_typer(data, name="data")
 
 def main() -> None:
     """Runs the command line; what a user can set right ends in one line and exit status 2."""
-    if sys.argv[1:2] == ["predict"]:
-        _run_and_leave()
+    warnings.showwarning = _show_warning
     sys.exit(_run())
 
 
@@ -69,16 +66,12 @@ def _run() -> int:
     return 0
 
 
-def _run_and_leave() -> NoReturn:
-    """Without looking for garbage among the million objects that imports make, nor taking them apart at the end.
-
-    Both take a second of a command that somebody waits for.
-    """
-    gc.set_threshold(100_000)
-    status = _run()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """The package's own warnings are for the user: one line, without the place in the code."""
+    text = " ".join(str(message).split())
+    if not category.__module__.startswith(f"{__package__.partition('.')[0]}."):
+        text = warnings.formatwarning(message, category, *place[:2]).rstrip()
+    print(f"mlnet: {text}", file=sys.stderr)
 
 
 def _fail(message: str) -> int:

@@ -77,7 +77,9 @@ def loaded_from(model: "MLNetModel") -> Path | None:
         folder, state = Path(weights).parent, model.state_dict()
         config = type(model.config).from_pretrained(folder)
         with safe_open(weights, "pt") as file:
-            is_unchanged = all(getattr(config, key) == getattr(model.config, key) for key in ("backbone", "recordings"))
+            is_unchanged = all(
+                getattr(config, key) == getattr(model.config, key) for key in ("backbone", "recordings")
+            )
             is_unchanged &= set(file.keys()) == set(state) and all(
                 torch.equal(file.get_tensor(key).to(value.dtype), value.cpu()) for key, value in state.items()
             )

@@ -21,10 +21,10 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from ..hub.checkpoint import load_checkpoint, locate
-from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, resolve_model
+from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
 from ..letterbox_mlnet import STRIDE, Letterbox
 from ..modeling_mlnet import MLNetModel
-from .graph import MADE_FOR, checkpoint_sum
+from .graph import MADE_FOR
 from .network import OpenVINONetwork
 
 TOLERANCE = 1e-4  # of the map's maximum
@@ -46,9 +46,9 @@ class EveryMap(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         features = torch.cat(self.model.extract_levels(pixel_values), dim=1)
-        before_prior = self.model.encoder(features)[:, None]
+        before_prior = self.model.spread(self.model.encoder(features))
         kinds = torch.arange(before_prior.shape[1])
-        saliency_map = F.relu(before_prior * self.model.prior(*features.shape[-2:]))
+        saliency_map = F.relu(before_prior * self.model.prior(*features.shape[-2:], kinds))
         return (saliency_map, before_prior) if len(kinds) > 1 else (saliency_map[:, 0], before_prior[:, 0])
 
 
@@ -122,7 +122,7 @@ def export_in_place(model: str) -> tuple[Path, float]:
     letterbox = Letterbox.read(folder / PROCESSOR)
     if not letterbox.do_resize:
         raise ValueError(f"{folder / PROCESSOR}: images keep their size (do_resize), and a graph has one canvas")
-    made_for = checkpoint_sum(folder)
+    made_for = fingerprint(folder)
     network = load_checkpoint(str(folder))[0].eval()
     program = _trace_static(network, letterbox.size)
     _read_weights_from(program.graph, folder / WEIGHTS)
@@ -130,8 +130,10 @@ def export_in_place(model: str) -> tuple[Path, float]:
     temporary = folder / f".{GRAPH}.{secrets.token_hex(4)}.tmp"
     try:
         onnx_ir.save(program, temporary)
-        difference = _check(model, network, OpenVINONetwork(temporary, "float32", letterbox.size), [(1, *letterbox.size)])
-        if checkpoint_sum(folder) != made_for:
+        difference = _check(
+            model, network, OpenVINONetwork(temporary, "float32", letterbox.size), [(1, *letterbox.size)]
+        )
+        if fingerprint(folder) != made_for:
             raise ValueError(f"{folder}: the checkpoint was changed meanwhile; export it again")
         temporary.replace(folder / GRAPH)
     finally:

@@ -4,7 +4,6 @@ A graph takes `pixel_values` `(1, 3, height, width)` on one canvas and gives `sa
 `(1, height/8, width/8)`, or `(1, kinds, height/8, width/8)` where the network knows several kinds of recording.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,38 +11,25 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import constants
 
-from ..hub.registry import CONFIG, GRAPH, WEIGHTS, sha256
+from ..hub.registry import GRAPH, WEIGHTS, fingerprint
 from ..io.atomic import write_whole
 from .network import read_graph
 
 if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
 
-MADE_FOR = "checkpoint_sha256"  # metadata of a graph beside weights, which it reads: `checkpoint_sum` of the folder
+MADE_FOR = "checkpoint_sha256"  # metadata of a graph beside weights, which it reads: `fingerprint` of the folder
 
 
 class GraphWarning(UserWarning):
     """A graph could not be made or kept; prediction goes on."""
 
 
-def checkpoint_sum(folder: Path) -> str:
-    """SHA-256 of a checkpoint's configuration and weights together.
-
-    Raises:
-        ValueError: If one of them is missing.
-    """
-    try:
-        sums = [sha256(folder / name) for name in (CONFIG, WEIGHTS)]
-    except OSError as error:
-        raise ValueError(f"{folder}: no ML-Net checkpoint could be loaded: {error}") from error
-    return hashlib.sha256(" ".join(sums).encode()).hexdigest()
-
-
 def cache_path(checkpoint: str, canvas: tuple[int, int]) -> Path:
     """Where the graph of a checkpoint is kept, beside the Hub's cache (`HF_HOME`).
 
     Args:
-        checkpoint: `checkpoint_sum` of its folder.
+        checkpoint: `fingerprint` of its folder.
         canvas: Height and width in pixels that it takes.
     """
     return Path(constants.HF_HOME) / "mlnet-graphs" / checkpoint / f"{canvas[0]}x{canvas[1]}.onnx"
@@ -52,9 +38,9 @@ def cache_path(checkpoint: str, canvas: tuple[int, int]) -> Path:
 def find_graph(folder: Path, canvas: tuple[int, int]) -> Path | None:
     """The graph of a checkpoint on this machine, `None` if there is none that fits its weights and the canvas."""
     path = folder / GRAPH
-    if path.is_file() and not (folder / WEIGHTS).exists():  # of `mlnet export`, with its own weights, for any canvas
+    if not (folder / WEIGHTS).exists() and path.is_file():  # of `mlnet export`, with its own weights, for any canvas
         return path
-    checkpoint = checkpoint_sum(folder)
+    checkpoint = fingerprint(folder)
     if path.is_file():
         try:
             graph = read_graph(path)
@@ -83,7 +69,7 @@ def make_graph(folder: Path, canvas: tuple[int, int], load: Callable[[], "MLNetM
     """
     from .export import graph_bytes
 
-    checkpoint, model = checkpoint_sum(folder), load()
+    checkpoint, model = fingerprint(folder), load()
     try:
         content = graph_bytes(model, canvas)
     except Exception as error:  # the exporter raises what the network's code and four libraries raise

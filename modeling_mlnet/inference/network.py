@@ -201,7 +201,7 @@ class TorchNetwork:
 
         with self._lock, torch.inference_mode():
             batch = torch.from_numpy(pixel_values)[None].to(self._model.device, self._dtype)
-            outputs = self._forward(batch, apply_prior=apply_prior)
+            outputs = self._forward(batch, apply_prior=apply_prior, recording=recording)
             return outputs.saliency_map[0].float().cpu().numpy()
 
 

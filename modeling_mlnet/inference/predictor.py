@@ -4,7 +4,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.metadata import version
 from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..hub.checkpoint import load_checkpoint, loaded_from, locate
-from ..hub.registry import CONFIG, PROCESSOR
+from ..hub.registry import CONFIG, PROCESSOR, fingerprint
 from ..images_mlnet import is_image, name_of, read_image
 from ..io.ordered import in_order
 from ..letterbox_mlnet import Letterbox
@@ -29,7 +31,6 @@ from .network import (
     recording_index,
     usable_cores,
 )
-from .outputs import Prediction
 
 if TYPE_CHECKING:
     from ..image_processing_mlnet import MLNetImageProcessor
@@ -41,6 +42,23 @@ FORKED = (
     "the workers by 'spawn' (multiprocessing.get_context('spawn')), or make no prediction before them"
 )
 _process: list[int] = []  # that made the first prediction
+
+
+@dataclass
+class Prediction:
+    """One image's result.
+
+    Args:
+        source: What was given.
+        saliency_map: Float32 `(height, width)` in 0..1 at the image's own size; `None` if it could not be read.
+        image: The upright image, uint8 `(height, width, 3)`; `None` unless asked for.
+        error: Why there is no map, in one line.
+    """
+
+    source: Any
+    saliency_map: np.ndarray | None = None
+    image: np.ndarray | None = None
+    error: str | None = None
 
 
 class SaliencyPredictor:
@@ -94,7 +112,7 @@ class SaliencyPredictor:
             if image_processor is None:
                 raise ValueError("a loaded model needs its image_processor")
             self._name, self._folder, self._given = "the model", loaded_from(model), model
-            self.recordings = list(getattr(model.config, "recordings", []))
+            self.recordings = list(model.config.recordings)
         if image_processor is not None:
             self.image_processor, self.letterbox = image_processor, image_processor.letterbox()
         is_openvino = is_cpu and not compile and self._folder is not None and self.letterbox.do_resize
@@ -139,6 +157,14 @@ class SaliencyPredictor:
             if graph is not None:
                 return OpenVINONetwork(graph, self.dtype, self.letterbox.size, self.recordings)
         return TorchNetwork(self.model, self.dtype, self._compile)
+
+    def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
+        """What its maps depend on besides the images, in values of JSON."""
+        return {
+            **{"checkpoint": self._folder and fingerprint(self._folder), "device": self.device.partition(":")[0]},
+            **{"dtype": self.dtype, "apply_prior": apply_prior, "recording": recording, "compile": self._compile},
+            "mlnet-saliency": version("mlnet-saliency"),
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what lives in this process only; a loaded model goes along."""

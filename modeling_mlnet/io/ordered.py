@@ -6,9 +6,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 
-def in_order(
-    executor: Executor, function: Callable[[Any], Any], items: Iterable[Any], ahead: int
-) -> Iterator[Any]:
+def in_order(executor: Executor, function: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
     """`map` with results in the order of the items, of which at most `ahead` are drawn before they are needed."""
     waiting: deque[Future[Any]] = deque()
     for item in items:

@@ -14,9 +14,9 @@ from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, TrackioCallback
 from transformers.utils import logging
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..metrics import cc
-from ..inference.predictor import SaliencyPredictor
 from .augmentation import derived_seed
 
 logger = logging.get_logger(__name__)

@@ -15,10 +15,10 @@ from ..data.schema import FEATURES
 from ..evaluation.evaluate import evaluate, predicted_by, read_truths
 from ..evaluation.example_sheet import Source, choose_pictures, draw_sheet
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
+from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
 from ..metrics import Evaluator
-from ..inference.predictor import SaliencyPredictor
 
 if TYPE_CHECKING:
     from .trainer import MLNetTrainer
