@@ -193,7 +193,7 @@ class Letterbox:
         if self.do_rescale:
             values *= np.float32(self.rescale_factor)
         if self.do_normalize:
-            mean, std = (np.float32(one).reshape(-1, 1, 1) for one in (self.image_mean, self.image_std))
+            mean, std = (np.asarray(one, np.float32).reshape(-1, 1, 1) for one in (self.image_mean, self.image_std))
             values -= mean
             values /= std
         return values

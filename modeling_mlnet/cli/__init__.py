@@ -66,7 +66,7 @@ def _run() -> int:
     return 0
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
     """The package's own warnings are for the user: one line, without the place in the code."""
     text = " ".join(str(message).split())
     if not category.__module__.startswith(f"{__package__.partition('.')[0]}."):

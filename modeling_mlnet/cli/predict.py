@@ -36,7 +36,7 @@ def predict(
     recording: Annotated[
         str | None,
         typer.Option(
-            help="Kind of recording that is predicted, of those the model knows: eye, mouse.", metavar="KIND"
+            help="Kind of recording that is predicted: eye or mouse, if the model knows both.", metavar="KIND"
         ),
     ] = None,
     batch_size: Annotated[

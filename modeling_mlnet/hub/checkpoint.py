@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
 
+ARCHITECTURE = ("backbone", "backbone_kwargs", "drop_modules", "feature_levels", "pooling", "recordings")
+
 
 def locate(name: str) -> Path:
     """The folder of a checkpoint on this machine, downloaded if it has to be.
@@ -62,7 +64,7 @@ def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImagePr
 
 
 def loaded_from(model: "MLNetModel") -> Path | None:
-    """The folder of the checkpoint that a model was loaded from; `None` if it is not known or the model was changed."""
+    """The folder of the checkpoint that a model was loaded from; `None` if unknown, or if the model was changed."""
     import torch
     from huggingface_hub import try_to_load_from_cache
     from safetensors import SafetensorError, safe_open
@@ -77,9 +79,7 @@ def loaded_from(model: "MLNetModel") -> Path | None:
         folder, state = Path(weights).parent, model.state_dict()
         config = type(model.config).from_pretrained(folder)
         with safe_open(weights, "pt") as file:
-            is_unchanged = all(
-                getattr(config, key) == getattr(model.config, key) for key in ("backbone", "recordings")
-            )
+            is_unchanged = all(getattr(config, key) == getattr(model.config, key) for key in ARCHITECTURE)
             is_unchanged &= set(file.keys()) == set(state) and all(
                 torch.equal(file.get_tensor(key).to(value.dtype), value.cpu()) for key, value in state.items()
             )

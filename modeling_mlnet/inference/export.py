@@ -45,6 +45,7 @@ class EveryMap(nn.Module):
         self.model = model
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Both maps of a batch `(batch, 3, height, width)`."""
         features = torch.cat(self.model.extract_levels(pixel_values), dim=1)
         before_prior = self.model.spread(self.model.encoder(features))
         kinds = torch.arange(before_prior.shape[1])

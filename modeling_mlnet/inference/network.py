@@ -165,8 +165,8 @@ class OpenVINONetwork:
             if self._throughput is None:
                 throughput = self._compile("THROUGHPUT")
                 noise = np.random.default_rng(0).standard_normal((3, *self._canvas), dtype=np.float32)
-                maps = [self._run(one, noise, "saliency_map") for one in (self._latency, throughput)]
-                self._throughput = throughput if np.array_equal(*maps) else self._latency
+                first, second = (self._run(one, noise, "saliency_map") for one in (self._latency, throughput))
+                self._throughput = throughput if np.array_equal(first, second) else self._latency
             return self._throughput
 
     @staticmethod

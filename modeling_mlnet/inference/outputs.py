@@ -112,8 +112,8 @@ def predict_files(
     Args:
         formats: Of `map` (8-bit grey PNG), `overlay` (PNG) and `npy` (float32 `(height, width)` in 0..1).
         options: `apply_prior` and `recording` of a call of the predictor.
-        resume: Whether images are left out whose results were all made from the same content, with the same checkpoint,
-            options, kind of device and precision.
+        resume: Whether images are left out whose results were all made from the same content, with the same
+            checkpoint, options, kind of device and precision.
         on_done: Called after every image with its error, `None` if there was none.
 
     Raises:

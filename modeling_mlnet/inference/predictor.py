@@ -104,6 +104,7 @@ class SaliencyPredictor:
         self.batch_size = batch_size or min(32, max(4, 2 * usable_cores()))
         self._compile, self._lock = compile, RLock()
         self._network: Network | None = None
+        self._folder: Path | None
         if isinstance(model, (str, PathLike)):
             self._name, self._folder, self._given = fspath(model), locate(fspath(model)), None
             self.letterbox = Letterbox.read(self._folder / PROCESSOR)
