@@ -107,6 +107,8 @@ class SaliencyPredictor:
         self._folder: Path | None
         if isinstance(model, (str, PathLike)):
             self._name, self._folder, self._given = fspath(model), locate(fspath(model)), None
+            if not (self._folder / PROCESSOR).is_file():
+                load_checkpoint(self._name)  # says what the folder is, if it is no checkpoint
             self.letterbox = Letterbox.read(self._folder / PROCESSOR)
             self.recordings = read_recordings(self._folder)
         else:
