@@ -2,7 +2,7 @@
 
 from typing import Any
 
-dependencies = ["torch", "timm", "transformers", "huggingface_hub", "safetensors", "openvino", "onnxscript", "PIL", "numpy"]
+dependencies = ["torch", "timm", "transformers", "huggingface_hub", "safetensors", "openvino", "PIL", "numpy"]
 
 
 def mlnet(checkpoint: str = "mini", pretrained: bool = True, **config: Any) -> Any:

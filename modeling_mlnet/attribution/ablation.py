@@ -66,10 +66,8 @@ def level_ablation(
         maps, sizes = _maps(predictor, pictures("predicting"), means, variants, apply_prior)
 
     def of_variant(name: str) -> Callable[[Any], Iterator[np.ndarray]]:
-        process = predictor.image_processor.post_process_saliency
-        return lambda rows: (
-            process(one[None], [size])[0].numpy() for one, size in zip(maps[name], sizes, strict=True)
-        )
+        finish = predictor.letterbox.saliency_map
+        return lambda rows: (finish(cells.numpy(), size) for cells, size in zip(maps[name], sizes, strict=True))
 
     scores = {name: evaluate(dataset, of_variant(name), protocol, workers, progress) for name in variants}
     return {

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..inference.predictor import SaliencyPredictor
@@ -72,9 +71,9 @@ def _region_weights(
     left, top, right, bottom = region or (0, 0, width, height)
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ValueError(f"region must lie on the picture of {width}x{height} px, got {region}")
-    mask = torch.zeros(1, height, width, dtype=torch.uint8)
-    mask[:, top:bottom, left:right] = 255
-    labels = predictor.image_processor(mask, saliency_maps=mask, return_tensors="pt")["labels"]
+    mask = np.zeros((height, width), dtype=np.float32)
+    mask[top:bottom, left:right] = 255
+    labels = torch.from_numpy(predictor.letterbox.label(mask, size))
     if region is None:  # the paper's phi, the whole map, borders of the letterbox included
         labels = torch.ones_like(labels)
     if not labels.sum() > 0:
@@ -84,11 +83,9 @@ def _region_weights(
 
 def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, int]) -> np.ndarray:
     """From the canvas `(height, width)` to the picture."""
-    processor = predictor.image_processor
-    if processor.do_resize:
+    pixels = values.cpu().numpy()
+    if predictor.letterbox.do_resize:
         # a map of one cell per pixel is just a finer grid to the inverse of the letterbox
-        cut = processor.invert_letterbox(values, size)
-    else:
-        top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
-        cut = F.relu(values[top : top + size[0], left : left + size[1]])
-    return divide_by_maximum(cut).cpu().numpy()
+        return divide_by_maximum(predictor.letterbox.invert(pixels, size))
+    top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape, size, strict=True))
+    return divide_by_maximum(pixels[top : top + size[0], left : left + size[1]])
