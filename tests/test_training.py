@@ -20,6 +20,7 @@ from modeling_mlnet.training.arguments import DataArguments, parse_recipe
 from modeling_mlnet.training.augmentation import Augment, Collator, RandomReduction, SetEpoch
 from modeling_mlnet.training.run import augmented, check_arguments, train
 
+UNSCORED = ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "false"]
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -220,7 +221,7 @@ def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(rec
         model.prior.weight[0, 0] = float("nan")
     model.save_pretrained(tmp_path / "broken")
     MLNetImageProcessor.from_pretrained(small_checkpoint).save_pretrained(tmp_path / "broken")
-    words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2"]
+    words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2", *UNSCORED]
     with pytest.raises(ValueError, match=r"step 1: the loss is nan at learning rate 0\.\d+, pictures images/"):
         train(recipe, words)
     with torch.no_grad():
@@ -353,7 +354,7 @@ def test_batches_name_the_kind_of_recording_of_every_row(small_checkpoint):
 def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, tmp_path, capsys):
     train(recipe)
     folders = tmp_path / "run", tmp_path / "tuned"
-    scores = train(recipe, ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "1"])
+    scores = train(recipe, ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "30"])
     console = capsys.readouterr().err
     start, trained = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(trained[name], tensor) for name, tensor in start.items())
@@ -380,7 +381,6 @@ def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(recipe, tmp_pat
 
 @pytest.mark.parametrize("chose", [True, False])
 def test_the_card_claims_the_choice_of_a_checkpoint_only_if_there_was_one(recipe, tmp_path, chose):
-    words = [] if chose else ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "false"]
-    train(recipe, ["--max_steps", "2", *words])
+    train(recipe, ["--max_steps", "2", *([] if chose else UNSCORED)])
     card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     assert ("chose the best checkpoint" in card) == chose

@@ -131,7 +131,7 @@ class MLNetTrainingArguments(TrainingArguments):
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score after which training ends"}
     )
-    load_best_model_at_end: bool | None = field(  # type: ignore[assignment]
+    load_best_model_at_end: bool | None = field(
         default=None, metadata={"help": "take the best checkpoint at the end; default: with early_stopping_patience"}
     )
     average_checkpoints: int = field(

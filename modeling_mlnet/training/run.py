@@ -53,7 +53,7 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = dict(arguments.config)
+    keys: Any = {**arguments.config}  # type: ignore[dict-item]
     overrides: Any = arguments.image_processor
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
