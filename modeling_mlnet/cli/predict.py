@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..hub.registry import GRAPH, WEIGHTS, fingerprint, resolve_model
-from .options import PATHS
+from .options import MEGAPIXELS, PATHS, allow_pixels
 
 if TYPE_CHECKING:
     from ..inference.outputs import Predictor
@@ -93,6 +93,7 @@ def predict(
     prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
     dtype: Annotated[
         str,
         typer.Option(help="auto (bfloat16 for many pictures on CPUs made for it), float32, bfloat16, float16."),
@@ -118,6 +119,7 @@ def predict(
     Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
+    allow_pixels(max_megapixels)
 
     from ..inference.inputs import find_images
     from ..inference.outputs import predict_files
@@ -148,14 +150,20 @@ def predict(
         "mlnet-saliency": version("mlnet-saliency"),
     }
     with progress_bar("predicting") as progress:
-        task = progress.add_task("", total=len(jobs))
+        task, done = progress.add_task("", total=len(jobs)), 0
 
         def on_done(error: str | None) -> None:
+            nonlocal done
+            done += error is None
             if error is not None:
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = predict_files(predictor, jobs, output, chosen, settings, resume, on_done)
+        try:
+            report = predict_files(predictor, jobs, output, chosen, settings, resume, on_done)
+        except (SystemExit, OSError):
+            print(f"mlnet: {done} of {len(jobs)} images are done; --resume does the rest", file=sys.stderr)
+            raise
     skipped = f", {report.skipped} already there" if report.skipped else ""
     redone = f" ({report.redone} anew: their results did not fit)" if report.redone else ""
     failed = report.failed + len(inputs.problems)
