@@ -259,9 +259,9 @@ def test_an_export_that_was_killed_leaves_nothing_for_the_next_one(tmp_path):
 def test_an_export_that_is_asked_to_end_leaves_nothing(tmp_path):
     write_osie(tmp_path / "set", 3)
     code = (
-        "import os, signal\nfrom modeling_mlnet.cli import app\nfrom modeling_mlnet.data import export\n"
+        "import os, signal, sys\nfrom modeling_mlnet.cli import main\nfrom modeling_mlnet.data import export\n"
         "export._write_split = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "app(['data', 'export', 'osie', 'set', '-o', 'out'])"
+        "sys.argv[1:] = ['data', 'export', 'osie', 'set', '-o', 'out']\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 143, done.stderr

@@ -11,7 +11,7 @@ from demo_files import COFFEE, upload, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo import about, comparing, front, limits, page, regions, words
+from modeling_mlnet.demo import about, comparing, front, limits, regions, words
 from modeling_mlnet.demo.pictures import save_overlay
 from modeling_mlnet.demo.store import EXPIRED, Store, sweep
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from demo_files import upload, write_clip
 
-from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.messages import told
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import golden_maps
+import numpy as np
 import pytest
 import release
 import torch

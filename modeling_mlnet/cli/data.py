@@ -1,6 +1,5 @@
 """`mlnet data check` and `mlnet data export`."""
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +108,6 @@ def export(
 
     quiet_libraries()
     output = output or Path(f"{name}-parquet")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written stays
     done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
     if done.warning is not None:
         print(f"mlnet: {done.warning}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DATASET, PATHS, PROTOCOL
+from .options import DATASET, MEGAPIXELS, PATHS, PROTOCOL, allow_pixels
 
 
 def explain(
@@ -29,6 +29,7 @@ def explain(
     ] = False,
     protocol: Annotated[str, typer.Option(help=f"With --ablation: {PROTOCOL}")] = "tuebingen",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
 ) -> None:
     """Show what moves the map: each level and channel (the paper's Fig. 3), the learned prior, and single pixels.
 
@@ -41,6 +42,7 @@ def explain(
 
     Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
     """
+    allow_pixels(max_megapixels)
     if (dataset is None) == (not paths):
         raise typer.BadParameter("give either pictures or --dataset", param_hint="IMAGE...")
     if ablation and dataset is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import PATHS
+from .options import MEGAPIXELS, PATHS, allow_pixels
 
 FORMATS = ("map", "overlay", "npy")
 
@@ -49,6 +49,7 @@ def predict(
     dtype: Annotated[
         str, typer.Option(help="auto (bfloat16 on a CPU that multiplies it in hardware), float32, bfloat16, float16.")
     ] = "auto",
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
     compile: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile: for many thousands on a GPU.")
     ] = False,
@@ -66,6 +67,7 @@ def predict(
     Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
+    allow_pixels(max_megapixels)
 
     from ..inference.inputs import find_images
     from ..inference.network import default_device
@@ -89,14 +91,20 @@ def predict(
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
     options = {"apply_prior": prior, "recording": recording}
     with progress_bar("predicting") as progress:
-        task = progress.add_task("", total=len(jobs))
+        task, done = progress.add_task("", total=len(jobs)), 0
 
         def on_done(error: str | None) -> None:
+            nonlocal done
+            done += error is None
             if error is not None:
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = predict_files(predictor, jobs, output, chosen, options, resume, on_done)
+        try:
+            report = predict_files(predictor, jobs, output, chosen, options, resume, on_done)
+        except (SystemExit, OSError):
+            print(f"mlnet: {done} of {len(jobs)} images are done; --resume does the rest", file=sys.stderr)
+            raise
     skipped = f", {report.skipped} already there" if report.skipped else ""
     redone = f" ({report.redone} anew: their results did not fit)" if report.redone else ""
     failed = report.failed + len(inputs.problems)

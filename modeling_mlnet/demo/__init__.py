@@ -1,5 +1,8 @@
 """The web page: `launch` serves it, `build_demo` gives it as gradio Blocks. Needs the extra `demo`."""
 
-from .page import build_demo, launch, serving
+from ..io.proxies import unproxied
+
+with unproxied():  # importing gradio asks nobody, but makes the proxies ready
+    from .page import build_demo, launch, serving
 
 __all__ = ["build_demo", "launch", "serving"]

@@ -14,8 +14,18 @@ from .pictures import COLORMAPS
 BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
 
 
-def _picture(label: str) -> gr.Image:
-    return gr.Image(label=label, type="filepath", image_mode=None)
+def _with_example(component: gr.components.Component, example: Any) -> gr.components.Component:
+    """Shows what works in the code of the API page, where gradio has an address, which is not fetched here."""
+    component.example_payload = lambda: example
+    return component
+
+
+def _file(name: str) -> dict[str, Any]:
+    return {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
+
+
+def _picture(label: str) -> gr.components.Component:
+    return _with_example(gr.Image(label=label, type="filepath", image_mode=None), _file("photo.jpg"))
 
 
 def _prior() -> gr.Checkbox:
@@ -89,7 +99,7 @@ def _add_regions(handlers: Handlers) -> None:
 
     gr.Button().click(
         regions,
-        [_picture("Picture"), gr.Textbox(label=BOXES), _prior()],
+        [_picture("Picture"), _with_example(gr.Textbox(label=BOXES), "sky: 0, 0, 300, 100"), _prior()],
         [
             gr.JSON(label="Found"),
             gr.File(label="CSV"),
@@ -155,7 +165,11 @@ def _add_video(handlers: Handlers) -> None:
 
     gr.Button().click(
         video,
-        [gr.Video(label="Clip, at most 60 seconds and 100 MB"), _prior(), *_look()],
+        [
+            _with_example(gr.Video(label="Clip, at most 60 seconds and 100 MB"), _file("clip.mp4")),
+            _prior(),
+            *_look(),
+        ],
         [
             gr.File(label="Clip"),
             gr.JSON(label="Found"),

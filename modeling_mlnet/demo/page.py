@@ -15,6 +15,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ..inference.predictor import SaliencyPredictor
+from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
 from .about import read_card, three_lines
 from .endpoints import add_endpoints
 from .front import TITLE, Front
@@ -98,18 +99,19 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     end: Callable[[], None] = partial(shutil.rmtree, folder, ignore_errors=True)
     try:
         demo = build_demo(model, examples, folder)
-        _, address, _ = demo.launch(
-            prevent_thread_lock=True,
-            max_file_size=MAX_UPLOAD,
-            show_error=False,
-            ssr_mode=False,
-            theme=theme(),
-            js=SCRIPT,
-            css=CSS,
-            footer_links=["api"],
-            app_kwargs={"middleware": [Middleware(Front)]},
-            **options,
-        )
+        with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
+            _, address, _ = demo.launch(
+                prevent_thread_lock=True,
+                max_file_size=MAX_UPLOAD,
+                show_error=False,
+                ssr_mode=False,
+                theme=theme(),
+                js=SCRIPT,
+                css=CSS,
+                footer_links=["api"],
+                app_kwargs={"middleware": [Middleware(Front)]},
+                **options,
+            )
         end = keep_swept(folder, keep, every=min(60, keep / 4))
         yield address
     finally:

@@ -116,7 +116,10 @@ def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
         raise ValueError(f"{hub_id}: {_answered(error)}") from error
     except (HFValidationError, EntryNotFoundError) as error:
         raise ValueError(f"{hub_id}: {error}") from error
-    except (HTTPError, OSError) as error:  # the connection broke, or the disk is full
+    except (HTTPError, OSError) as error:  # the connection broke, the disk is full, or the cache cannot be written
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}; HF_HOME may name another folder"
+            raise ValueError(f"{hub_id}: cannot be kept in the cache: {reason}") from error
         raise ValueError(
             f"{hub_id}: the transfer was cut off: {error or type(error).__name__}; nothing of it is used: try again"
         ) from error

@@ -14,9 +14,10 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: If it cannot be written; it names the file, not the temporary one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    # short, so that every name that the file system allows can be written
+    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             write(file)
         os.replace(temporary, path)
     except OSError as error:
