@@ -5,8 +5,8 @@
 Starts the server in a process of its own with two cores, and clients that send a picture of their own through the
 API, wait for the answer and send the next; every tenth sends photographs of 12 megapixels, and one more client has a
 clip rendered again and again. No picture is sent twice, so that nothing comes from kept results. Every map is compared
-pixel by pixel with one that is predicted here. Exit status 1 if an answer is wrong, anybody was left without one, or the
-server took more than 1.5 GB.
+pixel by pixel with one that is predicted here. Exit status 1 if an answer is wrong, anybody was left without one, or
+the server took more than 1.5 GB.
 """
 
 import argparse

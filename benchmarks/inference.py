@@ -1,13 +1,13 @@
 """How fast are one image and a folder, beside an earlier version of this package?
 
     git worktree add ../before 2e736a7
-    python benchmarks/inference.py --before ../before [--data NAME:DIR] [--images 500] [--many 5000] [--output FILE.json]
+    python benchmarks/inference.py --before ../before [--data NAME:DIR] [--images 500] [--many 5000] [--output FILE]
 
-Networks take turns, pass by pass, each in a process of its own that holds its model, so that a machine which others use
-as well changes its pace for all of them: compare within a row only. Of both versions, `auto` and `float32` are measured;
-the earlier version's float32 is ONNX Runtime's where the checkpoint has a graph, which is made here. vgg16 has random
-weights, on which its speed does not depend. Folders are predicted by the whole command, in turns as well. Without
---before, this version alone is measured.
+Networks take turns, pass by pass, each in a process of its own that holds its model, so that a machine which others
+use as well changes its pace for all of them: compare within a row only. Of both versions, `auto` and `float32` are
+measured; the earlier version's float32 is ONNX Runtime's, as its graph is made beside the checkpoint. vgg16 has
+random weights, on which its speed does not depend. Folders are predicted by the whole command, in turns as well.
+Without --before, this version alone is measured.
 """
 
 import argparse

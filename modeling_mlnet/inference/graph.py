@@ -40,18 +40,18 @@ def find_graph(folder: Path, canvas: tuple[int, int]) -> Path | None:
     path = folder / GRAPH
     if not (folder / WEIGHTS).exists() and path.is_file():  # of `mlnet export`, with its own weights, for any canvas
         return path
-    checkpoint = fingerprint(folder)
+    checkpoint, reason = fingerprint(folder), ""
     if path.is_file():
         try:
-            graph = read_graph(path)
-            if graph.made_for == checkpoint and graph.canvas == canvas:
+            graph, made_for = read_graph(path), ["framework", MADE_FOR]
+            if not graph.has_rt_info(made_for) or graph.get_rt_info(made_for).value != checkpoint:
+                reason = f"{path}: was made for other weights or settings"
+            elif graph.input().partial_shape == [1, 3, *canvas]:
                 return path
-            reason = "it was made for other weights or another canvas"
         except ValueError as error:
             reason = str(error)
-        warnings.warn(
-            f"{path}: not used, {reason}; `mlnet export --in-place` makes it anew", GraphWarning, stacklevel=2
-        )
+    if reason:
+        warnings.warn(f"{reason}; it is not used: `mlnet export --in-place` makes it anew", GraphWarning, stacklevel=2)
     path = cache_path(checkpoint, canvas)
     return path if path.is_file() else None
 

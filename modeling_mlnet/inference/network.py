@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -86,40 +85,19 @@ def default_device(index: int = 0) -> str:
     return f"{accelerator.type}:{index % torch.accelerator.device_count()}" if index else accelerator.type
 
 
-@dataclass(frozen=True)
-class ReadGraph:
-    """A graph as it was read, not yet compiled.
-
-    Args:
-        model: OpenVINO's.
-        canvas: Height and width in pixels that it takes, `None` if any.
-        made_for: The checkpoint whose weights it reads, `None` if it brings its own.
-    """
-
-    model: Any
-    canvas: tuple[int, int] | None
-    made_for: str | None
-
-
-def read_graph(source: Path | bytes) -> ReadGraph:
-    """Reads an ONNX graph of `inference.graph`.
+def read_graph(source: Path | bytes) -> Any:
+    """OpenVINO's model of a graph of `inference.graph`, not yet compiled.
 
     Raises:
         ValueError: If it cannot be read or is none.
     """
     name = source if isinstance(source, Path) else "the network's graph"
     try:
-        model = _core().read_model(source)
-        shape = model.input("pixel_values").partial_shape
-        model.output("before_prior")
+        graph = _core().read_model(source)
+        graph.input("pixel_values"), graph.output("before_prior")
+        return graph
     except Exception as error:  # pybind's, of many kinds
         raise ValueError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:200]}") from error
-    canvas = None if shape.is_dynamic else (shape[2].get_length(), shape[3].get_length())
-    try:
-        made_for = model.get_rt_info(["framework", "checkpoint_sha256"]).value
-    except RuntimeError:
-        made_for = None
-    return ReadGraph(model, canvas, made_for)
 
 
 class OpenVINONetwork:
@@ -136,10 +114,9 @@ class OpenVINONetwork:
     """
 
     def __init__(self, source: Path | bytes, dtype: str, canvas: tuple[int, int], recordings: Sequence[str] = ()):
-        graph = read_graph(source)
-        self._model, self._canvas = graph.model, canvas
-        if graph.canvas is None:
-            self._model.reshape([1, 3, *canvas])
+        self._graph, self._canvas = read_graph(source), canvas
+        if self._graph.is_dynamic():
+            self._graph.reshape([1, 3, *canvas])
         self._dtype, self._recordings = dtype, list(recordings)
         self.description = f"OpenVINO, {dtype}"
         self._latency = self._compile("LATENCY")
@@ -158,7 +135,7 @@ class OpenVINONetwork:
         options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": PRECISIONS[self._dtype]}
         if usable_cores() < (os.cpu_count() or 1):
             options["INFERENCE_NUM_THREADS"] = usable_cores()
-        return _core().compile_model(self._model, "CPU", options)
+        return _core().compile_model(self._graph, "CPU", options)
 
     def _for_many(self) -> Any:
         with self._lock:
