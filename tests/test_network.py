@@ -147,6 +147,11 @@ def test_a_network_that_cannot_be_exported_runs_in_pytorch(checkpoint, empty_cac
     with pytest.warns(GraphWarning, match=r"no graph can be made \(.*\); PyTorch predicts"):
         assert predictor(pictures[0]).shape == (40, 60)
     assert predictor.network.description == "PyTorch, cpu, float32" and not empty_cache.exists()
+    if has_bfloat16():
+        predictor = SaliencyPredictor(checkpoint, device="cpu", dtype="bfloat16")
+        with pytest.warns(GraphWarning, match="no graph can be made"):
+            assert predictor(pictures[0]).shape == (40, 60)
+        assert predictor.network.description == "PyTorch, cpu, bfloat16" and predictor.model.dtype == torch.float32
 
 
 def test_a_graph_of_other_weights_is_not_used(tmp_path, empty_cache):
@@ -175,6 +180,8 @@ def test_a_loaded_model_takes_its_checkpoint_s_graph_as_long_as_it_is_unchanged(
     assert np.array_equal(predictor(pictures[0]), expected)
     assert predictor.network.description == "OpenVINO, float32"
     assert loaded_from(model.bfloat16()) == MINI
+    assert np.array_equal(SaliencyPredictor(model, image_processor, **arguments)(pictures[0]), expected)
+    assert model.dtype == torch.bfloat16  # as it was given
     model = model.float()
     with torch.no_grad():
         model.encoder.out.weight[0, 0] *= 2

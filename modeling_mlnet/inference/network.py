@@ -1,5 +1,6 @@
 """The network on this machine: OpenVINO on a processor, the model itself in PyTorch everywhere else."""
 
+import copy
 import os
 import sys
 from collections.abc import Sequence
@@ -158,15 +159,16 @@ class TorchNetwork:
 
     Args:
         model: In eval mode, on its device.
-        dtype: Of the pixel values: the model's.
+        dtype: That it runs in; a copy is made if it is not the model's.
         compiled: Whether it runs through `torch.compile`, which takes up to a minute for every new shape.
     """
 
     def __init__(self, model: "MLNetModel", dtype: str, compiled: bool = False):
         import torch
 
-        self._model, self._dtype = model, getattr(torch, dtype)
-        self._forward = torch.compile(model, dynamic=False) if compiled else model
+        self._dtype = getattr(torch, dtype)
+        self._model = model if model.dtype == self._dtype else copy.deepcopy(model).to(self._dtype)
+        self._forward = torch.compile(self._model, dynamic=False) if compiled else self._model
         self.description = f"PyTorch, {model.device.type}, {dtype}{', compiled' if compiled else ''}"
         self._lock = Lock()
 

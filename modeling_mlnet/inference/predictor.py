@@ -99,7 +99,7 @@ class SaliencyPredictor:
         if dtype != "auto" and dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {['auto', *DTYPES]}, got {dtype!r}")
         self.device = default_device() if device == "auto" else str(device)
-        is_cpu = self.device == "cpu"
+        is_cpu = self.device.partition(":")[0] == "cpu"
         self.dtype = dtype if dtype != "auto" else "bfloat16" if is_cpu and has_bfloat16() else "float32"
         self.batch_size = batch_size or min(32, max(4, 2 * usable_cores()))
         self._compile, self._lock = compile, RLock()
@@ -122,8 +122,8 @@ class SaliencyPredictor:
         is_openvino = is_openvino and (self.dtype == "float32" or (self.dtype == "bfloat16" and has_bfloat16()))
         self._graph_folder = self._folder if is_openvino else None
         self._graph = None if self._graph_folder is None else find_graph(self._graph_folder, self.letterbox.size)
-        if self._graph is None:
-            self.model  # noqa: B018 - loaded now, so that a damaged checkpoint is refused here
+        if self._graph is None and (self._given is None or not is_openvino):
+            self.model  # noqa: B018 - loaded now, so that a damaged checkpoint or a wrong device is refused here
 
     @cached_property
     def image_processor(self) -> "MLNetImageProcessor":
@@ -134,11 +134,11 @@ class SaliencyPredictor:
 
     @cached_property
     def model(self) -> "MLNetModel":
-        """The network in PyTorch, in eval mode: in float32 where OpenVINO predicts, else what predicts."""
+        """The network in PyTorch, in eval mode: what predicts where OpenVINO does not, and what attribution looks at."""
         import torch
 
         model = load_checkpoint(self._name)[0] if self._given is None else self._given
-        dtype = torch.float32 if self._graph_folder is not None else getattr(torch, self.dtype)
+        dtype = model.dtype if self._graph_folder is not None else getattr(torch, self.dtype)
         try:
             if torch.device(self.device).type == "meta":
                 raise RuntimeError("it holds no values")
@@ -156,10 +156,14 @@ class SaliencyPredictor:
 
     def _make_network(self) -> Network:
         if self._graph_folder is not None:
-            graph = self._graph or make_graph(self._graph_folder, self.letterbox.size, lambda: self.model)
+            graph = self._graph or make_graph(self._graph_folder, self.letterbox.size, self._exact_model)
             if graph is not None:
                 return OpenVINONetwork(graph, self.dtype, self.letterbox.size, self.recordings)
         return TorchNetwork(self.model, self.dtype, self._compile)
+
+    def _exact_model(self) -> "MLNetModel":
+        """The checkpoint's model in float32, of which a graph is made; a given one may be in another precision."""
+        return self.model if self._given is None else load_checkpoint(fspath(self._folder))[0].eval()
 
     def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
         """What its maps depend on besides the images, in values of JSON."""
