@@ -134,7 +134,7 @@ class SaliencyPredictor:
 
     @cached_property
     def model(self) -> "MLNetModel":
-        """The network in PyTorch, in eval mode: what predicts where OpenVINO does not, and what attribution looks at."""
+        """The network in PyTorch, in eval mode: what predicts where OpenVINO does not, and what is explained."""
         import torch
 
         model = load_checkpoint(self._name)[0] if self._given is None else self._given
@@ -163,7 +163,7 @@ class SaliencyPredictor:
 
     def _exact_model(self) -> "MLNetModel":
         """The checkpoint's model in float32, of which a graph is made; a given one may be in another precision."""
-        return self.model if self._given is None else load_checkpoint(fspath(self._folder))[0].eval()
+        return self.model if self._given is None else load_checkpoint(str(self._folder))[0].eval()
 
     def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
         """What its maps depend on besides the images, in values of JSON."""
