@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from layouts import warnings_seen
 from loopback_hub import Spoilt
 from typer.testing import CliRunner
 
@@ -126,11 +127,20 @@ def test_another_kind_of_model_is_refused_before_its_weights_are_loaded(hub, tmp
     assert not [one for one in hub.requests if "safetensors" in one]
 
 
-def test_a_configuration_of_a_newer_version_says_so(hub, small_checkpoint):
-    config = json.loads((small_checkpoint / "config.json").read_text()) | {"encoder_depth": 3}
+def test_a_misspelt_field_is_refused_before_the_weights_are_loaded(hub, small_checkpoint, tmp_path):
+    config = json.loads((small_checkpoint / "config.json").read_text()) | {"back_bone": "resnet18"}
     hub.commit(f"models/{ID}", "main", {"config.json": json.dumps(config).encode()})
-    with pytest.raises(ValueError, match=r"has the key 'encoder_depth', .* a newer version wrote it"):
+    with pytest.raises(ValueError, match=r"its config.json cannot be used: .*'back_bone'.*'backbone'"):
         SaliencyPredictor(ID)
+    assert "model.safetensors" not in cached(tmp_path)
+
+
+def test_a_key_of_a_newer_version_is_loaded_with_a_warning(hub, small_checkpoint):
+    config = json.loads((small_checkpoint / "config.json").read_text()) | {"hub_kernels": "auto"}  # invented
+    hub.commit(f"models/{ID}", "main", {"config.json": json.dumps(config).encode()})
+    with warnings_seen("modeling_mlnet") as seen:
+        assert SaliencyPredictor(ID).model.config.hub_kernels == "auto"
+    assert len(seen) == 1 and "'hub_kernels' is unknown" in seen[0]
 
 
 def test_other_weights_than_the_manifest_s_are_refused_with_both_sums_and_removed(hub, tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 from huggingface_hub import constants, hf_hub_download
@@ -20,7 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ..configuration_mlnet import TRANSFORMERS_KEYS, MLNetConfig, nearest_name
+from ..configuration_mlnet import MLNetConfig
 from .registry import CARD, CONFIG, PROCESSOR, WEIGHTS, sha256
 
 STATUS = {401: "log in with `hf auth login`", 403: "your token may not do this", 429: "wait a while and try again"}
@@ -70,7 +69,7 @@ def fetch_card(hub_id: str, revision: str) -> Path | None:
 
 
 def check_config(path: Path, name: str) -> None:
-    """Raises a ValueError unless a config.json is one of ML-Net that this version of the package knows.
+    """Raises a ValueError unless a config.json is one of ML-Net without a misspelt field.
 
     Args:
         path: The file.
@@ -83,13 +82,10 @@ def check_config(path: Path, name: str) -> None:
         raise ValueError(f"{name}: its {CONFIG} cannot be read: {error}") from error
     if model_type != MLNetConfig.model_type:
         raise ValueError(f"{name}: is a checkpoint of model type {model_type!r}, not of ML-Net")
-    known = {one.name for one in fields(MLNetConfig)}
-    for key in config:
-        if key not in known | TRANSFORMERS_KEYS:
-            raise ValueError(
-                f"{name}: its {CONFIG} has the key {key!r}, which this version of mlnet-saliency does not know "
-                f"(the nearest one is {nearest_name(key, known)!r}): a newer version wrote it, update mlnet-saliency"
-            )
+    try:
+        MLNetConfig.refuse_misspelt_fields(config)
+    except ValueError as error:
+        raise ValueError(f"{name}: its {CONFIG} cannot be used: {error}") from error
 
 
 @contextmanager
