@@ -70,6 +70,6 @@ def test_scalars_and_pictures_go_to_trackio(recipe, tmp_path):
 
 
 def test_a_report_whose_package_is_not_installed_is_told_before_the_run(recipe, monkeypatch):
-    monkeypatch.setattr("modeling_mlnet.training.run.get_available_reporting_integrations", lambda: ["tensorboard"])
+    monkeypatch.setattr("modeling_mlnet.training.checks.get_available_reporting_integrations", lambda: ["tensorboard"])
     with pytest.raises(ValueError, match="trackio needs a package that is not installed: pip install trackio"):
         train(recipe, ["--report_to", "trackio"])

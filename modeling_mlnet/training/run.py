@@ -1,9 +1,6 @@
 """Training with the Hugging Face Trainer: recipe in, best checkpoint out."""
 
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,6 @@ import torch
 from datasets import Dataset, IterableDataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
-from transformers.integrations import get_available_reporting_integrations
-from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
 from ..configuration_mlnet import MLNetConfig
@@ -25,21 +20,20 @@ from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..modeling_mlnet import MLNetModel
 from .arguments import (
-    LEAST_IS_BEST,
-    SCORES,
     DataArguments,
-    MLNetTrainingArguments,
     ModelArguments,
     check_keys,
     parse_recipe,
 )
 from .augmentation import Augment, Collator, SetEpoch
-from .checkpoints import checkpoints_of, is_whole
-from .dataloader_workers import plain_errors
+from .callbacks import Interruption
+from .checks import check_arguments, check_output, last_checkpoint, suggest_missing_run
+from .dataloader_workers import unwrap_worker_errors
 from .report import Lines, Report
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
-from .trainer import BatchMetrics, Interruption, MLNetTrainer
+from .scoring import BatchMetrics
+from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
 
@@ -142,79 +136,6 @@ def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | I
     return train.with_transform(augment)
 
 
-def last_checkpoint(arguments: MLNetTrainingArguments) -> str | None:
-    """The last whole checkpoint of a run that was interrupted; half-written ones are removed."""
-    whole = None
-    for checkpoint in checkpoints_of(Path(arguments.output_dir)):
-        if is_whole(checkpoint):
-            whole = str(checkpoint)
-        elif arguments.should_save:
-            logger.warning(f"{checkpoint}: was not written to its end and is removed")
-            shutil.rmtree(checkpoint)
-    return whole
-
-
-def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, streaming: bool) -> None:
-    """Raises a ValueError for what would fail late, or not at all, in the Trainer."""
-    best = (arguments.metric_for_best_model or "loss").removeprefix("eval_")
-    if best not in SCORES:
-        raise ValueError(f"{recipe}: metric_for_best_model must be one of {sorted(SCORES)}, got {best!r}")
-    if arguments.metric_for_best_model is not None and arguments.greater_is_better == (best in LEAST_IS_BEST):
-        wanted = "false" if best in LEAST_IS_BEST else "true"
-        raise ValueError(f"{recipe}: greater_is_better must be {wanted} for metric_for_best_model {best!r}")
-    if arguments.early_stopping_patience is not None and arguments.eval_strategy == "no":
-        raise ValueError(f"{recipe}: early_stopping_patience needs eval_strategy epoch or steps, got no")
-    if arguments.early_stopping_patience is not None and arguments.metric_for_best_model is None:
-        raise ValueError(f"{recipe}: early_stopping_patience needs metric_for_best_model")
-    for name in ("tensorboard", "trackio", "wandb", "mlflow"):  # a name that is none at all, transformers refuses
-        if name in arguments.report_to and name not in get_available_reporting_integrations():
-            raise ValueError(f"{recipe}: report_to {name} needs a package that is not installed: pip install {name}")
-    if arguments.dataloader_persistent_workers:
-        raise ValueError(f"{recipe}: dataloader_persistent_workers must be false: workers are told the epoch at start")
-    if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
-        raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
-    kept = arguments.save_total_limit
-    if kept is not None and 1 <= kept <= arguments.average_checkpoints:
-        raise ValueError(
-            f"{recipe}: average_checkpoints={arguments.average_checkpoints} needs save_total_limit of at least "
-            f"{arguments.average_checkpoints + 1}: the best one counts too, got {kept}"
-        )
-    if streaming and arguments.max_steps < 1:
-        raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
-    for key in ("eval_strategy", "save_strategy", "logging_strategy"):
-        # in several processes a pass ends at different steps, and one would wait for the other for ever
-        if streaming and getattr(arguments, key) == "epoch":
-            raise ValueError(f"{recipe}: {key} must be steps or no with streaming, which has no epochs; got epoch")
-
-
-@contextmanager
-def missing_run_named(output_dir: str, names: Iterable[str | None]) -> Iterator[None]:
-    """Says of a checkpoint that cannot be loaded that it may be a run to be trained first; the Hub was asked for it.
-
-    Args:
-        output_dir: Of the run that is to start; `runs/mini` beside `runs/mini_larger` is a run.
-        names: Of the checkpoints that are loaded meanwhile.
-    """
-    try:
-        yield
-    except ValueError as error:
-        beside = Path(output_dir).parent
-        missing = [one for one in names if one and Path(one).parent == beside != Path() and not Path(one).exists()]
-        if not missing:
-            raise
-        raise ValueError(f"{missing[0]}: no such run beside output_dir; train it first ({error})") from error
-
-
-def check_output(recipe: str | Path, output: Path) -> None:
-    """Raises a ValueError if a run's folder cannot be made or written in."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{recipe}: output_dir {output} cannot be made: {error.strerror}") from error
-    if not os.access(output, os.W_OK):
-        raise ValueError(f"{recipe}: output_dir {output} is not yours to write in")
-
-
 def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:
     """What the model card says of a run's start, data and augmentation."""
     config: Any = model.config
@@ -275,7 +196,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     if data_arguments.streaming:
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
     set_seed(arguments.seed)
-    with missing_run_named(arguments.output_dir, [model_arguments.model]):
+    with suggest_missing_run(arguments.output_dir, [model_arguments.model]):
         model, image_processor = build_model(model_arguments)
     freeze(model, model_arguments.frozen_modules)
     if arguments.channels_last:
@@ -284,7 +205,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         train_dataset, validation_dataset = build_datasets(data_arguments)
     augment = Augment(data_arguments, (image_processor.size.height, image_processor.size.width), arguments.seed)
     collator = Collator(image_processor, data_arguments.sizes(), arguments.seed)
-    with missing_run_named(arguments.output_dir, arguments.teachers):
+    with suggest_missing_run(arguments.output_dir, arguments.teachers):
         trainer = MLNetTrainer(
             model=model,
             args=arguments,
@@ -304,13 +225,13 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
     if arguments.should_save:
         write_settings(Path(arguments.output_dir), settings)
-    with plain_errors(), Interruption() as interruption:
+    with unwrap_worker_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)
-    trainer.save_model(_internal_call=True)
+    trainer.save_without_push()
     trainer.save_metrics("eval", scores)
     trainer.save_state()
     if arguments.push_to_hub:
