@@ -1,7 +1,8 @@
 """Registers ML-Net with transformers' Auto classes and pipelines, without importing transformers first.
 
-`import modeling_mlnet; AutoModel.from_pretrained(...)` has to work, but importing AutoModel here would import torch and
-cost seconds in every command. So each registration runs right after the transformers module it belongs to was imported.
+`import modeling_mlnet; AutoModel.from_pretrained(...)` has to work, but importing AutoModel here would import torch,
+which costs every command seconds. So each registration runs right after the module of transformers that it belongs to
+was imported.
 """
 
 import sys

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from datasets import Dataset, IterableDataset, concatenate_datasets
+from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from transformers.utils import logging
 
 from ..configuration_mlnet import MLNetConfig
-from ..data import has_splits, is_held_out, load
+from ..data import CATALOG, has_splits, is_held_out, load
 from ..hub.checkpoint import load_checkpoint
 from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
@@ -46,13 +46,20 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = arguments.config
+    keys: Any = dict(arguments.config)
     overrides: Any = arguments.image_processor
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
             raise ValueError("give either model (a checkpoint to start from) or backbone_weights, not both")
+        recordings = keys.pop("recordings", ())
         model, image_processor = load_checkpoint(arguments.model, **keys)
+        if recordings and not model.config.recordings:
+            model.set_recordings(recordings)
+        elif recordings and list(recordings) != list(model.config.recordings):
+            raise ValueError(
+                f"config: {arguments.model} knows the recordings {list(model.config.recordings)}, got {recordings}"
+            )
         size = {"size": _size(model.config)} if "image_size" in keys else {}
         image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
         return _on_canvas(model, image_processor)
@@ -126,7 +133,19 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    return concatenate_datasets([load(one, split if has_splits(one) else None, streaming=streaming) for one in specs])
+    loaded = []
+    for spec in specs:
+        rows = load(spec, split if has_splits(spec) else None, streaming=streaming)
+        name = spec.partition(":")[0]
+        recording = CATALOG[name].recording if name in CATALOG else "eye"
+        column = {
+            "fn_kwargs": {"recording": recording},
+            "features": Features({**rows.features, "recording": Value("string")}),
+        }
+        loaded.append(
+            rows.map(lambda image_id, recording: {"recording": recording}, input_columns="image_id", **column)
+        )
+    return concatenate_datasets(loaded)
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
@@ -204,7 +223,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     with arguments.main_process_first(desc="reading data sets"):
         train_dataset, validation_dataset = build_datasets(data_arguments)
     augment = Augment(data_arguments, (image_processor.size.height, image_processor.size.width), arguments.seed)
-    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed)
+    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed, model.config.recordings)
     with suggest_missing_run(arguments.output_dir, arguments.teachers):
         trainer = MLNetTrainer(
             model=model,
