@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import timm
@@ -46,8 +46,8 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = dict(arguments.config)
-    overrides: Any = arguments.image_processor
+    config_keys: Any = arguments.config
+    keys, overrides = dict(config_keys), cast(dict[str, Any], arguments.image_processor)
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
