@@ -1,6 +1,6 @@
 """Prints the direct requirements of pyproject.toml, at their lowest versions or without upper bounds, for pip.
 
-    python .ci/requirements.py lowest|newest EXTRA [EXTRA ...]
+python .ci/requirements.py lowest|newest EXTRA [EXTRA ...]
 """
 
 import re

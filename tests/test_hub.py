@@ -90,7 +90,7 @@ def test_all_files_are_of_one_commit_even_if_somebody_pushes_meanwhile(hub, smal
         ("config.json", Spoilt(404, headers={"X-Error-Code": "EntryNotFound"}, times=9), "it has no config.json"),
         ("model.safetensors", Spoilt(429, times=99), "status 429: wait a while"),
         ("model.safetensors", Spoilt(500, times=99), "status 500: try again later"),
-        ("model.safetensors", Spoilt(cut=1000, times=99), "was cut off"),
+        ("model.safetensors", Spoilt(cut=1000, times=99), "download was interrupted"),
     ],
     ids=["401", "gated", "no checkpoint", "429", "500", "cut"],
 )

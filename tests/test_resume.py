@@ -85,7 +85,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
         process.send_signal(stop)
         errors = process.communicate(timeout=120)[1].strip().splitlines()
         assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[stop]
-    assert errors[-1] == "mlnet: stopped; the same command goes on from the last checkpoint"
+    assert errors[-1] == "mlnet: stopped; the same command continues from the last checkpoint"
     assert "Traceback" not in "".join(errors)
     process = start(recipe, *words, limit=2**20)  # a full disk
     process.communicate(timeout=120)

@@ -1,4 +1,4 @@
-"""Checkpoints from the Hub: whole files of one commit, those that the manifest means, and one line for what fails."""
+"""Downloads of checkpoints from the Hub, with errors of one line."""
 
 import json
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ STATUS = {401: "log in with `hf auth login`", 403: "your token may not do this",
 
 
 def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None = None) -> Path:
-    """Downloads a checkpoint, or finds it in the cache.
+    """Downloads a checkpoint, unless it is in the cache.
 
-    Its configuration comes first: a repository of another kind is refused before its weights are loaded. All files
-    are of the commit that the first one came from.
+    The configuration is downloaded first, so that a repository of another model is refused before its weights are
+    loaded. All files are of the commit of the configuration.
 
     Args:
         hub_id: `owner/name`.
@@ -37,11 +37,11 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
         expected_sha256: Of model.safetensors.
 
     Returns:
-        The folder in the cache that holds config.json, model.safetensors and preprocessor_config.json; its name is
-        the commit.
+        The folder in the cache with config.json, model.safetensors and preprocessor_config.json. Its name is the
+        commit.
 
     Raises:
-        ValueError: If anything is missing or wrong, naming it. A file with another sum is removed from the cache.
+        ValueError: If a file is missing or wrong, naming it. Weights with another sum are removed from the cache.
     """
     with one_line_errors(hub_id, revision):
         config = Path(hf_hub_download(hub_id, CONFIG, revision=revision))
@@ -49,18 +49,18 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
         commit = config.parent.name
         hf_hub_download(hub_id, PROCESSOR, revision=commit)
         weights = Path(hf_hub_download(hub_id, WEIGHTS, revision=commit))
-    if expected_sha256 is not None and (found := sha256(weights)) != expected_sha256:
-        weights.resolve().unlink()  # the content that the name in the snapshot points to
+    if expected_sha256 is not None and (actual := sha256(weights)) != expected_sha256:
+        weights.resolve().unlink()  # the file that the link in the snapshot points to
         weights.unlink(missing_ok=True)
         raise ValueError(
-            f"{hub_id}: {WEIGHTS} has sha256 {found}, hubconfig.json expects {expected_sha256}; it was removed from "
+            f"{hub_id}: {WEIGHTS} has sha256 {actual}, hubconfig.json expects {expected_sha256}; it was removed from "
             "the cache: try again, and if it happens twice, do not use this repository"
         )
     return config.parent
 
 
 def fetch_card(hub_id: str, revision: str) -> Path | None:
-    """The card of a checkpoint on the Hub; `None` if it has none or cannot be reached."""
+    """Downloads the card of a checkpoint; `None` if there is none or the Hub cannot be reached."""
     try:
         with one_line_errors(hub_id, revision):
             return Path(hf_hub_download(hub_id, CARD, revision=revision))
@@ -90,12 +90,14 @@ def check_config(path: Path, name: str) -> None:
 
 @contextmanager
 def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what the Hub and the way to it can answer into a ValueError of one line that says what to do."""
+    """Turns the errors of huggingface_hub and of the connection into a ValueError of one line that says what to do."""
     try:
         yield
     except GatedRepoError as error:
-        place = f"{constants.ENDPOINT}/{hub_id}"
-        raise ValueError(f"{hub_id}: is gated: ask for access at {place}, then log in with `hf auth login`") from error
+        address = f"{constants.ENDPOINT}/{hub_id}"
+        raise ValueError(
+            f"{hub_id}: is gated: ask for access at {address}, then log in with `hf auth login`"
+        ) from error
     except RepositoryNotFoundError as error:
         raise ValueError(
             f"{hub_id}: there is no such repository at {constants.ENDPOINT}, or it is private: check the name, or log "
@@ -114,7 +116,7 @@ def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
         raise ValueError(f"{hub_id}: {error}") from error
     except (HTTPError, OSError) as error:  # the connection broke, or the disk is full
         raise ValueError(
-            f"{hub_id}: the transfer was cut off: {error or type(error).__name__}; nothing of it is used: try again"
+            f"{hub_id}: the download was interrupted: {error or type(error).__name__}; it is not used: try again"
         ) from error
 
 

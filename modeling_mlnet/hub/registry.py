@@ -1,4 +1,4 @@
-"""Checkpoints by name: the manifest `hubconfig.json`, and what a `--model` argument means."""
+"""The registry of checkpoints, `hubconfig.json`, and what a `--model` argument refers to."""
 
 import hashlib
 import json
@@ -8,25 +8,26 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent
 ALIASES = {"mini": "mlnet-mini"}
-CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
-GRAPH = "model.onnx"  # beside them where `mlnet export` put it
-CARD = "README.md"  # beside them, as a rule
+# The files of a checkpoint; graph and card may be missing.
+CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
+GRAPH = "model.onnx"  # written by `mlnet export`
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One entry of the manifest.
+    """An entry of the registry.
 
     Args:
         path: Folder inside the package, or `None`.
         hub_id: Repository on the Hub, or `None`.
         revision: Commit of that repository, or `None`.
-        sha256: Of `model.safetensors`, or `None` as long as it is not published.
-        license: SPDX name.
+        sha256: Of `model.safetensors`; `None` if the checkpoint is not published.
+        license: SPDX identifier.
         description: One line.
-        backbone: timm's name of it.
-        parameters: How many.
-        scores: Under the protocol `tuebingen` on pictures it was not trained on, `{data set: {metric: mean}}`.
+        backbone: Name of the architecture in timm.
+        parameters: Number of parameters.
+        scores: `{data set: {metric: mean}}` on images kept out of training, under the protocol `tuebingen`.
     """
 
     path: str | None
@@ -55,10 +56,10 @@ class Source(NamedTuple):
 
 
 def read_manifest() -> dict[str, Checkpoint]:
-    """All published checkpoints by name."""
+    """Reads the registry: all checkpoints by name."""
     # At the root of a checkout, where torch.hub users look for it; inside the package when installed from a wheel.
     candidates = (PACKAGE / "hubconfig.json", PACKAGE.parent / "hubconfig.json")
-    path = next(one for one in candidates if one.is_file())
+    path = next(candidate for candidate in candidates if candidate.is_file())
     entries = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
     return {name: Checkpoint(**entry) for name, entry in entries.items()}
 
@@ -72,9 +73,11 @@ def resolve_model(name: str) -> Source:
     Raises:
         ValueError: If it is listed but not published, or looks like a path that does not exist.
     """
-    entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
+    entry = read_manifest().get(
+        ALIASES.get(name, name)
+    )  # before folders: a folder called mini must not hide the default
     is_published = entry is not None and (entry.path or entry.hub_id)
-    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may be what somebody converted
+    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may hold a converted checkpoint
         if Path(name).expanduser().is_dir():
             return Source(str(Path(name).expanduser()))
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
@@ -92,7 +95,7 @@ def resolve_model(name: str) -> Source:
 
 
 def is_here(entry: Checkpoint) -> bool:
-    """Whether a checkpoint can be used without the network."""
+    """Whether a checkpoint can be used without a download."""
     if entry.path is not None:
         return True
     if entry.hub_id is None:

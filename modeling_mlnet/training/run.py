@@ -1,4 +1,4 @@
-"""Training with the Hugging Face Trainer: recipe in, best checkpoint out."""
+"""A training from its recipe to the best checkpoint."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -29,7 +29,7 @@ from .augmentation import Augment, Collator, SetEpoch
 from .callbacks import Interruption
 from .checks import check_arguments, check_output, last_checkpoint, suggest_missing_run
 from .dataloader_workers import unwrap_worker_errors
-from .report import Lines, Report
+from .report import LogLines, ReportCallback
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
 from .scoring import BatchMetrics
@@ -37,11 +37,11 @@ from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
 
-SHUFFLED = 256  # rows of a stream that wait for their turn, their pictures still encoded
+SHUFFLE_BUFFER = 256  # rows of a stream, with images still encoded
 
 
 def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProcessor]:
-    """The model to train and its image processor: from a checkpoint, or new on an ImageNet backbone.
+    """Loads the model to train from a checkpoint, or builds it on an ImageNet backbone; with its image processor.
 
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
@@ -71,12 +71,12 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     statistics = {}
     if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
         weights = timm.get_pretrained_cfg(config.backbone)
-        statistics = {f"image_{name}": [255 * one for one in getattr(weights, name)] for name in ("mean", "std")}
+        statistics = {f"image_{name}": [255 * value for value in getattr(weights, name)] for name in ("mean", "std")}
     return _on_canvas(model, MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides}))
 
 
 def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
-    """Takes the weights of backbone modules, by timm's names, out of the training.
+    """Excludes backbone modules, given by their names in timm, from training.
 
     Raises:
         ValueError: If a module has no weights or does not exist.
@@ -98,7 +98,7 @@ def _size(config: MLNetConfig) -> dict[str, int]:
 
 
 def _on_canvas(model: MLNetModel, image_processor: MLNetImageProcessor) -> tuple[MLNetModel, MLNetImageProcessor]:
-    """Both, with the processor's canvas in the configuration, as `size` alone may have been given."""
+    """Copies the canvas of the processor into the configuration, as a recipe may set only `size`."""
     size: Any = image_processor.size
     model.config.image_size = [size["height"], size["width"]]
     return model, image_processor
@@ -124,11 +124,11 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
         validation = rows.select([i for i, held in enumerate(held_out) if held])
         train = rows.select([i for i, held in enumerate(held_out) if not held])
         if not len(train) or not len(validation):
-            counts = f"{len(train)} pictures to train, {len(validation)} not"
+            counts = f"{len(train)} images for training, {len(validation)} for validation"
             raise ValueError(f"held_out={arguments.held_out} leaves {counts}")
         if arguments.streaming:
-            kept = lambda image_id: not is_held_out(image_id, arguments.held_out)  # noqa: E731
-            train = split(True).filter(kept, input_columns="image_id")
+            is_trained = lambda image_id: not is_held_out(image_id, arguments.held_out)  # noqa: E731
+            train = split(True).filter(is_trained, input_columns="image_id")
     return train, validation
 
 
@@ -149,14 +149,14 @@ def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Da
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
-    """The rows, changed by `augment` when they are read; streams in an order of their own, from a buffer."""
+    """The rows, augmented when they are read; streams are also shuffled in a buffer."""
     if isinstance(train, IterableDataset):
-        return train.shuffle(augment.seed, buffer_size=SHUFFLED).map(augment.change_row)
+        return train.shuffle(augment.seed, buffer_size=SHUFFLE_BUFFER).map(augment.change_row)
     return train.with_transform(augment)
 
 
 def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArguments, data: DataArguments) -> RunOrigin:
-    """What the model card says of a run's start, data and augmentation."""
+    """Start, data and augmentation of a run, for its model card."""
     config: Any = model.config
     weights = f"`{Path(model.backbone_weights).name}`" if model.backbone_weights else "timm's own"
     start = f"the checkpoint `{Path(model.model).name}`" if model.model else f"{weights} ImageNet weights"
@@ -170,8 +170,8 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
         trained: int | None = 0
         scored = 0
         if spec in data.datasets and not validation:
-            kept = [is_held_out(one, data.held_out) for one in _load_split([spec], "train")["image_id"]]
-            trained, scored = len(kept) - sum(kept), sum(kept)
+            held_out = [is_held_out(name, data.held_out) for name in _load_split([spec], "train")["image_id"]]
+            trained, scored = len(held_out) - sum(held_out), sum(held_out)
         else:
             if spec in data.datasets:
                 trained = None if data.streaming else len(_load_split([spec], "train"))
@@ -188,10 +188,10 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
 
 
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
-    """Trains as a recipe says; a run that was interrupted goes on from its last whole checkpoint.
+    """Trains as a recipe says; an interrupted run continues from its last complete checkpoint.
 
-    The best checkpoint by `metric_for_best_model` ends up in `output_dir` itself, beside it `report/` with learning
-    curves and pictures.
+    The best checkpoint by `metric_for_best_model` is written into `output_dir`, and learning curves and predictions
+    into `output_dir/report`.
 
     Args:
         recipe: YAML file with keys of `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
@@ -201,7 +201,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         The validation scores of the best checkpoint.
 
     Raises:
-        ValueError: For a wrong recipe, model or data set, or a loss that is no number.
+        ValueError: For a wrong recipe, model or data set, or a loss that is not finite.
         OSError: If a checkpoint cannot be written.
     """
     model_arguments, data_arguments, arguments = parse_recipe(recipe, overrides)
@@ -236,10 +236,10 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
             callbacks=[SetEpoch(augment, collator)],
         )
     trainer.origin = run_origin(recipe, overrides, model_arguments, data_arguments)
-    trainer.add_callback(Report(trainer, validation_dataset))
+    trainer.add_callback(ReportCallback(trainer, validation_dataset))
     if arguments.disable_tqdm:
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Lines)
+        trainer.add_callback(LogLines)
     if arguments.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(arguments.early_stopping_patience))
     if arguments.should_save:
