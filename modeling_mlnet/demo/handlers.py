@@ -185,7 +185,7 @@ class Handlers:
             for name, one, other in zip(importance.levels, *shares, strict=True)
         ]
         panels = image_panels(predictor, result.image, SAMPLES)
-        panels.pop("picture")
+        panels.pop("image")
         files = []
         for title, values in panels.items():
             path = self.store.place(f"{result.stem}.{title.replace(' ', '_')}.png")
