@@ -124,7 +124,7 @@ def test_teachers_are_loaded_before_the_run_starts(recipe, tmp_path):
 
 def test_teachers_need_the_image_processor(small_model, small_checkpoint, tmp_path):
     arguments = MLNetTrainingArguments(output_dir=str(tmp_path), teachers=[str(small_checkpoint)], use_cpu=True)
-    with pytest.raises(ValueError, match="teachers need the MLNetImageProcessor"):
+    with pytest.raises(ValueError, match="teachers need an MLNetImageProcessor"):
         MLNetTrainer(model=small_model, args=arguments)
 
 

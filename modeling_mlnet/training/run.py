@@ -33,6 +33,7 @@ from .report import LogLines, ReportCallback
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
 from .scoring import BatchMetrics
+from .start import score_start
 from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
@@ -192,6 +193,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
 
     The best checkpoint by `metric_for_best_model` is written into `output_dir`, and learning curves and predictions
     into `output_dir/report`.
+    A training that starts from a checkpoint scores it first; if nothing beats it, it is kept.
 
     Args:
         recipe: YAML file with keys of `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
@@ -246,10 +248,13 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         write_settings(Path(arguments.output_dir), settings)
     with unwrap_worker_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
+        start = score_start(trainer) if model_arguments.model and arguments.eval_strategy != "no" else None
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)
+        if start is not None:
+            scores = keep_better(trainer, start, scores)
     trainer.save_without_push()
     trainer.save_metrics("eval", scores)
     trainer.save_state()

@@ -22,6 +22,7 @@ from ..metrics import Evaluator
 from ..modeling_mlnet import MLNetModel
 from ..prediction import SaliencyPredictor
 from .arguments import MLNetTrainingArguments
+from .start import StartComparison
 
 VALIDATION = "validation"  # name of the held-out images, whichever data sets they come from
 SHEET_CANDIDATES = 200  # images that the sheets are chosen from; each costs one more pass through the network
@@ -59,6 +60,7 @@ class FinishedRun:
         results: Of the last evaluation, or `None`.
         origin: Start, data and augmentation.
         averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
+        start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
     """
 
     arguments: MLNetTrainingArguments
@@ -68,6 +70,7 @@ class FinishedRun:
     results: dict[str, Any] | None
     origin: RunOrigin
     averaged: int
+    start_comparison: StartComparison | None = None
 
 
 def command_line(recipe: str | Path, overrides: Sequence[str]) -> str:
@@ -110,8 +113,8 @@ def write_run_card(run: FinishedRun, scored: bool = True) -> Path:
     if sources:
         scores = {VALIDATION: sources[title]["metrics"]}
         sections["Scores"] = (
-            "On the images kept out of training. They also chose the best checkpoint, and come from the same data "
-            "sets: expect less on images of another kind.\n\n" + score_section(PROTOCOL, {VALIDATION: sources}, title)
+            "On the images kept out of training, from the same data sets: expect less on other kinds of images."
+            f"{_choices(run)}\n\n{score_section(PROTOCOL, {VALIDATION: sources}, title)}"
         )
     if scored and own_rows:
         sections["Images"] = _sheets(title, predicted, rows, folder, arguments.seed)
@@ -127,6 +130,18 @@ def write_run_card(run: FinishedRun, scored: bool = True) -> Path:
     card = compose(data, title, text, str(folder), sections)
     write_whole(folder / "README.md", lambda file: file.write(card.encode()))
     return folder / "README.md"
+
+
+def _choices(run: FinishedRun) -> str:
+    """What the validation images decided, and the comparison with the start."""
+    arguments, start = run.arguments, run.start_comparison
+    text = ""
+    if (arguments.load_best_model_at_end and arguments.eval_strategy != "no") or run.averaged:
+        text += " They also chose the best checkpoint, so the scores are a little optimistic."
+    if start is not None:
+        text += "\n\nBeside the checkpoint that the training started from, on the same images:\n\n"
+        text += "\n".join(f"- {line}" for line in start.lines())
+    return text
 
 
 def _facts(run: FinishedRun) -> dict[str, str]:

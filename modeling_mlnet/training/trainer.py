@@ -18,6 +18,7 @@ from .dataloader_workers import exit_with_parent
 from .distillation import Teachers
 from .run_card import FinishedRun, RunOrigin, write_run_card
 from .scoring import BatchMetrics
+from .start import StartComparison
 from .trainer_private import PrivateOverrides
 
 logger = logging.get_logger(__name__)
@@ -34,6 +35,7 @@ class MLNetTrainer(PrivateOverrides):
     Attributes:
         origin: What the model card says of the run's start and data.
         averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
+        start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
         image_ids: Of the last batch.
         teachers: Networks whose maps are mixed into the labels, if `teachers` names any.
     """
@@ -43,6 +45,7 @@ class MLNetTrainer(PrivateOverrides):
     image_ids: Sequence[str] = ()
     origin: RunOrigin = RunOrigin()
     averaged: int = 0
+    start_comparison: StartComparison | None = None
     teachers: Teachers | None = None
 
     def __init__(self, *args, **kwargs):
@@ -171,6 +174,7 @@ class MLNetTrainer(PrivateOverrides):
             getattr(self.compute_metrics, "results", None),
             self.origin,
             self.averaged,
+            self.start_comparison,
         )
 
     def create_model_card(self, *args, **kwargs) -> None:
