@@ -33,7 +33,7 @@ from .report import LogLines, ReportCallback
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
 from .scoring import BatchMetrics
-from .start import score_start
+from .start import keep_better, score_start
 from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
