@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.hub import registry as manifest
-from modeling_mlnet.hub.checkpoint import locate
+from modeling_mlnet.hub import registry
+from modeling_mlnet.hub.checkpoint import checkpoint_folder
 from modeling_mlnet.hub.download import fetch
 from modeling_mlnet.hub.registry import Checkpoint, is_here, sha256
 
@@ -145,15 +145,15 @@ def test_a_key_of_a_newer_version_is_loaded_with_a_warning(hub, small_checkpoint
 
 def test_other_weights_than_the_manifest_s_are_refused_with_both_sums_and_removed(hub, tmp_path, monkeypatch):
     entry = Checkpoint(None, ID, hub.heads[f"models/{ID}"]["main"], "0" * 64, "mit", "", "vgg16", 1, {})
-    monkeypatch.setattr(manifest, "read_manifest", lambda: {"published": entry})
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"published": entry})
     found = sha256(tmp_path / "hub" / "models" / ID / entry.revision / "model.safetensors")
     for _ in range(2):
         with pytest.raises(ValueError, match=rf"has sha256 {found}, hubconfig.json expects {'0' * 64}"):
             SaliencyPredictor("published")
         assert "model.safetensors" not in cached(tmp_path) and not is_here(entry)
     good = Checkpoint(None, ID, entry.revision, found, "mit", "", "vgg16", 1, {})
-    monkeypatch.setattr(manifest, "read_manifest", lambda: {"published": good})
-    assert locate("published").name == entry.revision and is_here(good)
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"published": good})
+    assert checkpoint_folder("published").name == entry.revision and is_here(good)
 
 
 def test_an_unpublished_checkpoint_says_how_to_get_it():
@@ -169,12 +169,12 @@ def test_models_lists_every_checkpoint_with_its_figures():
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith(("mini", "vgg16"))}
     assert "tf_efficientnet_lite2" in lines["mini"] and "in the package" in lines["mini"] and "yes" in lines["mini"]
     assert "not published yet" in lines["vgg16-salicon"]
-    entry = manifest.read_manifest()["mlnet-mini"]
+    entry = registry.read_manifest()["mlnet-mini"]
     assert f"OSIE {entry.scores['OSIE']['NSS']:.2f} / {entry.scores['OSIE']['CC']:.3f}" in result.stdout
 
 
 def test_the_manifest_says_what_the_embedded_files_are():
-    entry = manifest.read_manifest()["mlnet-mini"]
+    entry = registry.read_manifest()["mlnet-mini"]
     model = SaliencyPredictor("mini").model
     assert (entry.backbone, entry.parameters) == (model.config.backbone, model.num_parameters())
     scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]

@@ -157,8 +157,8 @@ def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> d
     }
     values = features.detach()
     return {
-        **{name: one.abs().mean((2, 3)) for name, one in gradients.items()},
-        **{f"{name}_contribution": (one * values).abs().mean((2, 3)) for name, one in gradients.items()},
+        **{name: gradient.abs().mean((2, 3)) for name, gradient in gradients.items()},
+        **{f"{name}_contribution": (gradient * values).abs().mean((2, 3)) for name, gradient in gradients.items()},
     }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
 
 
-def locate(name: str) -> Path:
+def checkpoint_folder(name: str) -> Path:
     """The folder of a checkpoint on this machine; it is downloaded if necessary.
 
     Args:
@@ -24,8 +24,8 @@ def locate(name: str) -> Path:
         ValueError: As `resolve_model`, or if the download fails or is not the checkpoint of the registry.
     """
     source = resolve_model(name)
-    if Path(source.place).is_dir():
-        return Path(source.place)
+    if Path(source.location).is_dir():
+        return Path(source.location)
     return fetch(*source)
 
 
@@ -44,7 +44,7 @@ def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImagePr
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
 
-    folder = locate(name)
+    folder = checkpoint_folder(name)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: it has no {CONFIG}")
     check_config(folder / CONFIG, name)

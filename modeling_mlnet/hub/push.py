@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import HfApi, ModelCard
 
-from .checkpoint import load_checkpoint, locate
+from .checkpoint import checkpoint_folder, load_checkpoint
 from .download import one_line_errors
 from .model_card import compose, for_hub, front_matter
 from .registry import ALIASES, CARD, CONFIG, PROCESSOR, WEIGHTS
@@ -51,7 +51,7 @@ def staged(model: str, hub_id: str) -> Iterator[Path]:
     Raises:
         ValueError: If the checkpoint is incomplete, or its card is not valid.
     """
-    source = locate(model)
+    source = checkpoint_folder(model)
     load_checkpoint(model)
     with tempfile.TemporaryDirectory(prefix="mlnet-push-") as temporary:
         folder = Path(temporary)

@@ -41,16 +41,16 @@ class Checkpoint:
     scores: dict[str, dict[str, float]]
 
 
-class Source(NamedTuple):
-    """What a name given as model stands for.
+class CheckpointSource(NamedTuple):
+    """Where a checkpoint comes from.
 
     Args:
-        place: A folder, or a Hub id.
-        revision: Of the Hub id, `None` for its main branch.
-        sha256: Of model.safetensors, `None` if any will do.
+        location: A folder, or a Hub id.
+        revision: Of the repository on the Hub; `None` is its main branch.
+        sha256: Of model.safetensors; `None` if it is not known.
     """
 
-    place: str
+    location: str
     revision: str | None = None
     sha256: str | None = None
 
@@ -64,14 +64,14 @@ def read_manifest() -> dict[str, Checkpoint]:
     return {name: Checkpoint(**entry) for name, entry in entries.items()}
 
 
-def resolve_model(name: str) -> Source:
-    """What a name given as model stands for; nothing is downloaded.
+def resolve_model(name: str) -> CheckpointSource:
+    """Finds where a checkpoint comes from, without a download.
 
     Args:
-        name: A name of the manifest (`mini` for `mlnet-mini`), a checkpoint's folder, or a Hub id.
+        name: A name in the registry (`mini` for `mlnet-mini`), the folder of a checkpoint, or a Hub id.
 
     Raises:
-        ValueError: If it is listed but not published, or looks like a path that does not exist.
+        ValueError: If the name is in the registry but not published, or looks like a path that does not exist.
     """
     entry = read_manifest().get(
         ALIASES.get(name, name)
@@ -79,19 +79,19 @@ def resolve_model(name: str) -> Source:
     is_published = entry is not None and (entry.path or entry.hub_id)
     if entry is None or (not is_published and Path(name).is_dir()):  # the folder may hold a converted checkpoint
         if Path(name).expanduser().is_dir():
-            return Source(str(Path(name).expanduser()))
+            return CheckpointSource(str(Path(name).expanduser()))
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             known = ", ".join([*ALIASES, *read_manifest()])
             raise ValueError(f"{name}: no such checkpoint folder, and not one of the known models ({known})")
-        return Source(name)
+        return CheckpointSource(name)
     if entry.path is not None:
-        return Source(str(PACKAGE / entry.path))
+        return CheckpointSource(str(PACKAGE / entry.path))
     if entry.hub_id is None:
         raise ValueError(
             f"{name} is not published yet: convert the authors' file with conversion/convert_keras_weights.py "
             "and name the folder, or name a Hub id"
         )
-    return Source(entry.hub_id, entry.revision, entry.sha256)
+    return CheckpointSource(entry.hub_id, entry.revision, entry.sha256)
 
 
 def is_here(entry: Checkpoint) -> bool:

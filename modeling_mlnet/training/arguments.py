@@ -183,12 +183,12 @@ class RecipeParser(HfArgumentParser):
 ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
 
 
-def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
+def check_keys(keys: Iterable[Any], valid: set[str], owner: str) -> None:
     """Raises a ValueError with the nearest valid name for the first key that is not valid."""
     for key in keys:
         if key not in valid:
             nearest = nearest_name(key, valid)
-            raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+            raise ValueError(f"{owner}: there is no key {key!r}; the nearest valid key is {nearest!r}")
 
 
 def fill_in_variables(value: Any) -> Any:
@@ -198,9 +198,9 @@ def fill_in_variables(value: Any) -> Any:
         ValueError: Naming a variable that is not set.
     """
     if isinstance(value, list):
-        return [fill_in_variables(one) for one in value]
+        return [fill_in_variables(item) for item in value]
     if isinstance(value, dict):
-        return {key: fill_in_variables(one) for key, one in value.items()}
+        return {key: fill_in_variables(item) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     for name in re.findall(r"\$\{(\w+)\}", value):
@@ -229,12 +229,12 @@ def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, 
         raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
-    valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
+    valid = {field.name for arguments in ARGUMENTS for field in fields(arguments) if field.init}
     given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
     check_keys([*recipe, *given], valid, str(path))
     try:
-        kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
-        words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
+        entries = {key: value for key, value in recipe.items() if key not in given}  # variables of others may be unset
+        words = [word for key, value in entries.items() for word in _as_words(key, fill_in_variables(value))]
         *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses(
             [*words, *overrides], return_remaining_strings=True
         )
@@ -251,4 +251,4 @@ def _as_words(key: str, value: Any) -> list[str]:
         return []
     if isinstance(value, dict):
         return [f"--{key}", json.dumps(value)]
-    return [f"--{key}", *(str(one) for one in (value if isinstance(value, list) else [value]))]
+    return [f"--{key}", *map(str, value if isinstance(value, list) else [value])]

@@ -44,7 +44,9 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         if name in arguments.report_to and name not in get_available_reporting_integrations():
             raise ValueError(f"{recipe}: report_to {name} needs a package that is not installed: pip install {name}")
     if arguments.dataloader_persistent_workers:
-        raise ValueError(f"{recipe}: dataloader_persistent_workers must be false: workers are told the epoch at start")
+        raise ValueError(
+            f"{recipe}: dataloader_persistent_workers must be false: workers get the epoch at their start"
+        )
     if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
         raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
     limit = arguments.save_total_limit

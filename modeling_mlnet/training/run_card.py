@@ -26,7 +26,8 @@ from .start import StartComparison
 
 VALIDATION = "validation"  # name of the held-out images, whichever data sets they come from
 SHEET_CANDIDATES = 200  # images that the sheets are chosen from; each costs one more pass through the network
-ABSOLUTE = re.compile(r"(^|[:=])/(?:[^/]+/)*([^/]+)/?$")  # a path, alone or behind the name of a data set or an option
+# An absolute path, alone or behind the name of a data set or an option
+ABSOLUTE = re.compile(r"(^|[:=])(?:[A-Za-z]:[/\\]|/)(?:[^/\\]+[/\\])*([^/\\]+)[/\\]?$")
 SHEETS = {"random": "Images at random", "worst": "The worst images"}
 PROTOCOL = Evaluator().protocol.name
 
