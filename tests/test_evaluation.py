@@ -48,7 +48,7 @@ def test_a_data_set_s_own_maps_are_its_density(tmp_path):
 
 def test_half_of_the_observers_predict_the_other_half(rows):
     first = next(read_truths(rows))
-    assert first.observers.tolist() == [0, 1]  # (5, 6) by one, (0, 1) by the other; the third was beside the picture
+    assert first.observers.tolist() == [0, 1]  # (5, 6) by one, (0, 1) by the other; the third was beside the image
     results = evaluate(rows, "half-observers")
     assert [row["fixations"] for row in results["per_image"]] == [1] * len(rows)
     expected = cc(blurred(first.of_observers(0)), blurred(first.of_observers(1)))
@@ -57,7 +57,7 @@ def test_half_of_the_observers_predict_the_other_half(rows):
 
 def test_half_observers_needs_observers(rows):
     unknown = rows.map(lambda row: {"observers": []})
-    with pytest.raises(ValueError, match="picture images/000: half-observers needs"):
+    with pytest.raises(ValueError, match="image images/000: half-observers needs"):
         evaluate(unknown, "half-observers")
 
 
@@ -66,7 +66,7 @@ def test_several_processes_score_the_same(rows):
     assert together == alone
 
 
-def test_pictures_of_one_name_are_not_taken_for_one(rows):
+def test_images_of_one_name_are_not_taken_for_one(rows):
     joined = concatenate_datasets([rows, rows.select([1])])
     with pytest.raises(ValueError, match=f"image_id '{rows[1]['image_id']}' stands twice"):
         evaluate(joined, "centre")

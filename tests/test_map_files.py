@@ -8,7 +8,7 @@ from modeling_mlnet.evaluation.evaluate import evaluate
 from modeling_mlnet.evaluation.map_folder import MapFolder, read_map
 
 
-def test_grey_pictures_become_0_to_1_and_arrays_stay(tmp_path):
+def test_grey_images_become_0_to_1_and_arrays_stay(tmp_path):
     values = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     Image.fromarray(values).save(tmp_path / "a.png")
     Image.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "b.png")
@@ -25,7 +25,7 @@ def test_grey_pictures_become_0_to_1_and_arrays_stay(tmp_path):
 
 def test_what_is_no_map_is_refused_by_name(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype=np.uint8)).save(tmp_path / "colour.png")
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}]), allow_pickle=True)
     np.save(tmp_path / "vector.npy", np.ones(5))
     for name in ("colour.png", "text.png", "objects.npy", "vector.npy", "missing.npy"):
@@ -43,12 +43,12 @@ def test_maps_are_found_by_image_id_with_or_without_folders(tmp_path):
         values[number] = 200
         folder = directory / "images" if number % 2 else directory
         Image.fromarray(values).save(folder / f"{number:03d}.map.png")
-    np.save(directory / "000.npy", np.full((48, 64), 3.0))  # comes before the picture of the same name
+    np.save(directory / "000.npy", np.full((48, 64), 3.0))  # comes before the image of the same name
     maps = list(MapFolder(directory)(rows))
     assert maps[0].max() == 3 and [one.argmax() // 64 for one in maps[1:]] == [1, 2, 3]
     assert evaluate(rows, MapFolder(directory))["images"] == 4
     (directory / "002.map.png").unlink()
-    with pytest.raises(ValueError, match=r"no map for 1 of 4 pictures; the first would be images/002.npy"):
+    with pytest.raises(ValueError, match=r"no map for 1 of 4 images; the first would be images/002.npy"):
         MapFolder(directory)(rows)
     with pytest.raises(ValueError, match="no such folder"):
         MapFolder(tmp_path / "none")(rows)

@@ -52,7 +52,7 @@ def test_auc_is_the_probability_of_a_fixation_above_a_negative(saliency_map, poi
 
 
 @pytest.mark.parametrize("decimals", [1, 4, 17])
-def test_auc_of_large_pictures_counts_exactly(decimals):
+def test_auc_of_large_images_counts_exactly(decimals):
     rng = np.random.default_rng(5)
     saliency_map = np.round(rng.random((300, 400)) ** 3, decimals)
     points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
@@ -282,7 +282,7 @@ def test_values_of_any_magnitude_are_scored():
         assert all_aucs(values * scale, [[5, 3]], [[1, 1]]) == approx(all_aucs(values, [[5, 3]], [[1, 1]]))
 
 
-def test_batches_of_arrays_tensors_and_lists_score_like_their_pictures():
+def test_batches_of_arrays_tensors_and_lists_score_like_their_images():
     rng = np.random.default_rng(1)
     saliency_maps, densities = rng.random((3, 6, 8)), rng.random((3, 6, 8))
     points = [[[1, 2]], [[3, 4], [5, 5]], np.zeros((0, 2))]
@@ -298,7 +298,7 @@ def test_batches_of_arrays_tensors_and_lists_score_like_their_pictures():
     shared = auc_shuffled(saliency_maps, points, np.array([[0, 0], [7, 5]]))
     assert shared[1] == auc_shuffled(saliency_maps[1], points[1], [[0, 0], [7, 5]])
     assert sim(tensor.to(torch.bfloat16), densities) == approx(sim(saliency_maps, densities), abs=0.01)
-    with pytest.raises(ValueError, match="picture 1 of the batch: fixations"):
+    with pytest.raises(ValueError, match="image 1 of the batch: fixations"):
         nss(saliency_maps, [[[1, 2]], [[30, 4]], [[1, 1]]])
     with pytest.raises(ValueError, match="3 maps need as many entries, got 2"):
         nss(saliency_maps, points[:2])

@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Look through data sets of fixation
 SHOWN = 20  # problems that are printed
 
 LINES: dict[str, Callable[[Any], str]] = {
-    "pictures": lambda one: f"{one.pictures:,}",
+    "images": lambda one: f"{one.images:,}",
     "usable": lambda one: f"{one.usable:,}",
     "official count": lambda one: "not known" if one.official is None else f"{one.official:,}",
     "difference": lambda one: "" if one.official is None else f"{one.usable - one.official:+,}",
@@ -21,7 +21,7 @@ LINES: dict[str, Callable[[Any], str]] = {
     "with known observers": lambda one: f"{one.with_observers:,}",
     "with a density of their own": lambda one: f"{one.own_maps:,}",
     "fixations": lambda one: f"{one.fixations:,}",
-    "beside the pictures": lambda one: f"{one.beside:,}",
+    "beside the images": lambda one: f"{one.beside:,}",
     "size": lambda one: (
         " or ".join(f"{width}x{height}" for width, height in one.sizes) if len(one.sizes) < 3 else "several"
     ),
@@ -94,7 +94,7 @@ def export(
     to: Annotated[str, typer.Option(help="The form; parquet is the only one.")] = "parquet",
     split: Annotated[str | None, typer.Option(help="One split only: train or validation.")] = None,
     annotations_only: Annotated[
-        bool, typer.Option("--annotations-only", help="Leave the pictures out and name their files.")
+        bool, typer.Option("--annotations-only", help="Leave the images out and name their files.")
     ] = False,
 ) -> None:
     """Write a data set as Parquet with a dataset card, ready for the Hub.

@@ -31,14 +31,14 @@ def evaluate(
     ] = None,
     output: Json = None,
     per_image: Annotated[
-        Path | None, typer.Option(help="Write the scores of every picture.", metavar="FILE.csv")
+        Path | None, typer.Option(help="Write the scores of every image.", metavar="FILE.csv")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that score beside the prediction.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            help="Compare two files of --output picture by picture; needs nothing else.", metavar="A.json B.json"
+            help="Compare two files of --output image by image; needs nothing else.", metavar="A.json B.json"
         ),
     ] = None,
 ) -> None:

@@ -37,7 +37,7 @@ def _code() -> bytes:
 
 
 def fingerprint(records: list[Record]) -> str:
-    """A name for the rows of some pictures, which changes when one of their files does."""
+    """A name for the rows of some images, which changes when one of their files does."""
     digest = hashlib.sha256(_code())
     for record in records:
         digest.update(record.stamp().encode())
@@ -62,12 +62,12 @@ def remembered(path: Path, kind: str, compute: Callable[[], dict[str, np.ndarray
 
 def _checked_rows(records: tuple[Record, ...], notes: Path, progress: Progress) -> Iterator[dict[str, Any]]:
     problems = []
-    for record in progress(records, "reading pictures and fixations"):
+    for record in progress(records, "reading images and fixations"):
         try:
             yield make_row(record)
         except UnusableError as error:
             problems.append(str(error))
-    # beside the rows, so that whoever gets them from the cache learns of the left out pictures as well
+    # beside the rows, so that whoever gets them from the cache learns of the left out images as well
     write_whole(notes, lambda file: file.write(json.dumps(problems).encode()))
 
 
@@ -100,9 +100,9 @@ def to_dataset(scan: Scan, source: str, progress: Progress = no_progress) -> Dat
 
 
 def nothing_usable(source: str, problems: list[str]) -> ValueError:
-    """The error of a data set without a usable picture."""
+    """The error of a data set without a usable image."""
     first = f"; first problem: {problems[0]}" if problems else ""
-    return ValueError(f"{source}: no usable picture found{first}")
+    return ValueError(f"{source}: no usable image found{first}")
 
 
 def _streamed_rows(records: list[Record]) -> Iterator[dict[str, Any]]:
@@ -114,10 +114,10 @@ def _streamed_rows(records: list[Record]) -> Iterator[dict[str, Any]]:
 
 
 def to_stream(scan: Scan, source: str) -> IterableDataset:
-    """Rows made while they are iterated, each picture a shard; files that cannot be used are named when met.
+    """Rows made while they are iterated, each image a shard; files that cannot be used are named when met.
 
     Raises:
-        ValueError: If the scan lists no picture.
+        ValueError: If the scan lists no image.
     """
     for problem in scan.problems:
         logger.warning(problem)

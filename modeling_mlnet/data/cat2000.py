@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from .catalog import CATALOG
-from .files import PICTURES, by_stem, without_picture
+from .files import IMAGE_SUFFIXES, by_stem, without_image
 from .fixations import NoPoints, PointFile, read_map_mat
 from .layouts import why_missing
 from .schema import Record, Scan
@@ -13,12 +13,12 @@ from .schema import Record, Scan
 def list_cat2000(directory: Path) -> Scan:
     """Lists `Stimuli/CATEGORY/*.jpg` with `FIXATIONLOCS/CATEGORY/*.mat` and `FIXATIONMAPS/CATEGORY/*.jpg`.
 
-    `Output` folders, which hold a model's maps, are left out. Pictures keep the grey borders they were shown with:
+    `Output` folders, which hold a model's maps, are left out. Images keep the grey borders they were shown with:
     fixations and maps count from the corner of the whole 1920x1080 px. Observers are not known, as the file with them
     takes Matlab. An image id is `CATEGORY/NAME`.
 
     Raises:
-        ValueError: If the pictures or their fixations are not there.
+        ValueError: If the images or their fixations are not there.
     """
     for name in ("Stimuli", "FIXATIONLOCS"):
         if not any((directory / name).glob("*/*.*")):
@@ -31,11 +31,11 @@ def list_cat2000(directory: Path) -> Scan:
     folders = [one for name in ("Stimuli", "FIXATIONLOCS") for one in (directory / name).iterdir() if one.is_dir()]
     categories = sorted({one.name for one in folders} - {"Output"})
     for category in categories:
-        pictures = by_stem(directory / "Stimuli" / category, PICTURES)
+        images = by_stem(directory / "Stimuli" / category, IMAGE_SUFFIXES)
         points = by_stem(directory / "FIXATIONLOCS" / category, (".mat",))
-        maps = by_stem(directory / "FIXATIONMAPS" / category, PICTURES)
-        found.unmatched += without_picture(points, pictures) + without_picture(maps, pictures)
-        for stem, image in pictures.items():
+        maps = by_stem(directory / "FIXATIONMAPS" / category, IMAGE_SUFFIXES)
+        found.unmatched += without_image(points, images) + without_image(maps, images)
+        for stem, image in images.items():
             missing = NoPoints(f"{directory / 'FIXATIONLOCS' / category / stem}.mat: fixations are missing")
             annotation = PointFile(points[stem], partial(read_map_mat, "fixLocs")) if stem in points else missing
             expected = directory / "FIXATIONMAPS" / category / f"{stem}.jpg"

@@ -15,13 +15,13 @@ from ..io.atomic import write_whole
 from ..io.overlay import overlay
 from ..io.progress import Progress, no_progress
 from .catalog import ALL, CATALOG
-from .files import UnusableError, check_picture, encoded_file
+from .files import UnusableError, check_image, encoded_file
 from .folder import not_listed
-from .loading import LISTERS, list_pictures, load, locate, splits_of
+from .loading import LISTERS, list_images, load, locate, splits_of
 from .schema import FEATURES, make_row, read_record
 
 DRAWN = 4
-MANY_BESIDE = 0.1  # for every fixation on a picture; eye trackers report fewer beside it
+MANY_BESIDE = 0.1  # for every fixation on an image; eye trackers report fewer beside it
 
 
 @dataclass
@@ -30,13 +30,13 @@ class SplitCheck:
 
     Args:
         split: Its name, or `ALL`.
-        official: How many pictures its authors count; `None` where nobody does.
-        pictures: How many are there, and of these
+        official: How many images its authors count; `None` where nobody does.
+        images: How many are there, and of these
         usable: those whose files are all whole,
         own_maps: those that bring their density,
         with_fixations: those with a fixation at least,
         with_observers: those whose observers are known.
-        fixations: How many fixations lie on the pictures, and how many
+        fixations: How many fixations lie on the images, and how many
         beside: lie beside them and are left out.
         sizes: How often each width and height occurs.
         problems: One line for every file that is missing or damaged.
@@ -45,7 +45,7 @@ class SplitCheck:
 
     split: str
     official: int | None = None
-    pictures: int = 0
+    images: int = 0
     usable: int = 0
     own_maps: int = 0
     with_fixations: int = 0
@@ -57,7 +57,7 @@ class SplitCheck:
     notes: list[str] = field(default_factory=list)
 
     def count(self, size: tuple[int, int], fixations: int, own_map: bool, observers: bool) -> None:
-        """Counts one usable picture."""
+        """Counts one usable image."""
         self.usable += 1
         self.sizes[size] += 1
         self.fixations += fixations
@@ -68,7 +68,7 @@ class SplitCheck:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is missing or damaged."""
-        return not self.problems and self.usable == (self.pictures if self.official is None else self.official)
+        return not self.problems and self.usable == (self.images if self.official is None else self.official)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Check:
     Args:
         title: What it is called.
         splits: Its splits.
-        rows: A few rows of the schema, evenly spaced, with their pictures undecoded.
+        rows: A few rows of the schema, evenly spaced, with their images undecoded.
         notes: Lines about what is unusual but no fault.
     """
 
@@ -94,7 +94,7 @@ class Check:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing or damaged, and every picture that its authors count is there."""
+        """Whether nothing is missing or damaged, and every image that its authors count is there."""
         return all(split.is_complete for split in self.splits)
 
 
@@ -115,7 +115,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     reports, samples = [], []
     names: Sequence[str | None] = splits_of(spec) or [None] if split is None else [split]
     for name in names:
-        report = SplitCheck(name or ALL, known.pictures.get(name or ALL) if known else None)
+        report = SplitCheck(name or ALL, known.images.get(name or ALL) if known else None)
         try:
             samples.append(list(look(name, report, progress)))
         except ValueError as error:  # this split is not there
@@ -123,7 +123,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
                 raise
             report.problems.append(str(error))
         reports.append(report)
-    if not any(report.pictures for report in reports):
+    if not any(report.images for report in reports):
         raise ValueError(reports[0].problems[0])
     rows = [row() for row in _spread([one for sample in samples for one in sample])]
     result = Check(known.title if known else str(place), reports, rows)
@@ -135,12 +135,12 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
 
 
 def _check_files(spec: str, kind: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
-    """Counts the pictures of a split and yields what makes the row of each that has ground truth."""
-    listed = list_pictures(spec, split, progress)
-    report.pictures = len(listed.records)
+    """Counts the images of a split and yields what makes the row of each that has ground truth."""
+    listed = list_images(spec, split, progress)
+    report.images = len(listed.records)
     report.problems += [*listed.problems, *listed.unmatched]
     if kind == "folder" and (others := not_listed(listed.records)):
-        report.notes.append(f"not listed, but beside the listed pictures: {len(others):,}, first {others[0]}")
+        report.notes.append(f"not listed, but beside the listed images: {len(others):,}, first {others[0]}")
     for record in progress(listed.records, f"checking {split or ''}".strip()):
         try:
             size, points = read_record(record)
@@ -159,12 +159,12 @@ def _encoded_row(record: Any) -> dict[str, Any]:
 
 def _check_rows(spec: str, split: str | None, report: SplitCheck, progress: Progress) -> Iterator[Any]:
     rows = load(spec, split)
-    report.pictures = len(rows)
+    report.images = len(rows)
     encoded = rows.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
     for index, row in enumerate(progress(encoded, f"checking {split or ''}".strip())):
         try:
-            size = check_picture(encoded_file(row["image"]), "picture", row["image_id"])
-            check_picture(encoded_file(row["saliency_map"]), "saliency map", row["image_id"])
+            size = check_image(encoded_file(row["image"]), "image", row["image_id"])
+            check_image(encoded_file(row["saliency_map"]), "saliency map", row["image_id"])
         except UnusableError as error:
             report.problems.append(str(error))
             continue
@@ -180,7 +180,7 @@ def _spread(items: Sequence[Any]) -> list[Any]:
 def _other_sizes(report: SplitCheck, size: tuple[int, int]) -> str:
     others = {one: number for one, number in report.sizes.items() if one != size}
     largest = max(others, key=lambda one: others[one])
-    return "{}: {} pictures are not {}x{} px, the official size; {} are {}x{} px".format(
+    return "{}: {} images are not {}x{} px, the official size; {} are {}x{} px".format(
         report.split, sum(others.values()), *size, others[largest], *largest
     )
 
@@ -188,7 +188,7 @@ def _other_sizes(report: SplitCheck, size: tuple[int, int]) -> str:
 def _many_beside(report: SplitCheck) -> str:
     return (
         f"{report.split}: {report.beside:,} of {report.beside + report.fixations:,} fixations lie beside their "
-        "pictures and are left out; x and y, in this order, are pixels from the upper left corner"
+        "images and are left out; x and y, in this order, are pixels from the upper left corner"
     )
 
 
@@ -205,14 +205,14 @@ def check_drawing(path: Path) -> None:
 
 
 def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draws rows one below another: the picture, the picture with its fixations, the picture under its density.
+    """Draws rows one below another: the image, the image with its fixations, the image under its density.
 
     Args:
         rows: Rows of the schema, decoded or not.
-        path: The picture file to write.
+        path: The image file to write.
 
     Raises:
-        ValueError: If there is no row, or the file's ending is not that of a picture.
+        ValueError: If there is no row, or the file's ending is not that of an image.
     """
     from matplotlib.figure import Figure  # half a second that only drawings need
 
@@ -226,10 +226,10 @@ def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
         points = np.asarray(row["fixations"]).reshape(-1, 2)
         made = "" if row["sigma"] is None else f", made with sigma {row['sigma']:.1f} px"
         titles = (row["image_id"], f"{len(points)} fixations", f"density{made}")
-        for axis, picture, title in zip(axes, (image, image, overlay(image, density)), titles, strict=True):
-            axis.imshow(picture)
+        for axis, panel, title in zip(axes, (image, image, overlay(image, density)), titles, strict=True):
+            axis.imshow(panel)
             axis.set_title(title, fontsize=8)
             axis.set_axis_off()
-        size = min(6, 3000 / max(1, len(points)))  # thousands of mouse positions would hide the picture
+        size = min(6, 3000 / max(1, len(points)))  # thousands of mouse positions would hide the image
         axes[1].scatter(points[:, 0], points[:, 1], s=size, c="red", edgecolors="white", linewidths=0.05 * size)
     write_whole(path, partial(figure.savefig, format=path.suffix[1:] or "png", dpi=100))

@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
-from .loading import list_pictures, load, locate, split_spec, splits_of
+from .loading import list_images, load, locate, split_spec, splits_of
 
 logger = logging.get_logger(__name__)
 
@@ -56,7 +56,7 @@ def export_parquet(
         spec: As in `load`.
         output: The folder to write; it must not exist or be empty.
         split: `None` writes every split that is there and has ground truth.
-        annotations_only: Whether a column `file_name` stands for the pictures, relative to the data set's folder.
+        annotations_only: Whether a column `file_name` stands for the images, relative to the data set's folder.
         shard_size: Bytes that a file holds about.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
@@ -73,7 +73,7 @@ def export_parquet(
         for name in [split] if split else _exported_splits(spec):
             rows = load(spec, name, progress=progress)
             if annotations_only:
-                rows = _name_pictures(rows, split_spec(spec)[1])
+                rows = _name_images(rows, split_spec(spec)[1])
             counts[name or "train"] = len(rows)
             files += _write_split(rows, folder / "data", name or "train", shard_size, progress)
         title = known.title if known else place.name
@@ -95,7 +95,7 @@ def _exported_splits(spec: str) -> list[str | None]:
         if split in known.without_truth:
             continue
         try:
-            list_pictures(spec, split)
+            list_images(spec, split)
         except ValueError as error:
             logger.warning(f"{split} is left out: {error}")
         else:
@@ -145,11 +145,11 @@ def _is_running(number: str) -> bool:
     return True
 
 
-def _name_pictures(rows: Dataset, directory: Path) -> Dataset:
+def _name_images(rows: Dataset, directory: Path) -> Dataset:
     names = []
     for encoded in rows.cast_column("image", Image(decode=False))["image"]:
         if encoded["bytes"] is not None:
-            raise ValueError(f"{directory}: its pictures are inside; export the annotations from the original folder")
+            raise ValueError(f"{directory}: its images are inside; export the annotations from the original folder")
         names.append(Path(os.path.relpath(encoded["path"], directory)).as_posix())
     order = ["file_name", *(name for name in rows.column_names if name != "image")]
     return rows.remove_columns("image").add_column("file_name", names).select_columns(order)

@@ -1,4 +1,4 @@
-"""Looking at the files of a data set: which are there, and whether a picture can be decoded."""
+"""Looking at the files of a data set: which are there, and whether an image can be decoded."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -7,15 +7,15 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-PICTURES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class UnusableError(ValueError):
-    """Why a picture has to be left out, in one line that names the file."""
+    """Why an image has to be left out, in one line that names the file."""
 
 
 def upright_size(file: Any) -> tuple[int, int]:
-    """Width and height in pixels of a picture (path or open file) as it is shown, its EXIF rotation applied."""
+    """Width and height in pixels of an image (path or open file) as it is shown, its EXIF rotation applied."""
     with PILImage.open(file) as image:
         return _upright_size(image)
 
@@ -26,12 +26,12 @@ def _upright_size(image: PILImage.Image) -> tuple[int, int]:
 
 
 def encoded_file(encoded: dict[str, Any]) -> Any:
-    """What opens a picture that `datasets` did not decode: its path, or a file of its bytes."""
+    """What opens an image that `datasets` did not decode: its path, or a file of its bytes."""
     return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
-def check_picture(file: Any, kind: str, name: object = None) -> tuple[int, int]:
-    """Decodes a picture to see whether it is whole.
+def check_image(file: Any, kind: str, name: object = None) -> tuple[int, int]:
+    """Decodes an image to see whether it is whole.
 
     Args:
         file: Path or open file.
@@ -72,6 +72,6 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
-def without_picture(files: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[str]:
-    """One line for every file that belongs to no picture of the same name."""
-    return [f"{path}: has no picture of its name" for stem, path in files.items() if stem not in pictures]
+def without_image(files: Mapping[str, Path], images: Mapping[str, Path]) -> list[str]:
+    """One line for every file that belongs to no image of the same name."""
+    return [f"{path}: has no image of its name" for stem, path in files.items() if stem not in images]

@@ -1,4 +1,4 @@
-"""Fixations of one picture: what they are, and how the files of the data sets hold them."""
+"""Fixations of one image: what they are, and how the files of the data sets hold them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ class Points:
     Args:
         fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
         observers: `(n,)`, which observer made each; empty where that is not known.
-        size: Width and height in pixels of the picture they belong to; `None` where the file does not say.
-        beside: How many more lay beside the picture and were left out.
+        size: Width and height in pixels of the image they belong to; `None` where the file does not say.
+        beside: How many more lay beside the image and were left out.
     """
 
     fixations: np.ndarray
@@ -44,7 +44,7 @@ class Points:
 
 
 class Annotation(Protocol):
-    """Where a picture's fixations come from; they are read when they are needed."""
+    """Where an image's fixations come from; they are read when they are needed."""
 
     def read(self) -> Points:
         """The fixations; an UnusableError names what is missing or damaged."""
@@ -142,8 +142,8 @@ def points_of_mask(mask: Any) -> Points:
     return Points(np.stack([columns, rows], axis=1).astype(np.float32), size=size)
 
 
-def read_map_picture(path: Path) -> Points:
-    """A fixation map kept as a picture: white pixels on black."""
+def read_mask_image(path: Path) -> Points:
+    """A fixation map kept as an image: white pixels on black."""
     with PILImage.open(path) as image:
         threshold = JPEG_THRESHOLD if image.format == "JPEG" else 0
         return points_of_mask(np.asarray(image.convert("L")) > threshold)

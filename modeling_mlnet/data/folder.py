@@ -1,4 +1,4 @@
-"""Any pictures with fixations: a folder with `metadata.jsonl` or `fixations.csv`."""
+"""Any images with fixations: a folder with `metadata.jsonl` or `fixations.csv`."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .files import PICTURES, by_stem
+from .files import IMAGE_SUFFIXES, by_stem
 from .fixations import Points, join_observers
 from .layouts import recognise
 from .schema import Record, Scan
@@ -23,7 +23,7 @@ COLUMNS = ("file_name", "x", "y")  # `observer` may follow
 
 
 def list_folder(directory: Path) -> Scan:
-    """Lists the pictures of `metadata.jsonl` or, where there is none, of `fixations.csv`.
+    """Lists the images of `metadata.jsonl` or, where there is none, of `fixations.csv`.
 
     Raises:
         ValueError: If both are missing, or the one that is there cannot be read or lists nothing.
@@ -35,20 +35,20 @@ def list_folder(directory: Path) -> Scan:
     else:
         name = recognise(directory)
         hint = f"; this looks like {name}, give {name}:{directory}" if name else ""
-        raise ValueError(f"{directory / METADATA}: no such file, nor {TABLE}; one must list the pictures{hint}")
+        raise ValueError(f"{directory / METADATA}: no such file, nor {TABLE}; one must list the images{hint}")
     if not found.records and not found.problems:
-        raise ValueError(f"{directory / (METADATA if (directory / METADATA).is_file() else TABLE)}: lists no picture")
+        raise ValueError(f"{directory / (METADATA if (directory / METADATA).is_file() else TABLE)}: lists no image")
     short = Counter(str(Path(record.image_id).with_suffix("")) for record in found.records)
     found.records = [_shorten(record, short) for record in found.records]
     return found
 
 
 def not_listed(records: Sequence[Record]) -> list[Path]:
-    """The pictures that lie beside listed ones and are not listed; another list may name them."""
+    """The images that lie beside listed ones and are not listed; another list may name them."""
     files = [path for record in records for path in (record.image, record.saliency_map) if path is not None]
     listed = {path.resolve() for path in files}
     folders = sorted({record.image.resolve().parent for record in records})
-    return [path for folder in folders for path in by_stem(folder, PICTURES).values() if path not in listed]
+    return [path for folder in folders for path in by_stem(folder, IMAGE_SUFFIXES).values() if path not in listed]
 
 
 def _shorten(record: Record, short: Counter) -> Record:

@@ -72,7 +72,7 @@ def locate(spec: str) -> tuple[str, Path]:
 
 
 def splits_of(spec: str) -> list[str]:
-    """The splits of a data set: the official ones, or those that were exported; none if all pictures are one set.
+    """The splits of a data set: the official ones, or those that were exported; none if all images are one set.
 
     Raises:
         ValueError: As `locate`, except that a `NAME:DIR` is not looked at.
@@ -91,8 +91,8 @@ def has_splits(spec: str) -> bool:
     return len(splits_of(spec)) > 1
 
 
-def list_pictures(spec: str, split: str | None = None, progress: Progress = no_progress) -> Scan:
-    """Lists a data set's pictures without opening them.
+def list_images(spec: str, split: str | None = None, progress: Progress = no_progress) -> Scan:
+    """Lists a data set's images without opening them.
 
     Args:
         spec: As in `scan`.
@@ -124,9 +124,9 @@ def scan(spec: str, split: str | None = None, progress: Progress = no_progress) 
     Raises:
         ValueError: If the name, the folder or the split does not exist.
     """
-    listed = list_pictures(spec, split, progress)
+    listed = list_images(spec, split, progress)
     found = Scan(problems=listed.problems, unmatched=listed.unmatched)
-    for record in progress(listed.records, "checking pictures and fixations"):
+    for record in progress(listed.records, "checking images and fixations"):
         try:
             read_record(record)
         except UnusableError as error:
@@ -154,7 +154,7 @@ def load(
         split: As in `scan`.
         held_out: Keeps only the fraction for which `is_held_out` holds.
         streaming: Gives an `IterableDataset`, whose rows are made while they are iterated and nothing is kept.
-        images: The folder of the pictures, for an annotation-only export.
+        images: The folder of the images, for an annotation-only export.
         progress: As in `scan`.
 
     Raises:
@@ -162,18 +162,18 @@ def load(
     """
     kind, place = locate(spec)
     if kind in LISTERS and images is not None:
-        raise ValueError(f"{spec}: brings its pictures; images is for an annotation-only export")
+        raise ValueError(f"{spec}: brings its images; images is for an annotation-only export")
     keep = None if held_out is None else partial(is_held_out, fraction=held_out)
     if kind in LISTERS:
         rows = _load_files(spec, split, keep, streaming, progress)
     else:
-        pictures = None if images is None else Path(images).expanduser()
+        images = None if images is None else Path(images).expanduser()
         if kind == "parquet":
-            rows = load_parquet(place, split, streaming, pictures, keep)
+            rows = load_parquet(place, split, streaming, images, keep)
         else:
-            rows = load_hub(place.as_posix(), split, streaming, pictures, keep)
+            rows = load_hub(place.as_posix(), split, streaming, images, keep)
     if not streaming and not len(rows):
-        raise ValueError(f"{spec}: held_out={held_out} leaves no picture")
+        raise ValueError(f"{spec}: held_out={held_out} leaves no image")
     return rows
 
 
@@ -183,7 +183,7 @@ def _load_files(spec: str, split: str | None, keep: Keep | None, streaming: bool
         raise ValueError(
             f"{spec}: {known.title}'s {split} split has no ground truth; nothing can be learned or scored"
         )
-    found = list_pictures(spec, split, progress)
+    found = list_images(spec, split, progress)
     if not streaming:
         rows = to_dataset(found, spec, progress)
         if keep is None:

@@ -123,7 +123,7 @@ def as_rows(rows: Rows, source: str, images: Path | None, keep: Keep | None) -> 
     """Rows with exactly the columns of the schema, those for whose image id `keep` holds.
 
     Raises:
-        ValueError: If a column is missing or of another kind, or a column `file_name` stands for the pictures and
+        ValueError: If a column is missing or of another kind, or a column `file_name` stands for the images and
             they are not there.
     """
     is_linked = "image" not in rows.column_names and "file_name" in rows.column_names
@@ -131,14 +131,14 @@ def as_rows(rows: Rows, source: str, images: Path | None, keep: Keep | None) -> 
     if missing:
         raise ValueError(f"{source}: has no column {missing[0]!r}; those of `mlnet data export` are {list(FEATURES)}")
     if is_linked and images is None:
-        raise ValueError(f"{source}: holds annotations only; give the folder of its pictures with images=DIR")
+        raise ValueError(f"{source}: holds annotations only; give the folder of its images with images=DIR")
     linked = images if is_linked else None
     if isinstance(rows, IterableDataset):
         return _select_streamed(rows, linked, keep)
     if keep is not None:
         rows = rows.select([index for index, name in enumerate(rows["image_id"]) if keep(name)])
     if linked is not None:
-        rows = _link_pictures(rows, source, linked)
+        rows = _link_images(rows, source, linked)
     rows = rows.select_columns(list(FEATURES))
     try:
         return rows if rows.features == FEATURES else rows.cast(FEATURES)
@@ -147,16 +147,16 @@ def as_rows(rows: Rows, source: str, images: Path | None, keep: Keep | None) -> 
         raise ValueError(f"{source}: its columns are not those of `mlnet data export`: {reason}") from error
 
 
-def _link_pictures(rows: Dataset, source: str, images: Path) -> Dataset:
+def _link_images(rows: Dataset, source: str, images: Path) -> Dataset:
     paths = [images / name for name in rows["file_name"]]
     there = [index for index, path in enumerate(paths) if path.is_file()]
     if paths and not there:
         raise ValueError(
-            f"{source}: holds annotations only, and {paths[0]}, the first of its pictures, is not there; give their "
+            f"{source}: holds annotations only, and {paths[0]}, the first of its images, is not there; give their "
             f"folder with images=DIR, or link them there"
         )
     for path in set(paths) - {paths[index] for index in there}:
-        logger.warning(f"{path}: picture is missing")
+        logger.warning(f"{path}: image is missing")
     return rows.select(there).add_column("image", [str(paths[index]) for index in there])
 
 
@@ -176,7 +176,7 @@ def _select_batch(batch: dict[str, list[Any]], images: Path | None, keep: Keep |
         paths = [images / name for name in batch["file_name"]]
         for index, path in enumerate(paths):
             if kept[index] and not path.is_file():
-                logger.warning(f"{path}: picture is missing")
+                logger.warning(f"{path}: image is missing")
                 kept[index] = False
         batch = {**batch, "image": [{"path": str(path), "bytes": None} for path in paths]}
     return {name: [value for value, one in zip(batch[name], kept, strict=True) if one] for name in FEATURES}

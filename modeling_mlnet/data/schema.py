@@ -1,4 +1,4 @@
-"""The one row schema of every data set, and the way a row is made from the files of a picture."""
+"""The one row schema of every data set, and the way a row is made from the files of an image."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Features, Image, List, Value
 from PIL import Image as PILImage
 
-from .files import UnusableError, check_picture
+from .files import UnusableError, check_image
 from .fixations import Annotation, Points, file_stamp
 
 FEATURES = Features(
@@ -30,10 +30,10 @@ NO_POINTS = Points(np.zeros((0, 2), np.float32))
 
 @dataclass(frozen=True)
 class Record:
-    """One picture of a data set as its loader lists it; its files are opened when its row is made.
+    """One image of a data set as its loader lists it; its files are opened when its row is made.
 
     Args:
-        image: The picture file.
+        image: The image file.
         image_id: Unique within the data set.
         annotation: Where its fixations come from; `None` if only a saliency map is there.
         saliency_map: The density's file; `None` if it has to be made from the fixations.
@@ -64,9 +64,9 @@ class Scan:
     """What is there of a data set.
 
     Args:
-        records: Its pictures.
+        records: Its images.
         problems: One line for every file that is missing or damaged.
-        unmatched: One line for every annotation without a picture; nobody needs them, so only the check tells.
+        unmatched: One line for every annotation without an image; nobody needs them, so only the check tells.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Scan:
 def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:
     """Sum of one Gaussian per fixation, the field's density of fixations.
 
-    Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the picture is
+    Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the image is
     lost, as in a convolution with zero padding.
 
     Args:
@@ -98,45 +98,45 @@ def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: floa
 
 
 def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which fixations lie on the picture, bool `(n,)`; trackers also report gazes beside it."""
+    """Which fixations lie on the image, bool `(n,)`; trackers also report gazes beside it."""
     return np.all((fixations > -0.5) & (fixations < np.array([width, height]) - 0.5), axis=1)
 
 
 def read_record(record: Record) -> tuple[tuple[int, int], Points]:
-    """Opens every file of a picture.
+    """Opens every file of an image.
 
     Returns:
-        Width and height in pixels, and the fixations that lie on the picture.
+        Width and height in pixels, and the fixations that lie on the image.
 
     Raises:
-        UnusableError: If one is missing, damaged, or belongs to a picture of another size, or if no fixation lies on
-            the picture and it has no saliency map.
+        UnusableError: If one is missing, damaged, or belongs to an image of another size, or if no fixation lies on
+            the image and it has no saliency map.
     """
-    size = check_picture(record.image, "picture")
+    size = check_image(record.image, "image")
     if record.saliency_map is not None:
-        check_size(f"{record.saliency_map}: saliency map is", check_picture(record.saliency_map, "saliency map"), size)
+        check_size(f"{record.saliency_map}: saliency map is", check_image(record.saliency_map, "saliency map"), size)
     if record.annotation is None:
         return size, NO_POINTS
     points = record.annotation.read()
     if points.size is not None:
         check_size(f"{record.image}: its fixations are for", points.size, size)
-    on_picture = inside(points.fixations, size[1], size[0])
-    beside = int(np.count_nonzero(~on_picture))
-    if record.saliency_map is None and not on_picture.any():
+    on_image = inside(points.fixations, size[1], size[0])
+    beside = int(np.count_nonzero(~on_image))
+    if record.saliency_map is None and not on_image.any():
         reason = f"all {beside} lie beside it" if beside else "it has none"
-        raise UnusableError(f"{record.image}: no fixation lies on the picture, {reason}")
-    observers = points.observers[on_picture] if len(points.observers) else points.observers
-    return size, Points(points.fixations[on_picture], observers, size, beside)
+        raise UnusableError(f"{record.image}: no fixation lies on the image, {reason}")
+    observers = points.observers[on_image] if len(points.observers) else points.observers
+    return size, Points(points.fixations[on_image], observers, size, beside)
 
 
-def check_size(what: str, found: tuple[int, int], picture: tuple[int, int]) -> None:
-    """Raises an UnusableError if something has not its picture's width and height."""
-    if found != picture:
-        raise UnusableError("{} {}x{} px, its picture {}x{} px".format(what, *found, *picture))
+def check_size(what: str, found: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raises an UnusableError if something has not its image's width and height."""
+    if found != image:
+        raise UnusableError("{} {}x{} px, its image {}x{} px".format(what, *found, *image))
 
 
 def make_row(record: Record) -> dict[str, Any]:
-    """One row of the schema; its picture and, where there is one, its saliency map stay where they are.
+    """One row of the schema; its image and, where there is one, its saliency map stay where they are.
 
     Raises:
         UnusableError: As `read_record`.
@@ -177,9 +177,9 @@ def _encoded(values: np.ndarray) -> dict:
 
 
 def is_held_out(image_id: str, fraction: float) -> bool:
-    """Whether a picture belongs to the part kept for validation: decided by a hash of its id, so no seed is needed.
+    """Whether an image belongs to the part kept for validation: decided by a hash of its id, so no seed is needed.
 
-    The same picture falls on the same side whatever else the data set holds.
+    The same image falls on the same side whatever else the data set holds.
     """
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of one picture's fixations.
+    """What is known of one image's fixations.
 
     Args:
         image_id: Its name in the data set.
@@ -53,7 +53,7 @@ class Truth:
         """
         rank = np.unique(self.observers, return_inverse=True)[1]
         if len(np.unique(self.observers)) < 2:
-            raise ValueError(f"picture {self.image_id}: half-observers needs fixations of two known observers or more")
+            raise ValueError(f"image {self.image_id}: half-observers needs fixations of two known observers or more")
         sigma = self.sigma or SIGMA_FRACTION * max(self.size)
         return replace(
             self, fixations=self.fixations[rank % 2 == remainder], observers=self.observers[:0], sigma=sigma
@@ -65,7 +65,7 @@ class Truth:
 
 
 def encoded_rows(dataset: Dataset) -> Dataset:
-    """The rows with their pictures as they are stored, not decoded."""
+    """The rows with their images as they are stored, not decoded."""
     return dataset.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
 
 
@@ -78,14 +78,14 @@ def truth_of(row: dict[str, Any]) -> Truth:
 
 
 def read_truths(dataset: Dataset) -> Iterator[Truth]:
-    """The truth of every row, without decoding a picture."""
+    """The truth of every row, without decoding an image."""
     return (truth_of(row) for row in encoded_rows(dataset))
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over ids, pictures, fixations, observers, sigmas and densities of all rows, in their order.
+    """SHA-256 over ids, images, fixations, observers, sigmas and densities of all rows, in their order.
 
-    Pictures and densities count as they are stored, so that a set written anew by another program differs.
+    Images and densities count as they are stored, so that a set written anew by another program differs.
     """
     whole = sha256()
     for row in encoded_rows(dataset):
@@ -103,7 +103,7 @@ def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
     """The pool that `Evaluator` takes.
 
     Raises:
-        ValueError: If two pictures have the same image_id, naming it: they could not be told apart.
+        ValueError: If two images have the same image_id, naming it: they could not be told apart.
     """
     fixations: dict[str, np.ndarray] = {}
     for truth in truths:
@@ -114,7 +114,7 @@ def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
 
 
 def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
-    """`Evaluator.score` of one picture: the data set's own density counts where the protocol wants it."""
+    """`Evaluator.score` of one image: the data set's own density counts where the protocol wants it."""
     density = None
     if truth.sigma is None and evaluator.protocol.own_sigma:
         with PILImage.open(encoded_file(truth.density)) as image:
@@ -146,7 +146,7 @@ BASELINES = {"centre": centre_maps, "uniform": uniform_maps, "half-observers": h
 
 
 def predicted_by(predictor: "SaliencyPredictor") -> Callable[[Dataset], Iterator[np.ndarray]]:
-    """A model's maps as `evaluate` takes them; of the rows only the pictures are decoded."""
+    """A model's maps as `evaluate` takes them; of the rows only the images are decoded."""
     return lambda rows: predictor.maps(row["image"] for row in rows.select_columns("image"))
 
 
@@ -173,7 +173,7 @@ def evaluate(
 
     Raises:
         ValueError: If an argument is wrong, if two rows have the same image_id, or if a map cannot be scored, naming
-            the picture.
+            the image.
     """
     protocol = get_protocol(protocol)
     if isinstance(maps, str) and maps not in BASELINES:

@@ -1,4 +1,4 @@
-"""Sheets a reader can judge a model by: picture, truth and predictions, chosen by a stated rule (paper, Fig. 4, 5)."""
+"""Sheets a reader can judge a model by: image, truth and predictions, chosen by a stated rule (paper, Fig. 4, 5)."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Source = Callable[[Dataset], Iterable[np.ndarray]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """Chosen pictures with everything that is shown of them.
+    """Chosen images with everything that is shown of them.
 
     Args:
         rule: How they were chosen, in words.
@@ -39,7 +39,7 @@ class Sheet:
     metrics: tuple[str, ...]
 
 
-def choose_pictures(
+def choose_images(
     dataset: Dataset,
     sources: dict[str, Source],
     rule: str = "random",
@@ -49,20 +49,20 @@ def choose_pictures(
     protocol: str = "tuebingen",
     progress: Progress = no_progress,
 ) -> Sheet:
-    """Chooses pictures by a rule, not by taste, and predicts and scores them with every source.
+    """Chooses images by a rule, not by taste, and predicts and scores them with every source.
 
     Args:
         dataset: Rows of `modeling_mlnet.data`; all of them are the other fixations of shuffled AUC.
         sources: By name, a function from a data set to maps in the order of its rows.
-        rule: `random`, or `best` or `worst` by the score of the first source, which then scores all pictures.
+        rule: `random`, or `best` or `worst` by the score of the first source, which then scores all images.
         metric: Of the protocol; decides for `best` and `worst`, and is shown first.
-        count: Pictures, fewer if there are no more.
+        count: Images, fewer if there are no more.
         seed: Of `random`.
         protocol: A name of `PROTOCOLS`.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Raises:
-        ValueError: If an argument is wrong or no picture has a score.
+        ValueError: If an argument is wrong or no image has a score.
     """
     metrics = get_protocol(protocol).metrics
     if not sources:
@@ -76,13 +76,13 @@ def choose_pictures(
     evaluator = Evaluator(protocol, fixation_pool(progress(read_truths(dataset), "reading fixations")))
     if rule == "random":
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count].tolist()
-        words = f"{len(chosen)} of {len(dataset)} pictures at random, seed {seed}"
+        words = f"{len(chosen)} of {len(dataset)} images at random, seed {seed}"
     else:
         name, source = next(iter(sources.items()))
         pairs = zip(source(dataset), read_truths(dataset), strict=True)
         values = np.array([score_truth(evaluator, *pair)[metric] for pair in progress(pairs, f"scoring {name}")])
         chosen = extremes(values, (rule == "best") != (metric in LOWER_IS_BETTER), count)
-        words = f"the {len(chosen)} {rule} of {len(dataset)} pictures by {metric} of {name}"
+        words = f"the {len(chosen)} {rule} of {len(dataset)} images by {metric} of {name}"
     rows = dataset.select(chosen)
     maps = {name: list(source(rows)) for name, source in sources.items()}
     truths = list(read_truths(rows))
@@ -99,7 +99,7 @@ def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
     order = np.argsort(-values if highest else values, kind="stable")  # NaN comes last
     order = order[~np.isnan(values[order])]
     if not len(order):
-        raise ValueError("no picture has a score to choose by")
+        raise ValueError("no image has a score to choose by")
     return order[:count].tolist()
 
 
@@ -108,14 +108,14 @@ def _scores(evaluator: Evaluator, maps: list[np.ndarray], truths: list[Truth]) -
 
 
 def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
-    """A row per picture: the picture, the density of its fixations, and every prediction with its scores below.
+    """A row per image: the image, the density of its fixations, and every prediction with its scores below.
 
     Args:
-        sheet: Of `choose_pictures`.
-        photos: Whether the pictures are shown, or only the maps, for pictures that may not be.
+        sheet: Of `choose_images`.
+        photos: Whether the images are shown, or only the maps, for images that may not be.
         title: Before the rule.
     """
-    headings = [*(["picture"] if photos else []), "truth", *sheet.maps]
+    headings = [*(["image"] if photos else []), "truth", *sheet.maps]
     rows = list(sheet.rows if photos else sheet.rows.remove_columns("image"))
     truths = [np.asarray(row["saliency_map"]) for row in rows]
     panel = 2.6
@@ -139,7 +139,7 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
 
 
 def sheet_table(sheet: Sheet) -> str:
-    """The rule, and a line per picture and source with all that is shown."""
+    """The rule, and a line per image and source with all that is shown."""
     lines = [sheet.rule]
     for index, image_id in enumerate(sheet.rows["image_id"]):
         for name, scores in sheet.scores.items():

@@ -19,7 +19,7 @@ def read_map(path: Path) -> np.ndarray:
     """A saliency map from a file.
 
     Returns:
-        `(height, width)`: an array as it is stored, a grey picture of 8 or 16 bits as float64 in 0..1.
+        `(height, width)`: an array as it is stored, a grey image of 8 or 16 bits as float64 in 0..1.
 
     Raises:
         ValueError: If it cannot be read or is not one map, naming the file.
@@ -43,7 +43,7 @@ def read_map(path: Path) -> np.ndarray:
 
 
 class MapFolder:
-    """Maps of somebody's model: a file `IMAGE_ID.npy`, `IMAGE_ID.png` or the like for every picture.
+    """Maps of somebody's model: a file `IMAGE_ID.npy`, `IMAGE_ID.png` or the like for every image.
 
     An image id with folders (`images/001`) is looked for as it is and without them.
 
@@ -56,7 +56,7 @@ class MapFolder:
         self.digest = sha256()  # of the files' names and contents so far, in the order of reading
 
     def find(self, image_id: str) -> Path | None:
-        """The picture's file."""
+        """The image's file."""
         names = dict.fromkeys([image_id, Path(image_id).name])
         candidates = (self.directory / f"{name}{suffix}" for name in names for suffix in SUFFIXES)
         return next((path for path in candidates if path.is_file()), None)
@@ -73,7 +73,7 @@ class MapFolder:
         missing = [image_id for image_id, path in paths.items() if path is None]
         if missing:
             raise ValueError(
-                f"{self.directory}: no map for {len(missing)} of {len(paths)} pictures; the first would be "
+                f"{self.directory}: no map for {len(missing)} of {len(paths)} images; the first would be "
                 f"{missing[0]}.npy or {missing[0]}.png"
             )
         found = [paths[image_id] for image_id in dataset["image_id"]]

@@ -74,7 +74,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes one line per picture: `image_id`, `fixations` and the scores, NaN as `nan`."""
+    """Writes one line per image: `image_id`, `fixations` and the scores, NaN as `nan`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -98,7 +98,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Paired differences, second minus first, over the pictures of both.
+    """Paired differences, second minus first, over the images of both.
 
     Returns:
         `{metric: {"first", "second", "mean", "low", "high", "n", "differs", "better"}}`: means of both and of the
@@ -106,7 +106,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
         `second`.
 
     Raises:
-        ValueError: If they were not scored in the same way on the same data set, or share no picture.
+        ValueError: If they were not scored in the same way on the same data set, or share no image.
     """
     has_sums = all(one.get("dataset_sha256") for one in (first, second))  # the data may lie anywhere then
     for key in (*SAME, "dataset_sha256" if has_sums else "dataset"):
@@ -120,7 +120,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     rows = {row["image_id"]: row for row in first["per_image"]}
     pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
     if not pairs:
-        raise ValueError("the results have no picture in common")
+        raise ValueError("the results have no image in common")
     mean_over = first.get("protocol_definition", {}).get("mean_over", {})
     comparison = {}
     for name in first["metrics"]:
@@ -146,9 +146,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
 
 def score_table(results: dict[str, Any]) -> str:
     """Means and intervals, a line per metric."""
-    lines = [
-        f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} pictures"
-    ]
+    lines = [f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} images"]
     if results["images_without_fixations"]:
         lines[0] += f", {results['images_without_fixations']} of them without a fixation that counts"
     for name, score in results["metrics"].items():
@@ -161,7 +159,7 @@ def score_table(results: dict[str, Any]) -> str:
 def comparison_table(comparison: dict[str, dict[str, Any]], first: str, second: str) -> str:
     """Paired differences, a line per metric."""
     count = max(one["n"] for one in comparison.values())
-    lines = [f"A = {first}", f"B = {second}", f"{count} pictures in both; difference B - A with its 95 % interval"]
+    lines = [f"A = {first}", f"B = {second}", f"{count} images in both; difference B - A with its 95 % interval"]
     for name, one in comparison.items():
         verdict = (
             f"differs, {'B' if one['better'] == 'second' else 'A'} is better" if one["differs"] else "no difference"

@@ -1,4 +1,4 @@
-"""Scoring picture by picture under a protocol, with means and intervals at the end."""
+"""Scoring image by image under a protocol, with means and intervals at the end."""
 
 import importlib.metadata
 import inspect
@@ -19,7 +19,7 @@ BOOTSTRAP_SEED = 0
 def centre_map(
     height: int, width: int, mean: Iterable[float] = (0.5, 0.5), std: Iterable[float] = (0.25, 0.25)
 ) -> np.ndarray:
-    """A centre bias: one Gaussian, whatever the picture shows.
+    """A centre bias: one Gaussian, whatever the image shows.
 
     Args:
         height: Pixels.
@@ -37,10 +37,10 @@ def centre_map(
 
 
 class FixationPool:
-    """The fixations of all pictures of a data set: negatives of shuffled AUC, and the centre bias.
+    """The fixations of all images of a data set: negatives of shuffled AUC, and the centre bias.
 
     Args:
-        fixations: `{image_id: (n, 2)}`, x and y relative to the picture's width and height (0..1, a pixel's centre
+        fixations: `{image_id: (n, 2)}`, x and y relative to the image's width and height (0..1, a pixel's centre
             being half a pixel in).
     """
 
@@ -55,10 +55,10 @@ class FixationPool:
             self.std = tuple(np.clip(points.std(axis=0), 0.01, None).tolist())
 
     def pixels(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
-        """Flat pixel indices of one picture's fixations, on a picture of any size.
+        """Flat pixel indices of one image's fixations, on an image of any size.
 
         Raises:
-            ValueError: If the pool does not know the picture; `None`, a picture that is none of the pool's, has none.
+            ValueError: If the pool does not know the image; `None`, an image that is none of the pool's, has none.
         """
         if image_id is None:
             return np.zeros(0, np.int64)
@@ -74,14 +74,14 @@ class FixationPool:
 
 
 class Evaluator:
-    """Scores saliency maps picture by picture under a protocol.
+    """Scores saliency maps image by image under a protocol.
 
-    `update` every picture, then `compute`. Where `torch.distributed` runs, every process updates its own pictures and
-    all of them call `compute`, which gathers the scores; a picture scored twice counts once.
+    `update` every image, then `compute`. Where `torch.distributed` runs, every process updates its own images and
+    all of them call `compute`, which gathers the scores; an image scored twice counts once.
 
     Args:
         protocol: A name of `PROTOCOLS` or a `Protocol`.
-        pool: Fixations of all pictures, for shuffled AUC and, as the centre bias, for information gain; without it
+        pool: Fixations of all images, for shuffled AUC and, as the centre bias, for information gain; without it
             those two are left out.
 
     Raises:
@@ -120,15 +120,15 @@ class Evaluator:
         size: tuple[int, int] | None = None,
         image_id: str | None = None,
     ) -> dict[str, Any]:
-        """Scores one picture and keeps the scores.
+        """Scores one image and keeps the scores.
 
         Args:
             saliency_map: Prediction `(height, width)`, at least 0.
-            fixations: Points `(n, 2)` in pixels of the picture, or a fixation map (see `inputs.to_pixels`).
+            fixations: Points `(n, 2)` in pixels of the image, or a fixation map (see `inputs.to_pixels`).
             density: Fixation density `(height, width)`; made from the fixations as the protocol says if not given.
             sigma: Standard deviation in pixels of the data set's Gaussian, for protocols that take it from there.
-            size: Height and width of the picture; otherwise the density's, or the map's.
-            image_id: Names the picture in results and errors, and in the pool, where its own fixations are left out.
+            size: Height and width of the image; otherwise the density's, or the map's.
+            image_id: Names the image in results and errors, and in the pool, where its own fixations are left out.
 
         Returns:
             `{"image_id", "fixations"}` and the scores by name. Without any fixation that counts, scores are NaN, but
@@ -157,7 +157,7 @@ class Evaluator:
         except ValueError as error:
             if image_id is None:
                 raise
-            raise ValueError(f"picture {image_id}: {error}") from error
+            raise ValueError(f"image {image_id}: {error}") from error
 
     def _score(
         self,
@@ -207,11 +207,11 @@ class Evaluator:
         return np.bincount(pixels, minlength=shape[0] * shape[1])
 
     def _others(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
-        """Fixation map of all other pictures, on a picture of this size."""
+        """Fixation map of all other images, on an image of this size."""
         own = self._of_pool(image_id, shape)
         others = self._total(shape).copy()
         np.subtract.at(others, own, 1)
-        if self.protocol.pool == "per_picture":
+        if self.protocol.pool == "per_image":
             others[own] = 0
         elif self.protocol.pool == "union":
             others = np.minimum(others, 1)
@@ -226,7 +226,7 @@ class Evaluator:
         Returns:
             `{"protocol", "protocol_definition", "package_version", "images", "images_without_fixations", "metrics",
             "per_image"}`; `protocol_definition` is `Protocol.describe`, `metrics` is
-            `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n pictures that have the
+            `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n images that have the
             score (NaN if none), `per_image` what `update` returned.
         """
         rows = _once(_gathered(self.rows) if gather else self.rows)

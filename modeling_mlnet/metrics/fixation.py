@@ -90,7 +90,7 @@ def auc_judd(
     ties: Literal["half", "ordered", "jitter"] = "half",
     seed: int = 0,
 ) -> float:
-    """AUC-Judd: area under the ROC curve of fixated pixels against the rest of the picture.
+    """AUC-Judd: area under the ROC curve of fixated pixels against the rest of the image.
 
     The probability that the map is higher at a fixation than at a negative, equal values counting half
     (Mann-Whitney): 0..1, 0.5 is chance and a constant map, higher is better; any monotone change of the map changes
@@ -147,7 +147,7 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
 def auc_shuffled(
     saliency_map: Any, fixations: Any, other_fixations: Any, *, thresholds: np.ndarray | None = None
 ) -> float:
-    """Shuffled AUC (sAUC): fixations against those of other pictures, so that a centre bias earns nothing.
+    """Shuffled AUC (sAUC): fixations against those of other images, so that a centre bias earns nothing.
 
     0..1, 0.5 is chance and a constant map, higher is better. Exact, equal values counting half, or the exact
     expectation over fixed thresholds. NaN without fixations or other fixations. Tatler et al., Vision Research 2005;
@@ -156,7 +156,7 @@ def auc_shuffled(
     Args:
         saliency_map: `(height, width)`.
         fixations: Points or a fixation map.
-        other_fixations: Points or a fixation map, in pixels of this picture.
+        other_fixations: Points or a fixation map, in pixels of this image.
         thresholds: Ascending, in 0..1, for the map scaled to 0..1: `mit` takes 0, .1, .., 1 and `salicon2015`
             0, .01, .., .99; `None` (`tuebingen`) compares every fixation with every other one.
 

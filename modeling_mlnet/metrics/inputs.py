@@ -1,4 +1,4 @@
-"""What metrics take: maps, fixations as points or as a map, one picture or a batch."""
+"""What metrics take: maps, fixations as points or as a map, one image or a batch."""
 
 import functools
 import inspect
@@ -104,10 +104,10 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
 
 
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
-    """Lets a metric of one picture also take a batch, and then give a float64 array `(batch,)`.
+    """Lets a metric of one image also take a batch, and then give a float64 array `(batch,)`.
 
     A batch is a list of maps or an array `(batch, height, width)`. Everything else the metric needs is given once per
-    picture, in a list or along the first axis; only a single array of two dimensions is used for all of them.
+    image, in a list or along the first axis; only a single array of two dimensions is used for all of them.
     """
     signature = inspect.signature(metric)
     names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
@@ -125,7 +125,7 @@ def batched(metric: Callable[..., float]) -> Callable[..., Any]:
             try:
                 scores.append(metric(**{**arguments, **items}))
             except ValueError as error:
-                raise ValueError(f"picture {index} of the batch: {error}") from error
+                raise ValueError(f"image {index} of the batch: {error}") from error
         return np.array(scores)
 
     return wrapper

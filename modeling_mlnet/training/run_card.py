@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from ..data.schema import FEATURES
 from ..evaluation.evaluate import evaluate, predicted_by, read_truths
-from ..evaluation.example_sheet import Source, choose_pictures, draw_sheet
+from ..evaluation.example_sheet import Source, choose_images, draw_sheet
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
@@ -155,7 +155,7 @@ def _sheets(name: str, predicted: Source, rows: Dataset, folder: Path, seed: int
     looked_at = rows.select(sorted(chosen.tolist()))
     lines = []
     for rule, title in SHEETS.items():
-        sheet = choose_pictures(looked_at, {name: predicted}, rule, count=4, seed=seed)
+        sheet = choose_images(looked_at, {name: predicted}, rule, count=4, seed=seed)
         save_figure(draw_sheet(sheet, photos=False), folder / "images" / f"{rule}.png")
         lines.append(f"{title}: {sheet.rule}; maps only.\n\n![{title}: truth and prediction](images/{rule}.png)")
     return "\n\n".join(lines)
