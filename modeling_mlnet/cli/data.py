@@ -21,7 +21,7 @@ LINES: dict[str, Callable[[Any], str]] = {
     "with known observers": lambda one: f"{one.with_observers:,}",
     "with a density of their own": lambda one: f"{one.own_maps:,}",
     "fixations": lambda one: f"{one.fixations:,}",
-    "beside the images": lambda one: f"{one.beside:,}",
+    "outside the images": lambda one: f"{one.outside:,}",
     "size": lambda one: (
         " or ".join(f"{width}x{height}" for width, height in one.sizes) if len(one.sizes) < 3 else "several"
     ),

@@ -22,6 +22,7 @@ class DataSet:
         source: Where the authors offer it.
         citation: BibTeX.
         without_truth: Splits whose fixations are not public.
+        recording: How gaze was recorded, one of `RECORDINGS`: by an eye tracker, or as movements of the mouse.
     """
 
     title: str
@@ -36,6 +37,7 @@ class DataSet:
     source: str = "not stated"
     citation: str = ""
     without_truth: tuple[str, ...] = ()
+    recording: str = "eye"
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -55,6 +57,7 @@ CATALOG = {
         photos="Flickr photographs out of Microsoft COCO, each under its owner's terms",
         source="salicon.net",
         without_truth=("test",),
+        recording="mouse",
         citation="""@inproceedings{jiang2015salicon,
   title = {{SALICON}: Saliency in Context},
   author = {Jiang, Ming and Huang, Shengsheng and Duan, Juanyong and Zhao, Qi},

@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
-from .loading import list_images, load, locate, split_spec, splits_of
+from .loading import list_images, load, find_data_set, split_spec, splits_of
 
 logger = logging.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def export_parquet(
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output}: is there already; name a folder that is new or empty")
-    kind, place = locate(spec)
+    kind, place = find_data_set(spec)
     known = CATALOG.get(kind)
     counts: dict[str, int] = {}
     files = 0

@@ -24,20 +24,20 @@ class Points:
         fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
         observers: `(n,)`, which observer made each; empty where that is not known.
         size: Width and height in pixels of the image they belong to; `None` where the file does not say.
-        beside: How many more lay beside the image and were left out.
+        outside: How many more lay outside the image and were left out.
     """
 
     fixations: np.ndarray
     observers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     size: tuple[int, int] | None = None
-    beside: int = 0
+    outside: int = 0
 
     def read(self) -> "Points":
-        """Themselves."""
+        """Return self."""
         return self
 
     def stamp(self) -> str:
-        """A word that differs when they do."""
+        """Hash of the values."""
         digest = hashlib.sha256(np.ascontiguousarray(self.fixations, dtype=np.float32).tobytes())
         digest.update(np.ascontiguousarray(self.observers, dtype=np.int32).tobytes())
         return digest.hexdigest()
@@ -51,12 +51,12 @@ class Annotation(Protocol):
         ...
 
     def stamp(self) -> str:
-        """A word that differs when the fixations do."""
+        """Text that differs when the fixations do."""
         ...
 
 
 def file_stamp(path: Path) -> str:
-    """A word that differs when a file was changed: its name, size and the times of its last changes."""
+    """Text that differs when a file was changed: its name, size and the times of its last changes."""
     try:
         status = path.stat()
     except OSError:
@@ -87,7 +87,7 @@ class PointFile:
             raise UnusableError(f"{self.path}: fixations are damaged: {error}") from error
 
     def stamp(self) -> str:
-        """A word that differs when the file was changed."""
+        """Text that differs when the file was changed."""
         return file_stamp(self.path)
 
 
