@@ -15,7 +15,7 @@ from modeling_mlnet import MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetT
 from modeling_mlnet.data import load
 from modeling_mlnet.pictures_mlnet import image_to_tensor, to_rgb
 from modeling_mlnet.training.arguments import DataArguments, parse_recipe
-from modeling_mlnet.training.augmentation import Augment, Collator, SetEpoch
+from modeling_mlnet.training.augmentation import Augment, Collator, RandomReduction, SetEpoch
 from modeling_mlnet.training.run import augmented, check_arguments, train
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -327,3 +327,21 @@ def test_the_memory_of_a_step_is_kept_for_the_next():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     usual, kept = map(int, done.stdout.split())
     assert kept < usual / 4
+
+
+def test_reduction_takes_fine_detail_and_keeps_size_and_labels():
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    image, saliency_map = Image.fromarray(noise), Image.fromarray(noise[..., 0])
+    changed, label = Augment(DataArguments(reduction=1.0), (240, 320)).change(image, saliency_map, "noise")
+    assert changed.size == image.size and np.array_equal(np.asarray(label), noise[..., 0])
+    assert np.asarray(changed, float).std() < 0.7 * noise.std()
+    small = Image.fromarray(noise[:100, :120])
+    assert np.array_equal(np.asarray(RandomReduction()(small)), np.asarray(small))
+
+
+def test_batches_name_the_kind_of_recording_of_every_row(small_checkpoint):
+    processor = MLNetImageProcessor.from_pretrained(small_checkpoint)
+    row = {"image": Image.new("RGB", (64, 48)), "saliency_map": Image.new("L", (64, 48)), "image_id": "a"}
+    rows = [{**row, "recording": "mouse"}, {**row, "recording": "eye"}]
+    assert Collator(processor, recordings=["eye", "mouse"])(rows)["recording"].tolist() == [1, 0]
+    assert "recording" not in Collator(processor)(rows)

@@ -81,6 +81,13 @@ class DataArguments:
     color_jitter: float = field(
         default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
     )
+    reduction: float = field(
+        default=0.0,
+        metadata={
+            "help": "probability of training on an image reduced to 200 to 400 px and enlarged again, so that the "
+            "network cannot tell a data set by its sharpness"
+        },
+    )
     canvas_sizes: list[str] = field(
         default_factory=list,
         metadata={
@@ -98,6 +105,7 @@ class DataArguments:
     def __post_init__(self):
         check_range("random_crop", self.random_crop, 0, 1)
         check_range("color_jitter", self.color_jitter, 0)
+        check_range("reduction", self.reduction, 0, 1)
         for size in self.canvas_sizes:
             if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
                 raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")

@@ -52,13 +52,20 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = arguments.config
+    keys: Any = dict(arguments.config)
     overrides: Any = arguments.image_processor
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
             raise ValueError("give either model (a checkpoint to start from) or backbone_weights, not both")
+        recordings = keys.pop("recordings", ())
         model, image_processor = load_checkpoint(arguments.model, **keys)
+        if recordings and not model.config.recordings:
+            model.set_recordings(recordings)
+        elif recordings and list(recordings) != list(model.config.recordings):
+            raise ValueError(
+                f"config: {arguments.model} knows the recordings {list(model.config.recordings)}, got {recordings}"
+            )
         size = {"size": _size(model.config)} if "image_size" in keys else {}
         image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
         return _on_canvas(model, image_processor)
@@ -132,7 +139,15 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    return concatenate_datasets([load(one, split if has_splits(one) else None, streaming=streaming) for one in specs])
+    rows = concatenate_datasets(
+        [load(spec, split if has_splits(spec) else None, streaming=streaming) for spec in specs]
+    )
+    return rows.map(_with_recording, input_columns="recording")
+
+
+def _with_recording(recording: str | None) -> dict[str, str]:
+    """A data set that does not say how it was recorded counts as eye tracking."""
+    return {"recording": recording or "eye"}
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
@@ -283,7 +298,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     with arguments.main_process_first(desc="reading data sets"):
         train_dataset, validation_dataset = build_datasets(data_arguments)
     augment = Augment(data_arguments, (image_processor.size.height, image_processor.size.width), arguments.seed)
-    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed)
+    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed, model.config.recordings)
     with missing_run_named(arguments.output_dir, arguments.teachers):
         trainer = MLNetTrainer(
             model=model,
