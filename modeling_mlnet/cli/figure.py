@@ -23,6 +23,7 @@ def figure(
         list[Path] | None,
         typer.Option(help="A folder of another model's maps (IMAGE_ID.npy or .png); may be repeated.", metavar="DIR"),
     ] = None,
+    log_maps: Annotated[bool, typer.Option("--log-maps", help="The maps of --maps are log densities.")] = False,
     rule: Annotated[str, typer.Option(help="random, or best or worst by --metric of the first model.")] = "random",
     metric: Annotated[str, typer.Option(help="Score to choose by, one of the protocol's.")] = "CC",
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 6,
@@ -58,7 +59,7 @@ def figure(
     sources: dict[str, Callable[[Any], Iterable[Any]]] = {
         name: predicted_by(SaliencyPredictor(name, device=device, dtype="float32")) for name in models
     }
-    sources |= {str(folder): MapFolder(folder) for folder in maps or []}
+    sources |= {str(folder): MapFolder(folder, log_maps) for folder in maps or []}
     last = [Path(name).name for name in sources]
     if len(set(last)) == len(last):  # headings are narrow
         sources = dict(zip(last, sources.values(), strict=True))

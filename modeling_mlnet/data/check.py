@@ -17,7 +17,7 @@ from ..io.progress import Progress, no_progress
 from .catalog import ALL, CATALOG
 from .files import UnusableError, encoded_file, upright_size
 from .folder import not_listed
-from .loading import LISTERS, list_images, load_rows, find_data_set, splits_of
+from .loading import LISTERS, find_data_set, list_images, load_rows, splits_of
 from .maps import is_constant
 from .plausibility import DENSITIES, Finding, ImageFixations, find_implausible, images_of, sample_indices
 from .problems import summarise
@@ -217,12 +217,15 @@ def check_drawing(path: Path) -> None:
         raise ValueError(f"{path}: cannot be written; name another file for the drawing")
 
 
-def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> int:
     """Draws four rows one below another: the image, the image with its fixations, the image under its density.
 
     Args:
         rows: Rows of the schema, decoded or not, of which four evenly spaced ones are drawn.
         path: The image file to write.
+
+    Returns:
+        How many rows are drawn.
 
     Raises:
         ValueError: If there is no row, or the file's ending is not that of an image.
@@ -247,3 +250,4 @@ def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
         size = min(6, 3000 / max(1, len(points)))  # thousands of mouse positions would hide the image
         axes[1].scatter(points[:, 0], points[:, 1], s=size, c="red", edgecolors="white", linewidths=0.05 * size)
     write_whole(path, partial(figure.savefig, format=path.suffix[1:] or "png", dpi=100))
+    return len(rows)

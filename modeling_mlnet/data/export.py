@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
-from .loading import list_images, load, find_data_set, split_spec, splits_of
+from .loading import find_data_set, list_images, load, split_spec, splits_of
 
 logger = logging.get_logger(__name__)
 

@@ -17,7 +17,7 @@ RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
 NAME_LENGTH = 36  # characters that stand beside a row
 
-Source = Callable[[Dataset], Iterable[np.ndarray]]
+MapSource = Callable[[Dataset], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Sheet:
 
 def choose_images(
     dataset: Dataset,
-    sources: dict[str, Source],
+    sources: dict[str, MapSource],
     rule: str = "random",
     metric: str = "CC",
     count: int = 6,
@@ -86,8 +86,10 @@ def choose_images(
     rows = dataset.select(chosen)
     maps = {name: list(source(rows)) for name, source in sources.items()}
     truths = list(read_truths(rows))
-    shown = (metric, *(one for one in ALSO_SHOWN if one in metrics and one != metric))
-    return Sheet(words, rows, maps, {name: _scores(evaluator, of, truths) for name, of in maps.items()}, shown)
+    shown = (metric, *(name for name in ALSO_SHOWN if name in metrics and name != metric))
+    return Sheet(
+        words, rows, maps, {name: _scores(evaluator, predicted, truths) for name, predicted in maps.items()}, shown
+    )
 
 
 def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
@@ -119,14 +121,14 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
     rows = list(sheet.rows if photos else sheet.rows.remove_columns("image"))
     truths = [np.asarray(row["saliency_map"]) for row in rows]
     panel = 2.6
-    heights = [panel * one.shape[0] / one.shape[1] for one in truths]
+    heights = [panel * truth.shape[0] / truth.shape[1] for truth in truths]
     size = (panel * len(headings) + 0.3, sum(heights) + 0.35 * len(rows) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(literal(f"{title}: {sheet.rule}" if title else sheet.rule), fontsize=9, wrap=True)
     grid = figure.subplots(len(rows), len(headings), squeeze=False, height_ratios=heights)
     for index, (row, truth) in enumerate(zip(rows, truths, strict=True)):
         panels = [*([np.asarray(row["image"].convert("RGB"))] if photos else []), truth]
-        panels += [of[index] for of in sheet.maps.values()]
+        panels += [predicted[index] for predicted in sheet.maps.values()]
         for axes, values in zip(grid[index], panels, strict=True):
             show(axes, values)
         for axes, scores in zip(grid[index, -len(sheet.maps) :], sheet.scores.values(), strict=True):

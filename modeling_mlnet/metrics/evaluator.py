@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import as_array, check_map, to_pixels
+from .inputs import as_map, check_map, to_pixels
 from .protocols import Protocol, get_protocol
 
 BOOTSTRAP_SAMPLES = 1000
@@ -169,7 +169,7 @@ class Evaluator:
         image_id: str | None,
     ) -> dict[str, Any]:
         values = check_map(saliency_map)
-        shape = size or (values.shape if density is None else as_array(density).shape)
+        shape = size or (values.shape if density is None else as_map(density).shape)
         pixels = self.protocol.select(to_pixels(fixations, shape))
         is_made = density is None
         if is_made and any("density" in self._needs[name] for name in self._metrics):

@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from ..data.schema import FEATURES
 from ..evaluation.evaluate import evaluate, predicted_by, read_truths
-from ..evaluation.example_sheet import Source, choose_images, draw_sheet
+from ..evaluation.example_sheet import MapSource, choose_images, draw_sheet
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
@@ -138,7 +138,7 @@ def with_unique_ids(rows: Dataset) -> Dataset:
     return rows.remove_columns("image_id").add_column("image_id", list(names))
 
 
-def _all_scores(name: str, predicted: Source, rows: Dataset) -> dict[str, Any]:
+def _all_scores(name: str, predicted: MapSource, rows: Dataset) -> dict[str, Any]:
     """Of the model, under all metrics (those of the training itself leave out what needs other pictures), and of the
     references.
     """
@@ -149,7 +149,7 @@ def _all_scores(name: str, predicted: Source, rows: Dataset) -> dict[str, Any]:
     return {one: evaluate(rows, source, PROTOCOL) for one, source in sources.items()}
 
 
-def _sheets(name: str, predicted: Source, rows: Dataset, folder: Path, seed: int) -> str:
+def _sheets(name: str, predicted: MapSource, rows: Dataset, folder: Path, seed: int) -> str:
     """Draws the sheets, maps only: whether photographs may be shown is not known."""
     chosen = np.random.default_rng(seed).permutation(len(rows))[:LOOKED_AT]
     looked_at = rows.select(sorted(chosen.tolist()))

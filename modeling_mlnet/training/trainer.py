@@ -16,7 +16,8 @@ from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import logging
 
-from ..evaluation.evaluate import encoded_rows, score_truth, truth_of
+from ..data.schema import undecoded
+from ..evaluation.evaluate import score_truth, truth_of
 from ..hub.push import push
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..metrics import Evaluator
@@ -35,7 +36,7 @@ class BatchMetrics:
     """`compute_metrics` for `batch_eval_metrics`: every map is scored at its picture's own size, as in evaluation."""
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.rows, self.image_processor = encoded_rows(dataset), image_processor
+        self.rows, self.image_processor = undecoded(dataset), image_processor
         self.evaluator = Evaluator()
         self.results: dict[str, Any] | None = None  # of the last evaluation, with intervals
 
