@@ -249,7 +249,7 @@ def test_evaluate_scores_the_human_ceiling_and_tells_which_data_it_saw(tmp_path)
             Image.new("RGB", (64, 48)).save(data / "images" / "000.png")
         words = ["--dataset", f"folder:{data}", "--baseline", "half-observers", "--output", tmp_path / f"{name}.json"]
         result = CliRunner().invoke(app, ["evaluate", *map(str, words)])
-        assert result.exit_code == 0 and "half-observers on folder:" in result.output
+        assert result.exit_code == 0 and "inter-observer on folder:" in result.output
         files.append(json.loads(words[-1].read_text()))
     first, second, changed = files
     assert first["kind"] == "baseline" and first["truth"] == "every second observer"

@@ -9,7 +9,7 @@ from layouts import mask, warnings_seen, write_folder, write_image, write_mat, w
 from PIL import Image
 
 from modeling_mlnet.data import FEATURES, load
-from modeling_mlnet.data.cache import fingerprint
+from modeling_mlnet.data.cache import records_fingerprint
 from modeling_mlnet.data.loading import list_images
 
 STEM = "COCO_train2014_00000000000"
@@ -53,11 +53,11 @@ def remove_map(directory):
 @pytest.mark.parametrize("change", [change_map, change_image, change_fixations, remove_map])
 def test_a_changed_file_is_not_served_from_the_cache(tmp_path, change):
     spec = f"salicon:{write_salicon(tmp_path)}"
-    before = fingerprint(list_images(spec).records)
+    before = records_fingerprint(list_images(spec).records)
     load(spec)
     change(tmp_path)
     rows, anew = made(spec)
-    assert anew and fingerprint(list_images(spec).records) != before
+    assert anew and records_fingerprint(list_images(spec).records) != before
     if change is change_fixations:
         assert rows[2]["fixations"] == [[9, 9]]
     if change is change_map:

@@ -146,8 +146,9 @@ def test_check_prints_the_first_problems_or_all(tmp_path):
         file.write("{broken\n" * 30)
     words = ("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
     short, long = run(*words).output, run(*words, "--all").output
-    assert short.count("problem: ") == 20 and "... and 10 more problems; --all prints them" in short
-    assert long.count("problem: ") == 30 and "more problems" not in long
+    assert short.count("problem: ") == 1 and "--all prints all 30 problems" in short
+    assert f"{tmp_path / 'metadata.jsonl'}, line 2 and 29 more: " in short
+    assert long.count("problem: ") == 30 and "more" not in long
 
 
 def test_check_of_what_is_not_there_is_one_line_and_status_2(tmp_path):
@@ -219,11 +220,11 @@ def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypat
 
 def test_fixations_beside_the_images_are_counted_and_many_are_noted(tmp_path):
     found = check(str(write_folder(tmp_path)))
-    assert (found.splits[0].fixations, found.splits[0].beside) == (24, 12)
+    assert (found.splits[0].fixations, found.splits[0].outside) == (24, 12)
     [note] = found.notes
-    assert note.startswith("all: 12 of 36 fixations lie beside their images and are left out")
+    assert note.startswith("all: 33% of the fixations (12 of 36) lie outside their images and are left out")
     result = run("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
-    assert result.exit_code == 0 and "beside the images" in result.output and f"note: {note}" in result.output
+    assert result.exit_code == 0 and "outside the images" in result.output and f"note: {note}" in result.output
 
 
 def test_images_that_are_not_listed_are_noted(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from layouts import write_folder, write_image
+from layouts import write_density, write_folder, write_image
 from PIL import Image
 
 from modeling_mlnet.data import load, scan
@@ -19,7 +19,8 @@ def test_rows_leave_out_fixations_beside_the_image(tmp_path):
 
 def test_own_maps_and_plain_fixations_may_be_given(tmp_path):
     write_folder(tmp_path)
-    line = {"file_name": "images/000.png", "map_file_name": "images/001.png", "fixations": [[1, 2]]}
+    write_density(tmp_path / "map.png")
+    line = {"file_name": "images/000.png", "map_file_name": "map.png", "fixations": [[1, 2]]}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(line))
     [row] = load(str(tmp_path))
     assert row["fixations"] == [[1, 2]] and row["saliency_map"].mode == "L"
@@ -38,7 +39,7 @@ def test_bad_lines_are_named_by_number(tmp_path):
     assert len(found.records) == 3 and len(found.problems) == 6
     assert found.problems[0].startswith(f"{path}, line 4: ")
     assert found.problems[1:] == [
-        f"{path}, line 5: key 'file_name' is missing",
+        f"{path}, line 5: key 'file_name' is missing; keys found are 'observers'",
         f"{path}, line 8: pairs of x and y are expected, got shape (2, 3)",
         f"{path}, line 9: sigma must be a number of pixels above 0, got -2",
         f"{path}, line 10: an object is expected, got 7",
@@ -112,7 +113,7 @@ def test_bad_lines_of_a_table_are_named_by_number(tmp_path):
     assert [record.image_id for record in found.records] == ["images/a"]
     assert found.problems == [
         f"{path}, line 3: x must be a number of pixels, got 'left'",
-        f"{path}, line 4: y must be a number of pixels, got None",
+        f"{path}, line 4: y must be a number of pixels, got ''",
         f"{path}, line 5: x must be a number of pixels, got 'nan'",
         f"{path}, line 7: file_name is missing",
         f"{tmp_path}/gone.png: image is missing",
@@ -120,7 +121,8 @@ def test_bad_lines_of_a_table_are_named_by_number(tmp_path):
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"fixations.csv: the first line must name .*; no x there"):
+    columns = r"no x there, the columns found \(between commas\) are 'file_name', 'left', 'y'"
+    with pytest.raises(ValueError, match=rf"fixations.csv: the first line must name .*; {columns}"):
         load(write_table(tmp_path, "file_name;x;y\nimages/a.png;5;6\n".replace(";x;", ",left,")))
     with pytest.raises(ValueError, match=r"fixations.csv: the first line must name"):
         load(write_table(tmp_path, ""))
@@ -161,7 +163,7 @@ def test_a_image_that_no_fixation_lies_on_is_a_problem(tmp_path):
     found = scan(str(tmp_path))
     assert [record.image_id for record in found.records] == ["c"]
     assert found.problems == [
-        f"{tmp_path}/a.png: no fixation lies on the image, all 2 lie beside it",
+        f"{tmp_path}/a.png: no fixation lies on the image, all 2 lie outside it, the first at (640, 480)",
         f"{tmp_path}/b.png: no fixation lies on the image, it has none",
     ]
 

@@ -90,7 +90,9 @@ def test_annotations_alone_find_images_that_are_put_beside_them(tmp_path):
 
 def test_annotations_alone_say_which_images_they_miss(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out", annotations_only=True)
-    with pytest.raises(ValueError, match=r"annotations only, and .*stimuli/1001.jpg, the first of its images"):
+    with pytest.raises(
+        ValueError, match=r"no usable image found; first problem: .*stimuli/1001.jpg: image is missing"
+    ):
         load(str(tmp_path / "out"))
     (tmp_path / "set" / "stimuli" / "1002.jpg").unlink()
     for streaming in (False, True):
@@ -243,11 +245,13 @@ def test_a_changed_export_is_not_served_from_the_cache(tmp_path):
 def test_other_tables_are_refused_with_the_column_they_miss(tmp_path):
     path = tmp_path / "train-00000-of-00001.parquet"
     datasets.Dataset.from_dict({"image": [b"x"], "label": [1]}).to_parquet(path)
-    with pytest.raises(ValueError, match=r"has no column 'saliency_map'; those of `mlnet data export`"):
+    with pytest.raises(
+        ValueError, match=r"has no column 'fixations' \(or 'saliency_map'\); its columns are \['image', 'label'\]"
+    ):
         load(str(tmp_path))
     columns = {name: ["text"] for name in FEATURES}
     datasets.Dataset.from_dict(columns).to_parquet(path)
-    with pytest.raises(ValueError, match=r"its columns are not those of `mlnet data export`"):
+    with pytest.raises(ValueError, match="no usable image found; first problem: "):
         load(str(tmp_path))
 
 

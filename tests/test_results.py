@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
-from modeling_mlnet.evaluation.results import compare, comparison_table, read_json, score_table, write_csv, write_json
+from modeling_mlnet.evaluation.results import compare, difference_table, read_json, score_table, write_csv, write_json
 from modeling_mlnet.metrics import Evaluator
 
 
@@ -48,14 +48,14 @@ def test_a_clear_difference_is_told_with_its_direction(tmp_path):
         assert comparison[name]["differs"] and comparison[name]["better"] == "second", name
     assert comparison["KL"]["high"] < 0 < comparison["CC"]["low"]
     assert comparison["CC"]["mean"] == approx(comparison["CC"]["second"] - comparison["CC"]["first"])
-    table = comparison_table(comparison, "a", "b")
+    table = difference_table(comparison, "a", "b")
     assert "40 images in both" in table and "differs, B is better" in table
 
 
 def test_equal_results_do_not_differ():
     comparison = compare(results(1.0), results(1.0))
     assert not any(one["differs"] for one in comparison.values())
-    assert "no difference" in comparison_table(comparison, "a", "b")
+    assert "no difference" in difference_table(comparison, "a", "b")
 
 
 def test_pairing_is_by_image_and_a_score_that_one_lacks_leaves_the_pair_out():
@@ -113,3 +113,18 @@ def test_files_that_are_no_results_are_refused(tmp_path):
 def test_the_table_says_what_is_missing():
     table = score_table({**results(1.0, count=3), "images_without_fixations": 2})
     assert "3 images, 2 of them without a fixation" in table and "lower is better" in table
+
+
+def test_results_of_earlier_versions_compare_with_those_of_this_one(tmp_path):
+    new = results(1.0)
+    old = json.loads(json.dumps(new))
+    old["protocol_definition"]["mean_over"] = {
+        name: "pictures" if over == "images" else over
+        for name, over in new["protocol_definition"]["mean_over"].items()
+    }
+    assert old != new
+    for name, content in {"old": {**old, "kind": "baseline", "model": "half-observers"}, "new": new}.items():
+        write_json(tmp_path / f"{name}.json", content)
+    first, second = (read_json(tmp_path / f"{name}.json") for name in ("old", "new"))
+    assert first["model"] == "inter-observer"
+    assert not any(scores["differs"] for scores in compare(first, second).values())

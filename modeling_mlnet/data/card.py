@@ -14,6 +14,8 @@ COLUMNS = {
     "image_id": "the image's name in the data set",
     "observers": "which observer made each fixation; empty where that is not known",
     "sigma": "standard deviation in pixels of the Gaussian that made the density; null where the data set brings it",
+    "recording": "how gaze was recorded: `eye` (an eye tracker) or `mouse` (mouse tracking); null where not known",
+    "outside": "how many fixations lay outside the image and are left out",
 }
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K"}
 BODY = """# {title}

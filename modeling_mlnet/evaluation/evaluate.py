@@ -20,7 +20,7 @@ from ..data.plausibility import Orientation
 from ..data.schema import SIGMA_FRACTION, undecoded
 from ..io.progress import Progress, no_progress
 from ..metrics import Evaluator, FixationPool, Protocol, get_protocol
-from ..metrics.inputs import as_array
+from ..metrics.inputs import as_map
 from ..metrics.protocols import gaussian_density
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def evaluate(
     pool = fixation_pool(progress(read(), "reading fixations"))
     evaluator = Evaluator(protocol, pool)
     doubts = _Doubts()
+    jobs: Iterator[tuple[np.ndarray, Truth]]
     if isinstance(maps, str):
         jobs = zip(BASELINES[maps](read_truths(dataset), pool), read(), strict=True)
     else:
@@ -235,7 +236,7 @@ class _Doubts:
     def watch(self, jobs: Iterable[tuple[np.ndarray, Truth]]) -> Iterator[tuple[np.ndarray, Truth]]:
         """The jobs, looked at as they pass."""
         for saliency_map, truth in jobs:
-            values = as_array(saliency_map)
+            values = as_map(saliency_map)
             self.count += 1
             if values.ndim == 2 and values.size and is_constant(values):
                 self.constant.append(truth.image_id)
