@@ -3,7 +3,7 @@
 Each check states a share and compares it with a threshold far from what data sets of eye and mouse tracking have.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,15 @@ DENSITIES = 24  # of them, those whose densities are looked at
 FEWEST = 50  # fixations; of fewer nothing is refused
 FEWEST_MAPS = 4  # images; of fewer the orientation is not told
 
-# Of the fixations, that lie within 1.5 px of 0 in x or in y. Of pixels, about one in a thousand does.
+# Within 1.5 px of 0 in x or in y. Of fixations in pixels, at most one in a thousand is.
 FRACTIONS = 0.9
 NEAR_ZERO = 1.5  # px; trackers of fractions also report gaze somewhat outside 0..1
 SMALLEST_SIDE = 32  # px; of smaller images a border of 1.5 px is no small part
-# At one exact point. The data sets of the catalogue have at most 0.5 %.
-POINT_NOTED, POINT_REFUSED = 0.02, 0.1
+# At one exact point. OSIE, EyeCrowd, SUN500, MIT1003 and SALICON, its raw mouse samples too, have at most 0.02 %.
+POINT_NOTED, POINT_REFUSED = 0.01, 0.1
+FEWEST_AT_POINT = 5
+# On the outermost pixels. The same data sets have at most 0.3 %.
+BORDER_NOTED = 0.05
 # Outside the images. Eye trackers report a few in a hundred there; where most lie outside, the rest is chance.
 OUTSIDE_NOTED, OUTSIDE_REFUSED = 0.1, 0.5
 # Of width or height, that 99 % of the fixations stay within. Data sets of photographs reach beyond 0.9.
@@ -37,11 +40,12 @@ EXTENT = 0.5
 # average, and no draw of four images had a mean below 0.
 ORIENTATION_GAIN, ORIENTATION_SHARE = 0.3, 0.75
 
-TURNS = {
-    "mirrored top to bottom": ("y may count from the bottom", lambda x, y: (x, 1 - y)),
-    "mirrored left to right": ("x may count from the right", lambda x, y: (1 - x, y)),
-    "turned by 180 degrees": ("x and y may count from the lower right", lambda x, y: (1 - x, 1 - y)),
-    "with x and y exchanged": ("x and y may be exchanged", lambda x, y: (y, x)),
+# What is tried, why it may be needed, and where it takes x and y relative to width and height; the ratio of these.
+TURNS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]]] = {
+    "mirrored top to bottom": ("y may count from the bottom", lambda x, y, ratio: (x, 1 - y)),
+    "mirrored left to right": ("x may count from the right", lambda x, y, ratio: (1 - x, y)),
+    "turned by 180 degrees": ("x and y may count from the lower right", lambda x, y, ratio: (1 - x, 1 - y)),
+    "with x and y exchanged": ("x and y may be exchanged", lambda x, y, ratio: (y / ratio, x * ratio)),
 }
 
 
@@ -97,15 +101,16 @@ def find_implausible(images: Sequence[ImageFixations], left_out: int = 0) -> lis
     counts = [len(image.fixations) for image in images]
     sizes = np.repeat(np.array([image.size for image in images], np.float64), counts, axis=0)
     fractions = list(_fractions(points, sizes))
-    findings += fractions or [*_one_point(points, sizes, np.repeat(np.arange(len(images)), counts))]
-    if not fractions:
-        findings += _extent(points, sizes)
-        orientation = Orientation()
-        for image in images:
-            if image.density is not None:
-                orientation.add(image.density, (image.fixations + 0.5) / np.array(image.size))
-        findings += [Finding(text, True) for text in orientation.findings("the densities given")]
-    return findings
+    if fractions:
+        return findings + fractions
+    one_point = list(_one_point(points, sizes, np.repeat(np.arange(len(images)), counts)))
+    findings += one_point or _border(points, sizes)
+    findings += _extent(points, sizes)
+    orientation = Orientation()
+    for image in images:
+        if image.density is not None:
+            orientation.add(image.density, (image.fixations + 0.5) / np.array(image.size))
+    return [*findings, *(Finding(text, True) for text in orientation.findings("the densities given"))]
 
 
 def _share(count: int, total: int) -> str:
@@ -152,12 +157,19 @@ def _one_point(points: np.ndarray, sizes: np.ndarray, images: np.ndarray) -> Ite
         is_common = len(np.unique(images[where.ravel() == index])) > 1  # not a thing in one image
         if counts[index] > most and is_common:
             most, text = int(counts[index]), name.format(*np.abs(values[index]) + 0)
-    if most >= POINT_NOTED * len(points):
+    if most >= max(FEWEST_AT_POINT, POINT_NOTED * len(points)):
         yield Finding(
             f"{_share(most, len(points))} lie at one exact point, {text}: they may stand for lost samples (blinks) or "
             "for the cross before each image; leave them out",
             most >= POINT_REFUSED * len(points),
         )
+
+
+def _border(points: np.ndarray, sizes: np.ndarray) -> Iterator[Finding]:
+    on_border = ((points <= 0) | (points >= sizes - 1)).any(axis=1)
+    if on_border.mean() > BORDER_NOTED:
+        text = f"{_share(int(on_border.sum()), len(points))} lie on the outermost pixels of their images"
+        yield Finding(f"{text}: gaze outside may have been moved to the border", False)
 
 
 def _extent(points: np.ndarray, sizes: np.ndarray) -> Iterator[Finding]:
@@ -187,7 +199,7 @@ class Orientation:
         if len(fixations) and spread > 0:
             standard = (values - values.mean()) / spread
             x, y = np.asarray(fixations, np.float64).T
-            turned = [turn(x, y) for _, turn in TURNS.values()]
+            turned = [turn(x, y, values.shape[1] / values.shape[0]) for _, turn in TURNS.values()]
             self.scores.append([_mean_at(standard, *point) for point in [(x, y), *turned]])
 
     def findings(self, what: str) -> list[str]:
@@ -208,11 +220,11 @@ class Orientation:
 
 
 def _mean_at(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
-    """Mean of a map at points relative to width and height."""
+    """Mean of a standardised map at points relative to width and height, those on it; 0, as by chance, if none is."""
     height, width = values.shape
-    columns = np.clip((x * width).astype(int), 0, width - 1)
-    rows = np.clip((y * height).astype(int), 0, height - 1)
-    return float(values[rows, columns].mean())
+    is_inside = (x >= 0) & (x < 1) & (y >= 0) & (y < 1)
+    columns, rows = (x[is_inside] * width).astype(int), (y[is_inside] * height).astype(int)
+    return float(values[rows, columns].mean()) if is_inside.any() else 0.0
 
 
 def images_of(rows: Dataset) -> list[ImageFixations]:
