@@ -85,6 +85,7 @@ def test_backbone_has_its_own_learning_rate(small_model, tmp_path):
 
 def test_release_recipe_decays_the_learning_rate_as_keras_does(small_model, tmp_path, monkeypatch):
     monkeypatch.setenv("SALICON_DIR", str(tmp_path))
+    monkeypatch.setenv("MLNET_BACKBONE", "")
     words = ["--output_dir", str(tmp_path), "--use_cpu", "true"]
     model, data, arguments = parse_recipe(RECIPES / "release.yaml", words)
     arguments.eval_strategy = "no"

@@ -142,7 +142,7 @@ def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Da
     rows = concatenate_datasets(
         [load(spec, split if has_splits(spec) else None, streaming=streaming) for spec in specs]
     )
-    return rows.map(_with_recording, input_columns="recording")
+    return rows.map(_with_recording, input_columns="recording", features=rows.features)
 
 
 def _with_recording(recording: str | None) -> dict[str, str]:
