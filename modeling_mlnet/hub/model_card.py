@@ -12,7 +12,7 @@ from ..metrics import LOWER_IS_BETTER, PROTOCOLS
 
 TAGS = ["saliency", "visual-attention", "eye-fixations", "mlnet"]
 PIPELINE_TAG = "image-to-image"  # the Hub has no tag of its own for saliency
-REFERENCES = ("centre", "uniform", "half-observers")
+REFERENCES = ("centre", "uniform", "inter-observer")
 USE = ("<!-- use -->", "<!-- end of use -->")
 
 USE_FROM_HUB = """With the package mlnet-saliency:
@@ -194,7 +194,7 @@ def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Any]], sour
     return f"""\
 Protocol `{protocol}`, with bootstrap 95 % intervals over pictures, every map at its picture's own size. Lower
 is better for {lower} only. `centre` looks at no picture: a Gaussian with the mean and spread of the data set's
-fixations. `half-observers` is the human ceiling: every second observer predicts the others, on those others'
+fixations. `inter-observer` is the human ceiling: every second observer predicts the others, on those others'
 fixations alone.
 
 {table}

@@ -145,7 +145,7 @@ def _all_scores(name: str, predicted: MapSource, rows: Dataset) -> dict[str, Any
     has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
     sources: dict[str, Any] = {name: predicted, "centre": "centre"}
     if has_observers:
-        sources["half-observers"] = "half-observers"
+        sources["inter-observer"] = "inter-observer"
     return {one: evaluate(rows, source, PROTOCOL) for one, source in sources.items()}
 
 
