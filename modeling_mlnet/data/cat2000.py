@@ -24,22 +24,27 @@ def list_cat2000(directory: Path) -> Scan:
         if not any((directory / name).glob("*/*.*")):
             hint = why_missing(directory, name)
             raise ValueError(f"{directory / name}: no such folder with files; trainSet.zip of CAT2000 holds it{hint}")
-    found = Scan()
+    listing = Scan()
     has_maps = any((directory / "FIXATIONMAPS").glob("*/*.*"))
     if not has_maps and (hint := why_missing(directory, "FIXATIONMAPS")):
-        found.problems.append(f"{directory / 'FIXATIONMAPS'}: no such folder with files, maps are left out{hint}")
-    folders = [one for name in ("Stimuli", "FIXATIONLOCS") for one in (directory / name).iterdir() if one.is_dir()]
-    categories = sorted({one.name for one in folders} - {"Output"})
+        listing.problems.append(f"{directory / 'FIXATIONMAPS'}: no such folder with files, maps are left out{hint}")
+    folders = [
+        category_folder
+        for name in ("Stimuli", "FIXATIONLOCS")
+        for category_folder in (directory / name).iterdir()
+        if category_folder.is_dir()
+    ]
+    categories = sorted({category_folder.name for category_folder in folders} - {"Output"})
     for category in categories:
         images = by_stem(directory / "Stimuli" / category, IMAGE_SUFFIXES)
         points = by_stem(directory / "FIXATIONLOCS" / category, (".mat",))
         maps = by_stem(directory / "FIXATIONMAPS" / category, IMAGE_SUFFIXES)
-        found.unmatched += without_image(points, images) + without_image(maps, images)
+        listing.unmatched += without_image(points, images) + without_image(maps, images)
         for stem, image in images.items():
             missing = NoPoints(f"{directory / 'FIXATIONLOCS' / category / stem}.mat: fixations are missing")
             annotation = PointFile(points[stem], partial(read_map_mat, "fixLocs")) if stem in points else missing
             expected = directory / "FIXATIONMAPS" / category / f"{stem}.jpg"
             saliency_map = maps.get(stem, expected) if has_maps else None
             name = f"{category}/{stem}"
-            found.records.append(Record(image, name, annotation, saliency_map, CATALOG["cat2000"].sigma))
-    return found
+            listing.records.append(Record(image, name, annotation, saliency_map, CATALOG["cat2000"].sigma))
+    return listing

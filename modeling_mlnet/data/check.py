@@ -212,8 +212,8 @@ def check_drawing(path: Path) -> None:
     kinds = sorted(FigureCanvasBase.get_supported_filetypes())
     if path.suffix and path.suffix[1:].lower() not in kinds:
         raise ValueError(f"{path}: is not the name of a drawing; it must end in one of {', '.join(kinds)}")
-    place = next(one for one in (path, *path.absolute().parents) if one.exists())
-    if path.is_dir() or (not place.is_dir() and place != path) or not os.access(place, os.W_OK):
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if path.is_dir() or (not existing.is_dir() and existing != path) or not os.access(existing, os.W_OK):
         raise ValueError(f"{path}: cannot be written; name another file for the drawing")
 
 

@@ -65,7 +65,7 @@ def export_parquet(
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output}: is there already; name a folder that is new or empty")
-    kind, place = find_data_set(spec)
+    kind, location = find_data_set(spec)
     known = CATALOG.get(kind)
     counts: dict[str, int] = {}
     files = 0
@@ -76,7 +76,7 @@ def export_parquet(
                 rows = _name_images(rows, split_spec(spec)[1])
             counts[name or "train"] = len(rows)
             files += _write_split(rows, folder / "data", name or "train", shard_size, progress)
-        title = known.title if known else place.name
+        title = known.title if known else location.name
         dataset_card(title, known, counts, rows.column_names).save(folder / "README.md")
     warning = None
     if known is not None and not annotations_only and not known.photos_are_free:
@@ -90,7 +90,7 @@ def _exported_splits(spec: str) -> list[str | None]:
     known = CATALOG.get(split_spec(spec)[0])
     if known is None or not splits:
         return list(splits) or [None]
-    found: list[str | None] = []
+    exported: list[str | None] = []
     for split in splits:
         if split in known.without_truth:
             continue
@@ -99,8 +99,8 @@ def _exported_splits(spec: str) -> list[str | None]:
         except ValueError as error:
             logger.warning(f"{split} is left out: {error}")
         else:
-            found.append(split)
-    return found or [splits[0]]  # whose loading says what is missing
+            exported.append(split)
+    return exported or [splits[0]]  # whose loading says what is missing
 
 
 @contextmanager
@@ -115,9 +115,9 @@ def _whole_folder(output: Path) -> Iterator[Path]:
     temporary = output.with_name(f"{ours}.{os.getpid()}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        for left in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
-            if not _is_running(left.name.split(".")[-2]):
-                shutil.rmtree(left, ignore_errors=True)
+        for abandoned in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
+            if not _is_running(abandoned.name.split(".")[-2]):
+                shutil.rmtree(abandoned, ignore_errors=True)
         (temporary / "data").mkdir(parents=True)
         yield temporary
         if output.exists():
@@ -172,5 +172,5 @@ def _size(rows: Dataset) -> int:
     for name, feature in rows.features.items():
         if isinstance(feature, Image):
             column = rows.select_columns(name).cast_column(name, Image(decode=False))[name]
-            size += sum(os.stat(one["path"]).st_size for one in column if one["bytes"] is None)
+            size += sum(os.stat(file["path"]).st_size for file in column if file["bytes"] is None)
     return size

@@ -120,9 +120,9 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         return {}
-    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    found.sort(key=lambda path: (path.stem, -suffixes.index(path.suffix.lower())))
-    return {path.stem: path for path in found}
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    paths.sort(key=lambda path: (path.stem, -suffixes.index(path.suffix.lower())))
+    return {path.stem: path for path in paths}
 
 
 def without_image(files: Mapping[str, Path], images: Mapping[str, Path]) -> list[str]:

@@ -116,10 +116,10 @@ def join_observers(fixations: Sequence[Any], names: Sequence[int] | None = None)
     Args:
         names: A number for each observer; `None` counts them.
     """
-    points = [_pairs(one) for one in fixations]
+    points = [_pairs(pairs) for pairs in fixations]
     joined = np.concatenate([np.zeros((0, 2), np.float32), *points])
     labels = np.arange(len(points)) if names is None else np.asarray(names)
-    observers = np.repeat(labels.astype(np.int32), [len(one) for one in points])
+    observers = np.repeat(labels.astype(np.int32), [len(pairs) for pairs in points])
     return Points(joined, observers if len(points) > 1 else observers[:0])
 
 
@@ -162,6 +162,6 @@ def read_gaze_mat(path: Path) -> Points:
     points = join_observers(list(content["gaze"]["fixations"].ravel()))
     size = None
     if "resolution" in content:
-        height, width = (int(one) for one in content["resolution"].ravel())
+        height, width = (int(side) for side in content["resolution"].ravel())
         size = (width, height)
     return Points(points.fixations - 1, points.observers, size)

@@ -101,12 +101,12 @@ def splits_of(spec: str) -> list[str]:
     name = spec.partition(":")[0]
     if name in CATALOG:
         return list(CATALOG[name].splits)
-    kind, place = find_data_set(spec)
+    kind, location = find_data_set(spec)
     if kind == "hub":
-        return hub_splits(place.as_posix())
+        return hub_splits(location.as_posix())
     if kind == "folder":
-        return [] if find_list(place) else list(split_folders(place))
-    return list(parquet_files(place)) if kind == "parquet" else []
+        return [] if find_list(location) else list(split_folders(location))
+    return list(parquet_files(location)) if kind == "parquet" else []
 
 
 def has_splits(spec: str) -> bool:
@@ -163,15 +163,15 @@ def scan(spec: str, split: str | None = None, progress: Progress = no_progress) 
         ValueError: If the name, the folder or the split does not exist.
     """
     listed = list_images(spec, split, progress)
-    found = Scan(problems=listed.problems, unmatched=listed.unmatched)
+    usable = Scan(problems=listed.problems, unmatched=listed.unmatched)
     for record in progress(listed.records, "checking images and fixations"):
         try:
             read_record(record)
         except UnusableError as error:
-            found.problems.append(str(error))
+            usable.problems.append(str(error))
         else:
-            found.records.append(record)
-    return found
+            usable.records.append(record)
+    return usable
 
 
 def load(
@@ -228,13 +228,13 @@ def load_rows(
     progress: Progress = no_progress,
 ) -> tuple[Rows, Remarks]:
     """The rows of a data set, which may be none, and what is said about them; arguments and errors as for `load`."""
-    kind, place = find_data_set(spec)
+    kind, location = find_data_set(spec)
     if kind in LISTERS:
         return _load_files(spec, split, keep, streaming, progress)
     image_folder = None if images is None else Path(images).expanduser()
     if kind == "parquet":
-        return load_parquet(place, split, streaming, image_folder, keep)
-    return load_hub(place.as_posix(), split, streaming, image_folder, keep)
+        return load_parquet(location, split, streaming, image_folder, keep)
+    return load_hub(location.as_posix(), split, streaming, image_folder, keep)
 
 
 def _load_files(

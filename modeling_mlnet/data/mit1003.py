@@ -26,16 +26,16 @@ def list_mit1003(directory: Path) -> Scan:
         if not files:
             hint = why_missing(directory, name)
             raise ValueError(f"{directory / name}: no such folder with images; {name}.zip of MIT1003 holds it{hint}")
-    found, used = Scan(), set()
+    listing, used = Scan(), set()
     has_maps = any(stem.endswith("_fixMap") for stem in maps)
     for stem, image in images.items():
         names = {kind: [stem + ending for ending in endings] for kind, endings in ENDINGS.items()}
         used.update(names["density"] + names["points"])
-        density, points = (next((maps[one] for one in names[kind] if one in maps), None) for kind in ENDINGS)
+        density, points = (next((maps[name] for name in names[kind] if name in maps), None) for kind in ENDINGS)
         if density is None and has_maps:
             density = directory / "ALLFIXATIONMAPS" / f"{stem}_fixMap.jpg"  # whose reading says that it is missing
         missing = NoPoints(f"{directory / 'ALLFIXATIONMAPS' / stem}_fixPts.jpg: fixations are missing")
         annotation = missing if points is None else PointFile(points, read_mask_image)
-        found.records.append(Record(image, stem, annotation, density, CATALOG["mit1003"].sigma))
-    found.unmatched = [f"{path}: has no image of its name" for stem, path in maps.items() if stem not in used]
-    return found
+        listing.records.append(Record(image, stem, annotation, density, CATALOG["mit1003"].sigma))
+    listing.unmatched = [f"{path}: has no image of its name" for stem, path in maps.items() if stem not in used]
+    return listing

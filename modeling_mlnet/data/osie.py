@@ -30,18 +30,18 @@ def list_osie(directory: Path) -> Scan:
         entries = read_mat(path, ["fixations"], squeeze_me=True, struct_as_record=False)["fixations"]
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
-    found = Scan()
+    listing = Scan()
     for number, entry in enumerate(np.atleast_1d(entries), start=1):
         try:
             image = stimuli / str(entry.img)
-            points = join_observers([_points(one) - 1 for one in np.atleast_1d(entry.subjects)])
+            points = join_observers([_points(observer) - 1 for observer in np.atleast_1d(entry.subjects)])
         except Exception as error:  # an entry of any other form
-            found.problems.append(f"{path}: entry {number} is damaged: {error}")
+            listing.problems.append(f"{path}: entry {number} is damaged: {error}")
             continue
-        found.records.append(Record(image, image.stem, points, sigma=CATALOG["osie"].sigma))
-    named = {record.image for record in found.records}
-    found.unmatched = [f"{image}: has no entry in {path.name}" for image in images.values() if image not in named]
-    return found
+        listing.records.append(Record(image, image.stem, points, sigma=CATALOG["osie"].sigma))
+    named = {record.image for record in listing.records}
+    listing.unmatched = [f"{image}: has no entry in {path.name}" for image in images.values() if image not in named]
+    return listing
 
 
 def _points(observer: Any) -> np.ndarray:

@@ -40,11 +40,11 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         return Scan([Record(image, stem) for stem, image in images.items()])
     map_folder = directory / "maps" / folder
     maps = by_stem(map_folder, (".png",))
-    found = Scan(unmatched=without_image(maps, images))
-    annotations = _annotations(directory, folder, images, found, progress)
+    listing = Scan(unmatched=without_image(maps, images))
+    annotations = _annotations(directory, folder, images, listing, progress)
     has_maps = bool(maps) or (map_folder.is_dir() and not why_missing(directory, "maps", folder))
     hints = {  # what lies there packed or misplaced was meant to be read
-        kind: [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
+        kind: [why_missing(directory, path.format(folder), folder) for path in ARCHIVED[kind]]
         for kind, is_there in (("maps", has_maps), ("fixations", annotations))
         if not is_there
     }
@@ -55,43 +55,43 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         )
     for kind, reasons in hints.items():
         absent = f"{directory / kind / folder}: no such folder with files, {kind} are left out"
-        found.problems += [f"{absent}{reason}" for reason in reasons if reason]
+        listing.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in images.items():
         saliency_map = maps.get(stem, map_folder / f"{stem}.png") if has_maps else None
-        found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
-    return found
+        listing.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
+    return listing
 
 
 def _images(directory: Path, folder: str) -> dict[str, Path]:
     for pattern in PICTURE_FOLDERS:
-        for place in sorted(directory.glob(pattern.format(folder))):
+        for folder_path in sorted(directory.glob(pattern.format(folder))):
             # one without images holds the content of another archive, unpacked in the wrong place
-            if images := by_stem(place, (".jpg", ".jpeg")):
+            if images := by_stem(folder_path, (".jpg", ".jpeg")):
                 return images
     hint = why_missing(directory, "images", folder) or why_missing(directory, folder)  # of 2017 or of 2015
     raise ValueError(f"{directory / 'images' / folder}: no such folder with images; SALICON's belong there{hint}")
 
 
 def _annotations(
-    directory: Path, folder: str, images: Mapping[str, Path], found: Scan, progress: Progress
+    directory: Path, folder: str, images: Mapping[str, Path], listing: Scan, progress: Progress
 ) -> dict[str, Annotation]:
     """For every image its fixations, or what says that they are missing; empty if there are none at all."""
-    place = directory / "fixations" / folder
-    files = by_stem(place, tuple(READERS))
-    if files or (place.is_dir() and not why_missing(directory, "fixations", folder)):
-        found.unmatched += without_image(files, images)
+    folder_path = directory / "fixations" / folder
+    files = by_stem(folder_path, tuple(READERS))
+    if files or (folder_path.is_dir() and not why_missing(directory, "fixations", folder)):
+        listing.unmatched += without_image(files, images)
         return {
             stem: PointFile(files[stem], READERS[files[stem].suffix.lower()])
             if stem in files
-            else NoPoints(f"{place / stem}.mat: fixations are missing")
+            else NoPoints(f"{folder_path / stem}.mat: fixations are missing")
             for stem in images
         }
-    path = next((one for pattern in JSON_FILES for one in sorted(directory.glob(pattern.format(folder)))), None)
+    path = next((path for pattern in JSON_FILES for path in sorted(directory.glob(pattern.format(folder)))), None)
     if path is None:
         return {}
     index = read_index(path, progress)
     stems = {image.name: stem for stem, image in images.items()}
-    found.unmatched += [f"{path}: has fixations for {name}, which is missing" for name in index if name not in stems]
+    listing.unmatched += [f"{path}: has fixations for {name}, which is missing" for name in index if name not in stems]
     return {
         stem: index.get(name) or NoPoints(f"{path}: fixations for {name} are missing") for name, stem in stems.items()
     }

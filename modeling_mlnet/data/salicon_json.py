@@ -88,6 +88,6 @@ def _index(path: Path, progress: Progress) -> dict[str, np.ndarray]:
     return {
         "names": np.array([name for name, _, _ in images.values()]),
         "sizes": np.array([size for _, *size in images.values()], np.int64),
-        "counts": np.array([len(one) for one in grouped], np.int64),
+        "counts": np.array([len(spans_of_image) for spans_of_image in grouped], np.int64),
         "spans": np.concatenate(grouped),
     }

@@ -170,10 +170,10 @@ def _openable(content: Path | bytes) -> Path | BytesIO:
     return content if isinstance(content, Path) else BytesIO(content)
 
 
-def check_size(what: str, found: tuple[int, int], image: tuple[int, int]) -> None:
+def check_size(what: str, size: tuple[int, int], image: tuple[int, int]) -> None:
     """Raises an UnusableError if something has not its image's width and height."""
-    if found != image:
-        raise UnusableError("{} {}x{} px, its image {}x{} px".format(what, *found, *image))
+    if size != image:
+        raise UnusableError("{} {}x{} px, its image {}x{} px".format(what, *size, *image))
 
 
 def make_row(record: Record) -> tuple[dict[str, Any], str | None]:

@@ -35,13 +35,13 @@ def list_toronto(directory: Path) -> Scan:
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
     densities = _densities(directory, images)
-    found = Scan()
+    listing = Scan()
     for stem in sorted(images, key=lambda stem: (len(stem), stem)):  # 2 before 10
         annotation = _points(masks, stem, path)
-        found.records.append(Record(images[stem], stem, annotation, densities.get(stem)))
+        listing.records.append(Record(images[stem], stem, annotation, densities.get(stem)))
     numbers = {str(number) for number in range(1, len(masks) + 1)}
-    found.unmatched = [f"{path}: map {one} has no image" for one in sorted(numbers - set(images), key=int)]
-    return found
+    listing.unmatched = [f"{path}: map {number} has no image" for number in sorted(numbers - set(images), key=int)]
+    return listing
 
 
 def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
@@ -57,11 +57,11 @@ def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
 def _densities(directory: Path, images: dict[str, Path]) -> dict[str, Path]:
     """The density of every image, whether it is there or not; none if there are none of the images' size."""
     folder = next(iter(sorted(directory.glob(DENSITIES))), directory / "none")
-    found = by_stem(folder, IMAGE_SUFFIXES)
+    files = by_stem(folder, IMAGE_SUFFIXES)
     for stem, image in images.items():
         try:
-            if f"d{stem}" in found and upright_size(found[f"d{stem}"]) != upright_size(image):
+            if f"d{stem}" in files and upright_size(files[f"d{stem}"]) != upright_size(image):
                 return {}
         except OSError:  # damaged: the reading of the record names it
             continue
-    return {stem: found.get(f"d{stem}", folder / f"d{stem}.jpg") for stem in images} if found else {}
+    return {stem: files.get(f"d{stem}", folder / f"d{stem}.jpg") for stem in images} if files else {}

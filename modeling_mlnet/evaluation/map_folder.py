@@ -44,7 +44,7 @@ class MapFolder:
         if folder not in self._listed:
             files: dict[str, Path] = {}
             for path in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else ():
-                suffix = next((one for one in SUFFIXES if path.name.lower().endswith(one)), "")
+                suffix = next((ending for ending in SUFFIXES if path.name.lower().endswith(ending)), "")
                 if suffix and path.is_file():
                     files[_normal(path.name[: -len(suffix)]) + suffix] = path
             self._listed[folder] = files

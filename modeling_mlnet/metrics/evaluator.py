@@ -94,7 +94,11 @@ class Evaluator:
         needs = {name: inspect.signature(function).parameters for name, function in self.protocol.metrics.items()}
         given = {"saliency_map", "fixations", "density", *(("other_fixations", "baseline") if pool else ())}
         self._needs = {
-            name: [one.name for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            name: [
+                parameter.name
+                for parameter in parameters.values()
+                if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            ]
             for name, parameters in needs.items()
         }
         self._metrics = {
@@ -184,7 +188,9 @@ class Evaluator:
         row: dict[str, Any] = {"image_id": image_id, "fixations": len(pixels)}
         for name, function in self._metrics.items():
             is_void = len(pixels) == 0 and is_made  # a density of nothing says nothing
-            row[name] = float("nan") if is_void else function(**{one: inputs[one] for one in self._needs[name]})
+            row[name] = (
+                float("nan") if is_void else function(**{argument: inputs[argument] for argument in self._needs[name]})
+            )
         return row
 
     def _density(self, pixels: np.ndarray, shape: tuple[int, int], sigma: float | None) -> np.ndarray:
@@ -203,19 +209,19 @@ class Evaluator:
 
     def _count_all(self, shape: tuple[int, int]) -> np.ndarray:
         assert self.pool is not None
-        pixels = np.concatenate([np.zeros(0, np.int64), *(self._of_pool(one, shape) for one in self.pool.fixations)])
+        pixels = np.concatenate([np.zeros(0, np.int64), *(self._of_pool(name, shape) for name in self.pool.fixations)])
         return np.bincount(pixels, minlength=shape[0] * shape[1])
 
     def _others(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
         """Fixation map of all other images, on an image of this size."""
         own = self._of_pool(image_id, shape)
-        others = self._total(shape).copy()
-        np.subtract.at(others, own, 1)
+        counts = self._total(shape).copy()
+        np.subtract.at(counts, own, 1)
         if self.protocol.pool == "per_image":
-            others[own] = 0
+            counts[own] = 0
         elif self.protocol.pool == "union":
-            others = np.minimum(others, 1)
-        return others.reshape(shape)
+            counts = np.minimum(counts, 1)
+        return counts.reshape(shape)
 
     def compute(self, gather: bool = True) -> dict[str, Any]:
         """The scores so far.
@@ -234,15 +240,15 @@ class Evaluator:
         metrics = {}
         for name in self._metrics:
             weights = np.array(
-                [one["fixations"] if weighted_by.get(name) == "fixations" else 1 for one in rows], float
+                [row["fixations"] if weighted_by.get(name) == "fixations" else 1 for row in rows], float
             )
-            metrics[name] = mean_with_interval(np.array([one[name] for one in rows], float), weights)
+            metrics[name] = mean_with_interval(np.array([row[name] for row in rows], float), weights)
         return {
             "protocol": self.protocol.name,
             "protocol_definition": self.protocol.describe(),
             "package_version": package_version(),
             "images": len(rows),
-            "images_without_fixations": sum(one["fixations"] == 0 for one in rows),
+            "images_without_fixations": sum(row["fixations"] == 0 for row in rows),
             "metrics": metrics,
             "per_image": rows,
         }

@@ -74,7 +74,7 @@ def information_gain(
     if len(pixels) == 0:
         return float("nan")
     rescale = _min_max if min_max else np.asarray
-    gain, loss = (np.log2(eps + to_distribution(rescale(one)).ravel()[pixels]).mean() for one in (first, second))
+    gain, loss = (np.log2(eps + to_distribution(rescale(values)).ravel()[pixels]).mean() for values in (first, second))
     return float(gain - loss)
 
 
@@ -166,7 +166,7 @@ def auc_shuffled(
     values, low, high = check_range(saliency_map)
     pixels = to_pixels(fixations, values.shape)
     other_pixels = to_pixels(other_fixations, values.shape, "other_fixations")
-    at_fixations, at_others = (values.ravel()[one] for one in (pixels, other_pixels))
+    at_fixations, at_others = (values.ravel()[at] for at in (pixels, other_pixels))
     if thresholds is not None:
         return _threshold_area(at_fixations, at_others, thresholds, low, high)
     pairs = len(at_fixations) * len(at_others)
@@ -189,7 +189,7 @@ def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray, h
         values: From 0 to `high`.
     """
     if len(thresholds) <= FEW:
-        return float(weights @ [np.count_nonzero(values >= one) for one in thresholds])
+        return float(weights @ [np.count_nonzero(values >= threshold) for threshold in thresholds])
     order = np.argsort(thresholds)
     thresholds, adding = thresholds[order], np.concatenate([[0.0], np.cumsum(weights[order])])
     total = 0.0
@@ -235,7 +235,7 @@ def _threshold_area(
     if len(positives) == 0 or len(negatives) == 0:
         return float("nan")
     thresholds = _unscaled(thresholds, low, high)
-    around = np.array([len(positives), *(np.count_nonzero(positives >= one) for one in thresholds), 0])
+    around = np.array([len(positives), *(np.count_nonzero(positives >= threshold) for threshold in thresholds), 0])
     above = thresholds > low  # all values reach the others
     weights = around[:-2] - around[2:]
     lost = _reaching(negatives, thresholds[above], weights[above], high) / len(negatives) + weights[~above].sum()

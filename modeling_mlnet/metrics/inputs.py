@@ -42,9 +42,9 @@ def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, fl
     return array, low, high
 
 
-def check_pair(saliency_map: Any, other: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
+def check_pair(saliency_map: Any, reference: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
     """Two maps of one size, as float64; else a ValueError."""
-    first, second = check_map(saliency_map), check_map(other, name)
+    first, second = check_map(saliency_map), check_map(reference, name)
     if first.shape != second.shape:
         raise ValueError(f"saliency_map and {name} must have one shape, got {first.shape} and {second.shape}")
     return first, second
@@ -120,7 +120,9 @@ def batched(metric: Callable[..., float]) -> Callable[..., Any]:
     image, in a list or along the first axis; only a single array of two dimensions is used for all of them.
     """
     signature = inspect.signature(metric)
-    names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    names = [
+        name for name, parameter in signature.parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
 
     @functools.wraps(metric)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

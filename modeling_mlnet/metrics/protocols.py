@@ -229,8 +229,8 @@ SALICON2015 = Protocol(
 )
 
 PROTOCOLS: dict[str, Protocol] = {
-    one.name: one
-    for one in (
+    protocol.name: protocol
+    for protocol in (
         MIT,
         TUEBINGEN,
         SALICON2015,
