@@ -2,8 +2,8 @@
 
     python experiments/plausibility.py osie:DATA/osie DATA/eyecrowd DATA/sun500 DATA/mit1003 salicon:DATA/salicon
 
-
-
+Prints, for each data set, shares of the fixations, and by how much fixations fit mlnet-mini's maps better (NSS) as
+they are than mirrored, turned or exchanged, in the mean and at worst over 1,000 draws of four images.
 """
 
 import argparse

@@ -10,9 +10,13 @@ import pytest
 from layouts import warnings_seen, write_image
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
 
+from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet.cli import app
 from modeling_mlnet.data import check, export_parquet, load
 from modeling_mlnet.data.plausibility import find_implausible, images_of
+from modeling_mlnet.evaluation.orientation import find_turned, sample_rows
 
 SIZE = (640, 480)
 
@@ -162,3 +166,28 @@ def test_real_data_sets_raise_nothing(spec):
         pytest.skip(f"{place} is not there")
     rows = load(f"{name}:{place}" if name else str(place), check_plausibility=False)
     assert not find_implausible(images_of(rows))
+
+
+IMAGES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_y_from_the_bottom_is_noted_by_a_model_s_maps_where_no_density_tells(tmp_path, flipped):
+    predictor = SaliencyPredictor("mini")
+    random = np.random.default_rng(0)
+    lines = []
+    for path, values in zip(IMAGES, predictor.maps(IMAGES), strict=True):
+        height, width = values.shape
+        chosen = random.choice(values.size, 60, p=(values**2 / (values**2).sum()).ravel())
+        rows, columns = np.divmod(chosen, width)
+        points = np.stack([columns, height - 1 - rows if flipped else rows], axis=1)
+        lines.append(json.dumps({"file_name": str(path), "fixations": points.tolist()}))
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    notes = find_turned(predictor, sample_rows(load(str(tmp_path))))
+    result = CliRunner().invoke(app, ["data", "check", "folder", str(tmp_path), "-o", str(tmp_path / "rows.png")])
+    assert result.exit_code == 0
+    if flipped:
+        assert notes[0].startswith("mirrored top to bottom, the fixations fit a model's maps better")
+        assert f"note: {notes[0]}" in result.output
+    else:
+        assert notes == [] and "note: " not in result.output

@@ -19,9 +19,10 @@ from .folder import find_list, list_folder, split_folders
 from .layouts import ARCHIVES, find_root, unpack_command
 from .mit1003 import list_mit1003
 from .osie import list_osie
+from .parquet_rows import Keep, Rows
 from .plausibility import ImageFixations, images_of, require_plausible, sample_indices
 from .problems import Remarks
-from .published import HUB_ID, Keep, Rows, hub_splits, load_hub, load_parquet, parquet_files, pick_split
+from .published import HUB_ID, hub_splits, load_hub, load_parquet, parquet_files, pick_split
 from .salicon import list_salicon
 from .schema import Record, Scan, is_held_out, read_record
 from .toronto import list_toronto

@@ -20,10 +20,13 @@ from transformers.utils import logging
 
 from ..configuration_mlnet import MLNetConfig
 from ..data import has_splits, is_held_out, load
+from ..data.loading import load_rows
+from ..evaluation.orientation import find_turned, sample_rows
 from ..hub.checkpoint import load_checkpoint
 from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..modeling_mlnet import MLNetModel
+from ..prediction import SaliencyPredictor
 from .arguments import (
     LEAST_IS_BEST,
     SCORES,
@@ -262,6 +265,15 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
     return RunOrigin(command_line(recipe, overrides), start, sets, ", ".join(filter(None, changes)) or "none")
 
 
+def warn_of_turned(data: DataArguments) -> None:
+    """Warns of data sets whose fixations fit mlnet-mini's maps clearly better mirrored or turned."""
+    predictor = SaliencyPredictor("mini", device="cpu")
+    for spec in data.datasets:
+        rows, _ = load_rows(spec, "train" if has_splits(spec) else None, streaming=data.streaming)
+        for line in find_turned(predictor, sample_rows(rows)):
+            logger.warning(f"{spec}: {line}")
+
+
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
     """Trains as a recipe says; a run that was interrupted goes on from its last whole checkpoint.
 
@@ -289,6 +301,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     arguments.label_names = ["labels", "row"]
     if data_arguments.streaming:
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
+    if arguments.should_save:
+        warn_of_turned(data_arguments)
     set_seed(arguments.seed)
     with missing_run_named(arguments.output_dir, [model_arguments.model]):
         model, image_processor = build_model(model_arguments)
