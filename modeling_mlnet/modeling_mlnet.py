@@ -336,8 +336,12 @@ class MLNetModel(MLNetPreTrainedModel):
         config = MLNetConfig.from_dict({**self.config.to_dict(), "recordings": list(recordings)})
         encoder = MLNetEncoder(self.encoder.conv.in_channels, config)
         encoder.conv.load_state_dict(self.encoder.conv.state_dict())
-        encoder.out.weight.copy_(self.encoder.out.weight.expand_as(encoder.out.weight))
-        encoder.out.bias.copy_(self.encoder.out.bias.expand_as(encoder.out.bias))
+        encoder.out.load_state_dict(
+            {
+                name: tensor.expand(len(recordings), *tensor.shape[1:])
+                for name, tensor in self.encoder.out.state_dict().items()
+            }
+        )
         prior = MLNetPrior((len(recordings), *config.prior_shape))
         prior.weight.copy_(self.prior.weight)
         spread = MLNetSpread(len(recordings))

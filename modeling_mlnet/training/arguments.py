@@ -131,6 +131,9 @@ class MLNetTrainingArguments(TrainingArguments):
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score after which training ends"}
     )
+    load_best_model_at_end: bool | None = field(
+        default=None, metadata={"help": "take the best checkpoint at the end; default: with early_stopping_patience"}
+    )
     average_checkpoints: int = field(
         default=0,
         metadata={
@@ -157,6 +160,8 @@ class MLNetTrainingArguments(TrainingArguments):
         check_range("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
             raise ValueError("max_steps must be at least 1, or num_train_epochs above 0: there is nothing to train")
+        if self.load_best_model_at_end is None:
+            self.load_best_model_at_end = self.early_stopping_patience is not None
         if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
             self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
         super().__post_init__()

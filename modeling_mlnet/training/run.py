@@ -42,6 +42,7 @@ from .dataloader_workers import plain_errors
 from .report import Lines, Report
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
+from .start import keep_better, score_start
 from .trainer import BatchMetrics, Interruption, MLNetTrainer
 
 logger = logging.get_logger(__name__)
@@ -55,7 +56,7 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = dict(arguments.config)
+    keys: Any = {**arguments.config}  # type: ignore[dict-item]
     overrides: Any = arguments.image_processor
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
@@ -278,7 +279,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     """Trains as a recipe says; a run that was interrupted goes on from its last whole checkpoint.
 
     The best checkpoint by `metric_for_best_model` ends up in `output_dir` itself, beside it `report/` with learning
-    curves and pictures.
+    curves and pictures. A training that starts from a checkpoint scores it first; if nothing beats it, it is kept.
 
     Args:
         recipe: YAML file with keys of `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
@@ -335,10 +336,13 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         write_settings(Path(arguments.output_dir), settings)
     with plain_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
+        start = score_start(trainer) if model_arguments.model and arguments.eval_strategy != "no" else None
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)
+        if start is not None:
+            scores = keep_better(trainer, start, scores)
     trainer.save_model(_internal_call=True)
     trainer.save_metrics("eval", scores)
     trainer.save_state()
