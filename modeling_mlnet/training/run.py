@@ -143,15 +143,9 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    rows = concatenate_datasets(
+    return concatenate_datasets(
         [load(spec, split if has_splits(spec) else None, streaming=streaming) for spec in specs]
     )
-    return rows.map(_with_recording, input_columns="recording", features=rows.features)
-
-
-def _with_recording(recording: str | None) -> dict[str, str]:
-    """A data set that does not say how it was recorded counts as eye tracking."""
-    return {"recording": recording or "eye"}
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
