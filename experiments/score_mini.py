@@ -44,7 +44,7 @@ def measure(data: str) -> dict[str, Any]:
         for protocol in SHOWN:
             sources = {"mini": lambda rows, maps=maps: maps, **{one: one for one in BASELINES}}
             if not has_observers:
-                del sources["half-observers"]
+                del sources["inter-observer"]
             found = {source: evaluate(rows, given, protocol) for source, given in sources.items()}
             for results in found.values():
                 del results["per_image"]
@@ -88,7 +88,7 @@ def main() -> None:
     for protocol, datasets in scores.items():
         lines += ["", f"Protocol `{protocol}`:", "", *score_lines(protocol, datasets, ("mini", *BASELINES))]
     put(CARD, lines[1:])
-    put(README, score_lines("tuebingen", scores["tuebingen"], ("mini", "centre", "half-observers"), intervals=False))
+    put(README, score_lines("tuebingen", scores["tuebingen"], ("mini", "centre", "inter-observer"), intervals=False))
 
 
 if __name__ == "__main__":
