@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..images_mlnet import explain_content, open_image
+from ..images_mlnet import explain_content, open_heic, open_image
 
 MAX_UPLOAD = 100 * 2**20  # bytes of any file, refused while it arrives
 MAX_PICTURE = 40 * 2**20  # bytes
@@ -88,7 +88,11 @@ def check_picture(upload: Upload) -> tuple[int, int]:
     except Image.DecompressionBombError:
         raise ValueError(_too_many(upload.name)) from None
     except Exception:  # every decoder raises its own
-        raise ValueError(_not_a_picture(upload)) from None
+        try:
+            with open_heic(upload.path) as image:
+                width, height = image.size
+        except Exception:
+            raise ValueError(_not_a_picture(upload)) from None
     if width * height > MAX_PIXELS:
         raise ValueError(_too_many(upload.name, f"{width} x {height} px, "))
     return width, height
