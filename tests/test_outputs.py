@@ -128,15 +128,13 @@ def test_a_disk_that_is_full_ends_the_run_with_the_reason(tmp_path, monkeypatch,
     for stem in "abc":
         write_picture(tmp_path / "in" / f"{stem}.jpg")
     jobs = find_images([str(tmp_path / "in")], tmp_path / "out").jobs
-    full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    real = open
-    monkeypatch.setattr("builtins.open", lambda path, *words, **options: real(divert(path, full), *words, **options))
+    usual = open
+
+    def on_full_disk(path, mode="r", *words, **options):
+        return usual("/dev/full", "wb") if str(path).endswith(".tmp") else usual(path, mode, *words, **options)
+
+    monkeypatch.setattr("builtins.open", on_full_disk)
     with pytest.raises(OSError, match="No space left on device") as caught:
         predict_files(Constant(), jobs, tmp_path / "out", [name])
     assert str(caught.value.filename).startswith(str(tmp_path / "out"))
     assert not list((tmp_path / "out").iterdir())
-
-
-def divert(path, full):
-    return full if str(path).endswith(".tmp") else path
