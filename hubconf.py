@@ -2,7 +2,7 @@
 
 from typing import Any
 
-dependencies = ["torch", "torchvision", "timm", "transformers", "huggingface_hub", "safetensors", "PIL", "numpy"]
+dependencies = ["torch", "timm", "transformers", "huggingface_hub", "safetensors", "openvino", "PIL", "numpy"]
 
 
 def mlnet(checkpoint: str = "mini", pretrained: bool = True, **config: Any) -> Any:
@@ -39,7 +39,7 @@ def saliency(checkpoint: str = "mini", **arguments: Any) -> Any:
 
     Args:
         checkpoint: A name in hubconfig.json, a checkpoint's folder or a Hub id.
-        arguments: Of `SaliencyPredictor`: device, dtype, apply_prior, batch_size, engine.
+        arguments: Of `SaliencyPredictor`: device, dtype, batch_size, compile.
     """
     from modeling_mlnet import SaliencyPredictor
 

@@ -42,7 +42,7 @@ def main() -> None:
     def pictures(count: int) -> Iterator[Any]:
         return (rows[index]["image"] for index in islice(cycle(range(len(rows))), count))
 
-    level_importance(predictor, pictures(predictor.batch_size))  # the first batch also pays for choosing kernels
+    level_importance(predictor, pictures(8))  # the first batch also pays for choosing kernels
     results = {
         "importance": timed(lambda: level_importance(predictor, pictures(arguments.images))),
         "prediction": timed(lambda: [None for _ in predictor.maps(pictures(arguments.images))]),

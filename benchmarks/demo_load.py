@@ -5,9 +5,8 @@
 Starts the server in a process of its own with two cores, and clients that send a picture of their own through the
 API, wait for the answer and send the next; every tenth sends photographs of 12 megapixels, and one more client has a
 clip rendered again and again. No picture is sent twice, so that nothing comes from kept results. Every map is compared
-pixel by pixel with one that is predicted here, one picture at a time. Also measured: what putting several pictures
-into one pass through the network would save, which decides whether waiting requests should share one. Exit status 1
-if an answer is wrong, anybody was left without one, or the server took more than 1.5 GB.
+pixel by pixel with one that is predicted here. Exit status 1 if an answer is wrong, anybody was left without one, or
+the server took more than 1.5 GB.
 """
 
 import argparse
@@ -19,21 +18,21 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
+import av
 import numpy as np
-import torch
 from gradio_client import Client, handle_file
 from peak_memory import peak_memory_mib
 from PIL import Image
-from prediction import write_clip
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo.limits import Upload
-from modeling_mlnet.demo.store import Store, first_picture
+from modeling_mlnet.demo.store import Store
 
 ROOT = Path(__file__).parent.parent
 PICTURES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
@@ -124,7 +123,6 @@ def ask(address: str, number: int, until: float, folder: Path, answers: list[Ans
 
 def wrong_maps(answers: list[Answer], folder: Path) -> tuple[int, float]:
     """How many maps differ from those predicted here one by one, and by how much at most."""
-    torch.set_num_threads(1)  # as in the server: other sums, other last digits
     store = Store(SaliencyPredictor("mini"), folder / "serial")
     wrong, largest = 0, 0.0
     for answer in answers:
@@ -139,23 +137,17 @@ def wrong_maps(answers: list[Answer], folder: Path) -> tuple[int, float]:
     return wrong, largest
 
 
-def batching(repeats: int = 25) -> dict[str, float]:
-    """Milliseconds per picture in one pass of 1, 2, 4 and 8, on one thread: the fastest of passes taken in turn."""
-    torch.set_num_threads(1)
-    predictor = SaliencyPredictor("mini", engine="fused")  # which splits no pass
-    predictor(first_picture())
-    network = predictor.network
-    assert network is not None
-    canvas = predictor.image_processor.size
-    pixels = {size: torch.randn(size, 3, canvas.height, canvas.width) for size in (1, 2, 4, 8)}
-    fastest = dict.fromkeys(pixels, float("inf"))
-    with torch.inference_mode():
-        for _ in range(repeats):
-            for size, values in pixels.items():
-                started = time.perf_counter()
-                network(values, True)
-                fastest[size] = min(fastest[size], (time.perf_counter() - started) / size * 1000)
-    return {str(size): round(value, 1) for size, value in fastest.items()}
+def write_clip(path: Path) -> None:
+    """Ten seconds of a photograph that moves, so that frames differ."""
+    photo = np.asarray(Image.open(PICTURES[0]).resize((480, 360)))
+    with av.open(str(path), "w", format="mp4") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(250):
+            x, y = index % 160, index % 120
+            view = np.ascontiguousarray(photo[y : y + 240, x : x + 320])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+        output.mux(stream.encode())
 
 
 def measure(clients: int, seconds: float, cores: int) -> dict:
@@ -206,14 +198,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--only-batching", action="store_true", help="renew that figure alone in the output")
     options = parser.parse_args()
-    if options.only_batching:
-        found = json.loads(options.output.read_text(encoding="utf-8"))
-    else:
-        found = measure(options.clients, options.seconds, options.cores)
-    found["ms_a_picture_by_pictures_a_pass"] = batching()
-    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    found = measure(options.clients, options.seconds, options.cores)
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, openvino {version('openvino')}"
     for key, value in found.items():
         print(f"{key:34} {value}")
     options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

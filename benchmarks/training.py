@@ -25,8 +25,8 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import set_seed
 
 from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
+from modeling_mlnet.cli.memory import keep_memory
 from modeling_mlnet.data import load
-from modeling_mlnet.threads import keep_memory
 from modeling_mlnet.training.arguments import DataArguments
 from modeling_mlnet.training.augmentation import Augment, Collator
 

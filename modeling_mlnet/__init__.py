@@ -13,7 +13,7 @@ _EXPORTS = {
     "MLNetModel": "modeling_mlnet",
     "MLNetOutput": "modeling_mlnet",
     "SaliencyPredictionPipeline": "pipeline_mlnet",
-    "SaliencyPredictor": "prediction",
+    "SaliencyPredictor": "inference.predictor",
     "MLNetTrainer": "training.trainer",
     "MLNetTrainingArguments": "training.arguments",
 }
@@ -23,9 +23,9 @@ MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
 if TYPE_CHECKING:
     from .configuration_mlnet import MLNetConfig
     from .image_processing_mlnet import MLNetImageProcessor
+    from .inference.predictor import SaliencyPredictor
     from .modeling_mlnet import MLNetModel, MLNetOutput
     from .pipeline_mlnet import SaliencyPredictionPipeline
-    from .prediction import SaliencyPredictor
     from .training.arguments import MLNetTrainingArguments
     from .training.trainer import MLNetTrainer
 

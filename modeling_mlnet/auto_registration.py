@@ -34,9 +34,7 @@ def _register_image_processor() -> None:
     from .configuration_mlnet import MLNetConfig
     from .image_processing_mlnet import MLNetImageProcessor
 
-    AutoImageProcessor.register(
-        MLNetConfig, image_processor_classes={"torchvision": MLNetImageProcessor}, exist_ok=True
-    )
+    AutoImageProcessor.register(MLNetConfig, image_processor_classes={"pil": MLNetImageProcessor}, exist_ok=True)
 
 
 def _register_pipeline() -> None:

@@ -60,6 +60,9 @@ class MLNetConfig(PreTrainedConfig):
         encoder_channels: Channels between the two encoding convolutions.
         dropout: Probability of dropping a feature before the encoding convolutions, in `[0, 1)`.
         prior_shape: Rows and columns of the learned prior.
+        recordings: Kinds of recording whose ground truth the network predicts, each with its own last convolution,
+            prior and blur: `["eye", "mouse"]` for eye trackers and for mouse tracking, as SALICON. The first is the
+            default. Empty, as in the release: one kind, without a name.
         image_size: Height and width in pixels of the canvas used for training. The network takes any size from 32 px.
         loss: `"release"` (the released code), `"paper"` (Eq. 2), `"kl_cc"` (Kullback-Leibler divergence minus half
             the correlation) or `"kl_cc_sim"` (the same minus half the similarity).
@@ -81,6 +84,7 @@ class MLNetConfig(PreTrainedConfig):
     encoder_channels: int = 64
     dropout: float | int = 0.5
     prior_shape: list[int] | tuple[int, ...] = (6, 8)
+    recordings: list[str] | tuple[str, ...] = ()
     image_size: list[int] | tuple[int, ...] = (480, 640)
     loss: str = "release"
     loss_alpha: float | int = 1.1
@@ -126,6 +130,8 @@ class MLNetConfig(PreTrainedConfig):
             levels = tuple(self.feature_levels)
             if not levels or min(levels) < 0 or list(levels) != sorted(set(levels)):
                 raise ValueError(f"feature_levels must be ascending, distinct and not negative, got {levels}")
+        if len(set(self.recordings)) < len(self.recordings):
+            raise ValueError(f"recordings must be distinct names, got {list(self.recordings)}")
         if self.encoder_channels < 1:
             raise ValueError(f"encoder_channels must be at least 1, got {self.encoder_channels}")
         if not 0 <= self.dropout < 1:
@@ -134,6 +140,19 @@ class MLNetConfig(PreTrainedConfig):
             raise ValueError(f"loss_alpha must be above 1 (labels reach 1), got {self.loss_alpha}")
         if self.prior_penalty is not None and self.prior_penalty < 0:
             raise ValueError(f"prior_penalty must be None or not negative, got {self.prior_penalty}")
+
+    def recording_index(self, recording: str | None) -> int:
+        """Where a kind of recording stands in `recordings`; `None` means the first.
+
+        Raises:
+            ValueError: If it does not stand there.
+        """
+        if recording is None:
+            return 0
+        if recording not in self.recordings:
+            known = f"one of {list(self.recordings)}" if self.recordings else "None: the model knows one kind only"
+            raise ValueError(f"recording must be {known}, got {recording!r}")
+        return list(self.recordings).index(recording)
 
 
 __all__ = ["MLNetConfig"]

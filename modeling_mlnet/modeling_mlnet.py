@@ -1,6 +1,7 @@
 """ML-Net: a deep multi-level network for saliency prediction (Cornia et al., ICPR 2016)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -27,7 +28,8 @@ class MLNetOutput(ModelOutput):
         saliency_map (`torch.FloatTensor` of shape `(batch, height/8, width/8)`):
             Predicted saliency, at least 0, not normalised.
         prior (`torch.FloatTensor` of shape `(height/8, width/8)`, *optional*, absent with `apply_prior=False`):
-            The factor that multiplied the map: 1 + the enlarged learned prior.
+            The factor that multiplied the map: 1 + the enlarged learned prior. `(batch, height/8, width/8)` if the
+            kinds of recording were given as a tensor.
         hidden_states (`tuple(torch.FloatTensor)`, *optional*, returned when `output_hidden_states=True`):
             The levels, each of shape `(batch, channels, height/8, width/8)`, in the order of their concatenation.
     """
@@ -45,15 +47,42 @@ class MLNetEncoder(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
         self.conv = nn.Conv2d(in_channels, config.encoder_channels, kernel_size=3, padding=1)
-        self.out = nn.Conv2d(config.encoder_channels, 1, kernel_size=1)
+        self.out = nn.Conv2d(config.encoder_channels, max(1, len(config.recordings)), kernel_size=1)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden_state = F.relu(self.conv(self.dropout(features)))
-        return F.relu(self.out(hidden_state)).squeeze(1)  # (batch, height/8, width/8)
+        return F.relu(self.out(hidden_state))  # (batch, kinds of recording, height/8, width/8)
+
+
+class MLNetSpread(nn.Module):
+    """A Gaussian blur of the map whose width is learned for each kind of recording.
+
+    Mouse tracking of many people gives broader maps than an eye tracker. The standard deviation is in cells of the
+    map, at most `RADIUS / 2`, so that the kernel holds nearly all of it.
+    """
+
+    RADIUS = 4  # cells; the kernel has 9 x 9
+
+    def __init__(self, kinds: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(kinds))  # logit of sigma / (RADIUS / 2)
+
+    def forward(self, saliency_map: Tensor) -> Tensor:
+        sigma = self.weight.float().sigmoid() * (self.RADIUS / 2)
+        offset = torch.arange(-self.RADIUS, self.RADIUS + 1, device=sigma.device)
+        kernel = torch.softmax(-offset.square() / (2 * sigma[:, None].square() + 1e-6), dim=1)  # (kinds, 9)
+        kernel = kernel.to(saliency_map.dtype)[:, None]
+        padded = F.pad(saliency_map, (self.RADIUS,) * 4, mode="replicate")
+        blurred = F.conv2d(padded, kernel[:, :, None, :], groups=len(sigma))
+        return F.conv2d(blurred, kernel[:, :, :, None], groups=len(sigma))
 
 
 class MLNetPrior(nn.Module):
-    """Learned spatial prior: the factor 1 + a coarse grid, bilinearly enlarged (paper, Sec. III, Eq. 1)."""
+    """Learned spatial prior: the factor 1 + a coarse grid, bilinearly enlarged (paper, Sec. III, Eq. 1).
+
+    Args:
+        shape: Rows and columns of the grid, after the number of kinds of recording if there are several.
+    """
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
@@ -67,12 +96,13 @@ class MLNetPrior(nn.Module):
         position = position.clamp(0, cells - 1)
         return (1 - (position[:, None] - torch.arange(cells, device=device)).abs()).clamp_min(0)
 
-    def forward(self, height: int, width: int) -> Tensor:
-        rows, columns = self.weight.shape
+    def forward(self, height: int, width: int, recording: int | Tensor = 0) -> Tensor:
+        rows, columns = self.weight.shape[-2:]
         vertical = self.triangle(rows, height, self.weight.device)
         horizontal = self.triangle(columns, width, self.weight.device)
+        weight = self.weight if self.weight.ndim == 2 else self.weight[recording]
         # float32 whatever the model's precision: the positions need it, and the product is tiny
-        return (1 + vertical @ self.weight.float() @ horizontal.T).to(self.weight.dtype)
+        return (1 + vertical @ weight.float() @ horizontal.T).to(self.weight.dtype)
 
 
 def _max_normalize(saliency_map: Tensor) -> Tensor:
@@ -143,7 +173,7 @@ class MLNetPreTrainedModel(PreTrainedModel):
             init.copy_(module.out.weight, nn.init.xavier_normal_(torch.empty_like(module.out.weight)).abs())
             init.zeros_(module.conv.bias)
             init.zeros_(module.out.bias)
-        elif isinstance(module, MLNetPrior):
+        elif isinstance(module, (MLNetPrior, MLNetSpread)):
             init.zeros_(module.weight)
         elif isinstance(module, MLNetVGGBackbone):
             for layer in module.modules():
@@ -156,7 +186,7 @@ class MLNetPreTrainedModel(PreTrainedModel):
     def _initialize_weights(self, module: nn.Module, is_custom_code: bool = False) -> None:
         # The blocks above fill their children. transformers' own version walks children first, which would overwrite
         # timm's values, and takes a block without parameters of its own for filled.
-        if not isinstance(module, (MLNetTimmBackbone, MLNetEncoder, MLNetPrior, MLNetVGGBackbone)):
+        if not isinstance(module, (MLNetTimmBackbone, MLNetEncoder, MLNetSpread, MLNetPrior, MLNetVGGBackbone)):
             return
         tensors = [*module.parameters(), *module.buffers()]
         if not all(getattr(tensor, "_is_hf_initialized", False) for tensor in tensors):
@@ -177,7 +207,9 @@ class MLNetModel(MLNetPreTrainedModel):
             raise ValueError("drop_modules does not apply to a VGG, which is cut by feature_levels")
         self.backbone = (MLNetVGGBackbone if is_vgg else MLNetTimmBackbone)(config)
         self.encoder = MLNetEncoder(sum(self.backbone.channels), config)
-        self.prior = MLNetPrior(tuple(config.prior_shape))
+        kinds = len(config.recordings)
+        self.spread = MLNetSpread(kinds) if kinds else nn.Identity()
+        self.prior = MLNetPrior((kinds, *config.prior_shape) if kinds else tuple(config.prior_shape))
         self.post_init()
 
     @classmethod
@@ -227,6 +259,7 @@ class MLNetModel(MLNetPreTrainedModel):
         labels: Tensor | None = None,
         apply_prior: bool = True,
         output_hidden_states: bool | None = None,
+        recording: str | Tensor | None = None,
     ) -> MLNetOutput:
         """Predicts saliency maps.
 
@@ -235,14 +268,16 @@ class MLNetModel(MLNetPreTrainedModel):
             labels: Saliency maps `(batch, height/8, width/8)` in 0..1; with them a loss is returned.
             apply_prior: `False` gives the map before the learned prior.
             output_hidden_states: Whether to return the levels.
+            recording: The kind of recording whose ground truth is predicted: a name in `config.recordings`, or for
+                each image of the batch its index there, `(batch,)`. `None` takes the first.
 
         Raises:
-            ValueError: If a tensor has the wrong shape.
+            ValueError: If a tensor has the wrong shape, or the model does not know the recording.
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         levels = self.extract_levels(pixel_values)
-        saliency_map, prior = self.map_from_levels(torch.cat(levels, dim=1), apply_prior)
+        saliency_map, prior = self.map_from_levels(torch.cat(levels, dim=1), apply_prior, recording)
         return MLNetOutput(
             loss=None if labels is None else self._loss(saliency_map, labels),
             saliency_map=saliency_map,
@@ -264,18 +299,56 @@ class MLNetModel(MLNetPreTrainedModel):
         height, width = (-(-side // STRIDE) for side in pixel_values.shape[-2:])
         return [to_grid(level, height, width) for level in self.backbone(pixel_values)]
 
-    def map_from_levels(self, features: Tensor, apply_prior: bool = True) -> tuple[Tensor, Tensor | None]:
+    def map_from_levels(
+        self, features: Tensor, apply_prior: bool = True, recording: str | Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """What follows the backbone: the saliency map `(batch, height/8, width/8)` and the prior's factor.
 
         Args:
             features: The concatenated levels `(batch, channels, height/8, width/8)`.
             apply_prior: `False` gives the map before the learned prior, and `None` for the factor.
+            recording: As in `forward`.
+
+        Raises:
+            ValueError: If the model does not know the recording.
         """
-        saliency_map = self.encoder(features)
+        index = recording if isinstance(recording, Tensor) else self.config.recording_index(recording)
+        saliency_map = self.spread(self.encoder(features))  # (batch, kinds, height/8, width/8)
+        rows = torch.arange(len(saliency_map), device=saliency_map.device)
+        saliency_map = saliency_map[:, index] if isinstance(index, int) else saliency_map[rows, index]
         if not apply_prior:
             return saliency_map, None
-        prior = self.prior(*features.shape[-2:])
+        prior = self.prior(*features.shape[-2:], index)
         return F.relu(saliency_map * prior), prior
+
+    @torch.no_grad()
+    def set_recordings(self, recordings: Sequence[str]) -> None:
+        """Makes a network of one kind of recording predict several, each as the one before until it is trained.
+
+        Args:
+            recordings: Names of the kinds; the first becomes the default.
+
+        Raises:
+            ValueError: If the network has several kinds already.
+        """
+        if self.config.recordings:
+            raise ValueError(f"the model predicts {list(self.config.recordings)} already, got {list(recordings)}")
+        config = MLNetConfig.from_dict({**self.config.to_dict(), "recordings": list(recordings)})
+        encoder = MLNetEncoder(self.encoder.conv.in_channels, config)
+        encoder.conv.load_state_dict(self.encoder.conv.state_dict())
+        encoder.out.load_state_dict(
+            {
+                name: tensor.expand(len(recordings), *tensor.shape[1:])
+                for name, tensor in self.encoder.out.state_dict().items()
+            }
+        )
+        prior = MLNetPrior((len(recordings), *config.prior_shape))
+        prior.weight.copy_(self.prior.weight)
+        spread = MLNetSpread(len(recordings))
+        spread.weight.fill_(-1.1)  # half a cell
+        self.config.recordings = list(recordings)
+        for name, module in {"encoder": encoder, "prior": prior, "spread": spread}.items():
+            setattr(self, name, module.to(self.device, self.dtype))
 
     def _loss(self, saliency_map: Tensor, labels: Tensor) -> Tensor:
         if labels.shape != saliency_map.shape:

@@ -1,7 +1,9 @@
-"""The `saliency-prediction` pipeline: a picture in, a saliency map out."""
+"""The `saliency-prediction` pipeline: an image in, a saliency map out."""
 
 from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
@@ -9,16 +11,21 @@ from .images_mlnet import is_image, read_image
 
 
 class SaliencyPredictionPipeline(Pipeline):
-    """Predicts where people look in pictures.
+    """Predicts where people look in images.
 
-    Calling it with a picture (a path, an http(s) address, a PIL image, an array or a tensor) returns a dictionary,
-    with a list of pictures a list of dictionaries:
+    Calling it with an image (a path, an http(s) address, bytes, a PIL image, an array or a tensor) returns a
+    dictionary, with a list of images a list of dictionaries:
 
-    - `saliency_map`: float32 tensor `(height, width)` in 0..1 at the picture's own size, its maximum being 1;
+    - `saliency_map`: float32 tensor `(height, width)` in 0..1 at the image's own size, its maximum being 1;
     - `heatmap`: the same as a grey PIL image.
+
+    The network runs as in `modeling_mlnet.SaliencyPredictor`, with the same results; where the package
+    mlnet-saliency is not installed, PyTorch runs it.
 
     Args of the call:
         apply_prior: `False` gives the map before the learned prior.
+        recording: The kind of recording whose ground truth is predicted, one of `model.config.recordings`; the first
+            by default.
     """
 
     _load_processor = False
@@ -27,36 +34,52 @@ class SaliencyPredictionPipeline(Pipeline):
     _load_video_processor = False
     _load_tokenizer = False
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        try:
+            from modeling_mlnet import SaliencyPredictor
+        except ImportError:
+            self._predictor = None
+        else:
+            dtype = str(self.model.dtype).removeprefix("torch.")
+            self._predictor = SaliencyPredictor(self.model, self.image_processor, str(self.device), dtype)
+
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """As described above; for generators, data sets and their columns an iterator of dictionaries."""
         if isinstance(inputs, tuple):
             inputs = list(inputs)
         elif not isinstance(inputs, list) and not is_image(inputs):
-            inputs = (one for one in inputs)  # transformers takes a column, or any iterator but this, for one picture
+            inputs = (image for image in inputs)  # transformers takes a column, or any other iterator, for one image
         return super().__call__(inputs, **kwargs)
 
-    def _sanitize_parameters(self, apply_prior: bool | None = None, **kwargs: Any) -> tuple[dict, dict, dict]:
-        if kwargs:
-            raise TypeError(f"the saliency-prediction pipeline has no parameter {next(iter(kwargs))!r}")
-        return {}, {} if apply_prior is None else {"apply_prior": apply_prior}, {}
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
+        for name in kwargs:
+            if name not in ("apply_prior", "recording"):
+                raise TypeError(f"the saliency-prediction pipeline has no parameter {name!r}")
+        return {}, kwargs, {}
 
     def preprocess(self, image: Any) -> dict[str, Any]:
-        """Reads and letterboxes a picture."""
-        picture = read_image(image, allow_urls=True)  # as every pipeline of transformers
-        inputs = self.image_processor(picture, return_tensors="pt").to(self.dtype)
-        return {"pixel_values": inputs["pixel_values"], "target_size": picture.shape[:2]}
+        """Reads and letterboxes an image."""
+        array = read_image(image, allow_urls=True)  # as every pipeline of transformers
+        inputs = self.image_processor(array, input_data_format="channels_last", return_tensors="pt")
+        return {"pixel_values": inputs["pixel_values"], "target_size": array.shape[:2]}
 
-    def _forward(self, model_inputs: dict[str, Any], apply_prior: bool = True) -> dict[str, Any]:
-        outputs = self.model(pixel_values=model_inputs["pixel_values"], apply_prior=apply_prior)
-        return {"saliency_map": outputs.saliency_map, "target_size": model_inputs["target_size"]}
+    def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
+        pixel_values = model_inputs["pixel_values"]
+        if self._predictor is None:
+            maps = self.model(pixel_values=pixel_values.to(self.model.dtype), **options).saliency_map
+        else:
+            network = self._predictor.network
+            maps = torch.from_numpy(np.stack([network(one, **options) for one in pixel_values.cpu().numpy()]))
+        return {"saliency_map": maps, "target_size": model_inputs["target_size"]}
 
     def postprocess(self, model_outputs: dict[str, Any]) -> dict[str, Any]:
-        """Brings the map back to the picture's size."""
+        """Brings the map back to the image's size."""
         size = model_outputs["target_size"]
         size = size[0] if isinstance(size[0], (tuple, list)) else size
-        [saliency_map] = self.image_processor.post_process_saliency(model_outputs["saliency_map"], [size])
-        heatmap = Image.fromarray((saliency_map * 255).round().byte().cpu().numpy())
-        return {"saliency_map": saliency_map.cpu(), "heatmap": heatmap}
+        [saliency_map] = self.image_processor.post_process_saliency(model_outputs["saliency_map"].cpu(), [size])
+        heatmap = Image.fromarray((saliency_map * 255).round().byte().numpy())
+        return {"saliency_map": saliency_map, "heatmap": heatmap}
 
 
 __all__ = ["SaliencyPredictionPipeline"]

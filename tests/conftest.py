@@ -37,7 +37,7 @@ FLAGS = (
 
 
 # Files of minutes, the longest first: left to the end, they would run alone
-LONG = ("test_docs", "test_resume", "test_release_equality", "test_distributed", "test_training", "test_onnx_export")
+LONG = ("test_docs", "test_resume", "test_release_equality", "test_distributed", "test_training", "test_export")
 
 
 def pytest_collection_modifyitems(items):
@@ -58,6 +58,10 @@ def _private_cache(tmp_path_factory):
     import datasets.config
 
     datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("datasets")
+    # of the graphs that tests make; the processes of one run share them
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    constants.HF_HOME = os.environ["HF_HOME"] = str(shared / "huggingface")
 
 
 @pytest.fixture(scope="session")

@@ -177,7 +177,10 @@ def test_ablation_of_a_level_is_the_score_of_the_map_without_it(predictor, rows)
     plain = evaluate(rows, lambda rows: predictor.maps(row["image"] for row in rows))["metrics"]
     assert found["full"]["CC"]["mean"] == approx(plain["CC"]["mean"], abs=1e-6)
 
-    model, tensors = predictor.model, [predictor._prepare(row["image"], False).pixel_values for row in rows]
+    model, tensors = (
+        predictor.model,
+        [predictor.image_processor(row["image"], return_tensors="pt")["pixel_values"] for row in rows],
+    )
     with torch.no_grad():
         levels = [torch.cat(parts) for parts in zip(*map(model.extract_levels, tensors), strict=True)]
         levels[1] = levels[1].mean((0, 2, 3), keepdim=True).expand_as(levels[1])

@@ -11,7 +11,7 @@ from demo_files import COFFEE, upload, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo import about, comparing, front, limits, page, regions, words
+from modeling_mlnet.demo import about, comparing, front, limits, regions, words
 from modeling_mlnet.demo.pictures import save_overlay
 from modeling_mlnet.demo.store import EXPIRED, Store, sweep
 
@@ -199,11 +199,10 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
 def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(
     small_predictor, tmp_path, pictures, monkeypatch
 ):
-    passes, pass_on = [], SaliencyPredictor._pass
-    monkeypatch.setattr(SaliencyPredictor, "_pass", lambda *given: passes.append(1) or pass_on(*given))
+    passes, network = [], small_predictor.network
+    monkeypatch.setattr(small_predictor, "_network", lambda *given: passes.append(1) or network(*given))
     store = Store(small_predictor, tmp_path / "store")
-    assert len(passes) == 1  # of its own picture, so that nobody's first one decides about precision
-    assert store.predictors[True].network is store.predictors[False].network  # loaded and chosen once
+    assert len(passes) == 1  # of its own image, so that nobody waits for the network to be loaded
     results = [store.predict(upload(pictures[0]), prior) for prior in (True, True, False)]
     assert len(passes) == 3
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(pictures[0])))
@@ -280,21 +279,3 @@ def test_what_asks_for_an_address():
         assert front.asks_for_address(path)
     for path in ("/gradio_api/file=/tmp/mlnet-demo-x/a.png", "/gradio_api/file=C:/x.png", "/", "/gradio_api/upload"):
         assert not front.asks_for_address(path)
-
-
-def test_cores_are_shared_among_the_workers(monkeypatch, tmp_path):
-    import torch
-
-    from modeling_mlnet import threads
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    quota, before = tmp_path / "cpu.max", torch.get_num_threads()
-    monkeypatch.setattr(threads, "QUOTA", quota)
-    try:
-        for content, expected in ((None, 4), ("max 100000", 4), ("200000 100000", 1), ("50000 100000", 1)):
-            if content is not None:
-                quota.write_text(content)
-            page.set_threads()
-            assert torch.get_num_threads() == expected
-    finally:
-        torch.set_num_threads(before)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from demo_files import upload, write_clip
 
-from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.demo import video
 from modeling_mlnet.demo.messages import told
 
@@ -98,18 +97,6 @@ def test_a_clip_is_turned_as_the_camera_was_held(tmp_path):
     shapes = {picture.shape for _, picture in clip.frames()}
     clip.close()
     assert shapes == {(96, 64, 3)}
-
-
-def test_frames_pass_the_network_in_batches(small_predictor, tmp_path, monkeypatch):
-    sizes, pass_on = [], SaliencyPredictor._pass
-    monkeypatch.setattr(
-        SaliencyPredictor, "_pass", lambda self, batch: sizes.append(len(batch)) or pass_on(self, batch)
-    )
-    clip = video.Clip(upload(write_clip(tmp_path / "in.mp4", seconds=3)))
-    assert (
-        len(list(video.render_clip(small_predictor, clip, tmp_path / "out.mp4", 0.7, "inferno"))) == sum(sizes) == 24
-    )
-    assert max(sizes) > 1
 
 
 def test_a_clip_that_breaks_off_still_counts(small_predictor, tmp_path):

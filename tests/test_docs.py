@@ -46,7 +46,15 @@ ONE_STEP = (  # on the small network; a GPU's options are left out
     "--per_device_train_batch_size 2 --held_out 0.5 --canvas_sizes 64x96 --use_cpu true --torch_compile false"
 )
 # What CI does, what renews the card from the real data, the login of a person, Docker, what test_onnx_export.py runs
-ELSEWHERE = ("pip ", "python3 -m venv", "MLNET_DATA=DIR ", "hf auth ", "docker ", "mlnet export mini ")
+ELSEWHERE = (
+    "pip ",
+    "python conversion/convert_imagenet_wheel.py ",
+    "python3 -m venv",
+    "MLNET_DATA=DIR ",
+    "hf auth ",
+    "docker ",
+    "mlnet export mini ",
+)
 PAGE = "http://127.0.0.1:7860"
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import golden_maps
 import numpy as np
 import pytest
 import release
@@ -69,3 +70,15 @@ def test_a_moved_object_moves_the_map(predictor):
 
 def test_config_names_the_dtype_it_is_used_in():
     assert json.loads((MINI / "config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("name", golden_maps.shipped())
+def test_maps_of_every_shipped_checkpoint_are_those_it_was_shipped_with(name):
+    golden = json.loads(golden_maps.GOLDEN.read_text(encoding="utf-8"))[name]
+    folder = golden_maps.shipped()[name]
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert golden["sha256"] == digest, "the checkpoint was changed: python tests/golden_maps.py"
+    found = golden_maps.slices(folder)
+    assert list(found) == list(golden["maps"])
+    for key, values in found.items():
+        np.testing.assert_allclose(values, golden["maps"][key], atol=2e-3, err_msg=key)  # processors differ by 1e-5

@@ -6,7 +6,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.backbones_mlnet import MLNetMaxPool2d
-from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetPrior
+from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetPrior, MLNetSpread
 
 MOBILENET = {"backbone": "mobilenetv1_100", "backbone_kwargs": {"pad_type": "same"}}
 BACKBONES = {
@@ -324,3 +324,63 @@ def test_dropped_modules_are_neither_built_nor_saved():
     assert not any("blocks.4.1" in name for name in model.state_dict())
     assert any("blocks.4.0" in name for name in model.state_dict())
     assert model.backbone.channels == [256, 512, 1024]
+
+
+def small_model_of_two_kinds():
+    torch.manual_seed(0)
+    model = MLNetModel(MLNetConfig(backbone="vgg11", recordings=["eye", "mouse"], **SMALL)).eval()
+    with torch.no_grad():
+        model.prior.weight.uniform_(-0.5, 0.5)
+        model.spread.weight.copy_(torch.tensor([-4.0, 4.0]))
+    return model
+
+
+@torch.no_grad()
+def test_a_kind_of_recording_is_chosen_by_name_or_for_every_image():
+    model, images = small_model_of_two_kinds(), picture(2)
+    eye, mouse = (model(images, recording=name).saliency_map for name in ("eye", "mouse"))
+    assert torch.equal(model(images).saliency_map, eye)
+    mixed = model(images, recording=torch.tensor([1, 0]))
+    assert mixed.prior.shape == eye.shape
+    assert torch.allclose(mixed.saliency_map, torch.stack([mouse[0], eye[1]]), atol=1e-6 * float(eye.max()))
+    assert not torch.allclose(eye, mouse, rtol=0.1)
+
+
+@torch.no_grad()
+def test_the_spread_of_a_kind_keeps_the_mean_of_a_flat_map_and_widens_a_point():
+    spread = MLNetSpread(2)
+    spread.weight.copy_(torch.tensor([-9.0, 0.0]))  # standard deviations of 0 and of 1 cell
+    point = torch.zeros(1, 2, 15, 15)
+    point[..., 7, 7] = 1
+    sharp, blurred = spread(point)[0]
+    assert torch.allclose(sharp, point[0, 0], atol=1e-6)
+    offsets = torch.arange(15) - 7.0
+    assert blurred.sum() == pytest.approx(1, abs=1e-5)
+    assert (blurred.sum(0) * offsets.square()).sum() == pytest.approx(1, abs=0.01)  # variance in cells
+    assert torch.allclose(spread(torch.ones(1, 2, 15, 15)), torch.ones(1, 2, 15, 15), atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_network_of_one_kind_predicts_the_same_for_every_new_kind(tmp_path):
+    torch.manual_seed(0)
+    model = MLNetModel(MLNetConfig(backbone="vgg11", **SMALL)).eval()
+    images = picture(2)
+    before = model(images).saliency_map
+    model.set_recordings(["eye", "mouse"])
+    model.eval()
+    assert torch.equal(model(images, recording="eye").saliency_map, model(images, recording="mouse").saliency_map)
+    model.spread.weight.fill_(-9.0)
+    assert torch.allclose(model(images).saliency_map, before, atol=1e-6)
+    model.save_pretrained(tmp_path)
+    loaded = MLNetModel.from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded(images, recording="mouse").saliency_map, model(images, recording="mouse").saliency_map)
+    with pytest.raises(ValueError, match="predicts \\['eye', 'mouse'\\] already"):
+        model.set_recordings(["eye"])
+
+
+def test_an_unknown_kind_of_recording_is_refused_with_those_known():
+    with pytest.raises(ValueError, match=r"recording must be one of \['eye', 'mouse'\], got 'touch'"):
+        small_model_of_two_kinds()(picture(1), recording="touch")
+    model = MLNetModel(MLNetConfig(backbone="vgg11", **SMALL))
+    with pytest.raises(ValueError, match="the model knows one kind only, got 'eye'"):
+        model(picture(1), recording="eye")

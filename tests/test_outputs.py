@@ -113,18 +113,8 @@ def test_the_longest_legal_name_is_written(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-class Constant:
-    """Predicts without a network, slowly."""
-
-    batch_size, choice = 1, "constant"
-
-    def stream(self, images, keep_images=False):
-        for image in images:
-            yield Prediction(image, np.full((300, 400), 0.5, np.float32))
-
-
 @pytest.mark.parametrize("name", ["map", "npy"])
-def test_a_disk_that_is_full_ends_the_run_with_the_reason(tmp_path, monkeypatch, name):
+def test_a_disk_that_is_full_ends_the_run_with_the_reason(small_predictor, tmp_path, monkeypatch, name):
     for stem in "abc":
         write_picture(tmp_path / "in" / f"{stem}.jpg")
     jobs = find_images([str(tmp_path / "in")], tmp_path / "out").jobs
@@ -135,6 +125,6 @@ def test_a_disk_that_is_full_ends_the_run_with_the_reason(tmp_path, monkeypatch,
 
     monkeypatch.setattr("builtins.open", on_full_disk)
     with pytest.raises(OSError, match="No space left on device") as caught:
-        predict_files(Constant(), jobs, tmp_path / "out", [name])
+        predict_files(small_predictor, jobs, tmp_path / "out", [name])
     assert str(caught.value.filename).startswith(str(tmp_path / "out"))
     assert not list((tmp_path / "out").iterdir())

@@ -95,6 +95,7 @@ def test_gradients_equal_the_release(release_model, release_arrays, golden, plai
 
 def test_ten_steps_follow_the_release_s_own_training(release_model, golden, release_arrays, tmp_path, monkeypatch):
     monkeypatch.setenv("SALICON_DIR", str(tmp_path))
+    monkeypatch.setenv("MLNET_BACKBONE", "")
     words = "--max_steps 10 --per_device_train_batch_size 2 --use_cpu true --report_to none --save_strategy no"
     words += " --eval_strategy no --logging_steps 1 --load_best_model_at_end false --dataloader_num_workers 0"
     words += f" --output_dir {tmp_path}"

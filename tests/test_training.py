@@ -1,5 +1,6 @@
 import json
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,16 @@ import pytest
 import torch
 from layouts import write_folder
 from PIL import Image
+from safetensors.torch import load_file
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel, MLNetTrainer, MLNetTrainingArguments
 from modeling_mlnet.data import load
 from modeling_mlnet.images_mlnet import read_image
 from modeling_mlnet.training.arguments import DataArguments, parse_recipe
-from modeling_mlnet.training.augmentation import Augment, Collator, SetEpoch
+from modeling_mlnet.training.augmentation import Augment, Collator, RandomReduction, SetEpoch
 from modeling_mlnet.training.run import augmented, check_arguments, train
 
+UNSCORED = ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "false"]
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -85,6 +88,7 @@ def test_backbone_has_its_own_learning_rate(small_model, tmp_path):
 
 def test_release_recipe_decays_the_learning_rate_as_keras_does(small_model, tmp_path, monkeypatch):
     monkeypatch.setenv("SALICON_DIR", str(tmp_path))
+    monkeypatch.setenv("MLNET_BACKBONE", "")
     words = ["--output_dir", str(tmp_path), "--use_cpu", "true"]
     model, data, arguments = parse_recipe(RECIPES / "release.yaml", words)
     arguments.eval_strategy = "no"
@@ -216,7 +220,7 @@ def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(rec
         model.prior.weight[0, 0] = float("nan")
     model.save_pretrained(tmp_path / "broken")
     MLNetImageProcessor.from_pretrained(small_checkpoint).save_pretrained(tmp_path / "broken")
-    words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2"]
+    words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2", *UNSCORED]
     with pytest.raises(ValueError, match=r"step 1: the loss is nan at learning rate 0\.\d+, pictures images/"):
         train(recipe, words)
     with torch.no_grad():
@@ -315,7 +319,7 @@ def test_canvas_sizes_are_height_x_width():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc for it")
 def test_the_memory_of_a_step_is_kept_for_the_next():
     code = (
-        "import resource, torch\nfrom modeling_mlnet.threads import keep_memory\n"
+        "import resource, torch\nfrom modeling_mlnet.cli.memory import keep_memory\n"
         "def pages():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    for _ in range(20):\n"
@@ -326,3 +330,56 @@ def test_the_memory_of_a_step_is_kept_for_the_next():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     usual, kept = map(int, done.stdout.split())
     assert kept < usual / 4
+
+
+def test_reduction_takes_fine_detail_and_keeps_size_and_labels():
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    image, saliency_map = Image.fromarray(noise), Image.fromarray(noise[..., 0])
+    changed, label = Augment(DataArguments(reduction=1.0), (240, 320)).change(image, saliency_map, "noise")
+    assert changed.size == image.size and np.array_equal(np.asarray(label), noise[..., 0])
+    assert np.asarray(changed, float).std() < 0.7 * noise.std()
+    small = Image.fromarray(noise[:100, :120])
+    assert np.array_equal(np.asarray(RandomReduction()(small)), np.asarray(small))
+
+
+def test_batches_name_the_kind_of_recording_of_every_row(small_checkpoint):
+    processor = MLNetImageProcessor.from_pretrained(small_checkpoint)
+    row = {"image": Image.new("RGB", (64, 48)), "saliency_map": Image.new("L", (64, 48)), "image_id": "a"}
+    rows = [{**row, "recording": "mouse"}, {**row, "recording": "eye"}]
+    assert Collator(processor, recordings=["eye", "mouse"])(rows)["recording"].tolist() == [1, 0]
+    assert "recording" not in Collator(processor)(rows)
+
+
+def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, tmp_path, capsys):
+    train(recipe)
+    folders = tmp_path / "run", tmp_path / "tuned"
+    scores = train(recipe, ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "30"])
+    console = capsys.readouterr().err
+    start, trained = (load_file(folder / "model.safetensors") for folder in folders)
+    assert all(torch.equal(trained[name], tensor) for name, tensor in start.items())
+    assert "No trained checkpoint scores better than the start, which is kept" in console
+    assert f"CC {scores['eval_CC']:.4f} before, " in console
+    assert "6 validation images are too few to tell an improvement from chance" in console
+    card = (folders[1] / "README.md").read_text(encoding="utf-8")
+    assert "No trained checkpoint scores better than the start" in card
+
+
+def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(recipe, tmp_path, small_checkpoint, capsys):
+    scores = train(recipe)
+    console = capsys.readouterr().err
+    before, after, difference = map(
+        float, re.search(r"CC ([-\d.]+) before, ([-\d.]+) after training: ([+-][\d.]+) \(95 %", console).groups()
+    )
+    assert after == pytest.approx(scores["eval_CC"], abs=1e-4) and difference == pytest.approx(
+        after - before, abs=2e-4
+    )
+    assert after > before and "is kept" not in console
+    start, trained = (load_file(folder / "model.safetensors") for folder in (small_checkpoint, tmp_path / "run"))
+    assert not torch.equal(start["encoder.out.weight"], trained["encoder.out.weight"])
+
+
+@pytest.mark.parametrize("chose", [True, False])
+def test_the_card_claims_the_choice_of_a_checkpoint_only_if_there_was_one(recipe, tmp_path, chose):
+    train(recipe, ["--max_steps", "2", *([] if chose else UNSCORED)])
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert ("chose the best checkpoint" in card) == chose

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.progress import Progress, no_progress
 from ..metrics import Protocol, get_protocol
-from ..prediction import SaliencyPredictor
-from .levels import RunningMean, evaluation_mode, level_names, readable_batches
+from .levels import RunningMean, evaluation_mode, level_names, read_batches
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,18 +23,20 @@ def level_ablation(
     keep_only: bool = False,
     workers: int = 0,
     progress: Progress = no_progress,
+    apply_prior: bool = True,
 ) -> dict[str, Any]:
     """Scores the maps with each level replaced by its mean over the data set, per channel, on the same pictures.
 
     Two passes through the backbone: one for the means, one for all maps; then one scoring per variant.
 
     Args:
-        predictor: Its model and `apply_prior` are used.
+        predictor: Its model is used.
         dataset: Rows of `modeling_mlnet.data`.
         protocol: As in `evaluate`.
         keep_only: Whether all levels but one are replaced, too, one after the other.
         workers: As in `evaluate`.
         progress: As in `evaluate`.
+        apply_prior: Whether the maps are those behind the prior.
 
     Returns:
         `{"protocol", "images", "full", "variants"}`: `full` is `{metric: {"mean", "low", "high", "n"}}` of the
@@ -61,13 +63,11 @@ def level_ablation(
 
     with evaluation_mode(predictor.model):
         means = _channel_means(predictor, pictures("averaging the levels"))
-        maps, sizes = _maps(predictor, pictures("predicting"), means, variants)
+        maps, sizes = _maps(predictor, pictures("predicting"), means, variants, apply_prior)
 
     def of_variant(name: str) -> Callable[[Any], Iterator[np.ndarray]]:
-        process = predictor.image_processor.post_process_saliency
-        return lambda rows: (
-            process(one[None], [size])[0].numpy() for one, size in zip(maps[name], sizes, strict=True)
-        )
+        finish = predictor.letterbox.saliency_map
+        return lambda rows: (finish(cells.numpy(), size) for cells, size in zip(maps[name], sizes, strict=True))
 
     scores = {name: evaluate(dataset, of_variant(name), protocol, workers, progress) for name in variants}
     return {
@@ -82,7 +82,7 @@ def level_ablation(
 def _channel_means(predictor: SaliencyPredictor, images: Iterable[Any]) -> list[Tensor]:
     """Per level, the mean of every channel over positions and pictures, `(1, channels, 1, 1)`."""
     running: list[RunningMean] = [RunningMean() for _ in predictor.model.backbone.channels]
-    for pixel_values, _ in readable_batches(predictor, images):
+    for pixel_values, _ in read_batches(predictor, images):
         for mean, level in zip(running, predictor.model.extract_levels(pixel_values), strict=True):
             mean.update(level.double().mean((2, 3)).cpu().numpy())
     return [
@@ -93,16 +93,20 @@ def _channel_means(predictor: SaliencyPredictor, images: Iterable[Any]) -> list[
 
 @torch.inference_mode()
 def _maps(
-    predictor: SaliencyPredictor, images: Iterable[Any], means: list[Tensor], variants: dict[str, list[int]]
+    predictor: SaliencyPredictor,
+    images: Iterable[Any],
+    means: list[Tensor],
+    variants: dict[str, list[int]],
+    apply_prior: bool,
 ) -> tuple[dict[str, list[Tensor]], list[tuple[int, int]]]:
     """By variant the maps on the grid, which are small enough to be kept, and the pictures' sizes."""
     maps: dict[str, list[Tensor]] = {name: [] for name in variants}
     sizes: list[tuple[int, int]] = []
-    for pixel_values, of_batch in readable_batches(predictor, images):
+    for pixel_values, of_batch in read_batches(predictor, images):
         levels = predictor.model.extract_levels(pixel_values)
         sizes += of_batch
         for name, replaced in variants.items():
             parts = [means[k].expand_as(level) if k in replaced else level for k, level in enumerate(levels)]
-            saliency_map, _ = predictor.model.map_from_levels(torch.cat(parts, dim=1), predictor.apply_prior)
+            saliency_map, _ = predictor.model.map_from_levels(torch.cat(parts, dim=1), apply_prior)
             maps[name] += saliency_map.float().cpu().unbind()
     return maps, sizes

@@ -1,19 +1,19 @@
 """What `mlnet explain` writes: importance of levels, the prior, and single pictures before and behind it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..evaluation.results import write_json
+from ..images_mlnet import read_image
 from ..inference.inputs import EXPLANATION, Job
 from ..inference.outputs import Report
+from ..inference.predictor import SaliencyPredictor
 from ..io.figures import save_figure
 from ..io.progress import Progress, no_progress
 from ..letterbox_mlnet import STRIDE, divide_by_maximum
-from ..prediction import SaliencyPredictor
 from . import level_ablation, level_importance, pixel_attribution, prior_map
 from .plots import draw_ablation, draw_importance, draw_panels, draw_prior
 
@@ -31,18 +31,20 @@ def explain_files(
     samples: int = 16,
     seed: int = 0,
     on_done: Callable[[str | None], None] = lambda error: None,
+    apply_prior: bool = True,
 ) -> Report:
     """Explains pictures one by one and the levels over all of them; a picture that fails stops nothing.
 
     Writes `importance.png`, `prior.png`, `explanation.json` and a `STEM.explain.png` per picture.
 
     Args:
-        predictor: Its `apply_prior` decides which map importance and pixel attribution are about.
+        predictor: Its model is explained.
         jobs: Of `find_images`.
         output_dir: Made if it is not there.
         samples: Of `pixel_attribution`; 0 leaves it out.
         seed: Of `pixel_attribution`.
         on_done: Called after every picture with its error, `None` if there was none.
+        apply_prior: Whether importance and pixel attribution are about the map behind the prior.
 
     Raises:
         ValueError: If a result would overwrite one of the pictures.
@@ -53,7 +55,8 @@ def explain_files(
     for job in jobs:
         error = None
         try:
-            panels = picture_panels(predictor, job.source, samples, seed)
+            image = read_image(job.source, allow_urls=True)
+            panels = picture_panels(predictor, image, samples, seed, apply_prior)
             save_figure(draw_panels(panels, Path(job.name).name), _panels_path(job, output_dir))
             good.append(job)
         except ValueError as failure:
@@ -64,8 +67,8 @@ def explain_files(
         report.written += error is None
         on_done(error)
     if good:
-        sources = [job.source for job in good]
-        _write_importance(predictor, sources, output_dir, {"pictures": [job.name for job in good]})
+        images = (read_image(job.source, allow_urls=True) for job in good)
+        _write_importance(predictor, images, output_dir, {"pictures": [job.name for job in good]}, apply_prior)
     return report
 
 
@@ -89,6 +92,7 @@ def explain_dataset(
     protocol: str = "tuebingen",
     details: dict[str, Any] | None = None,
     progress: Progress = no_progress,
+    apply_prior: bool = True,
 ) -> dict[str, Any]:
     """Explains the levels over a data set; no photograph is written.
 
@@ -102,28 +106,32 @@ def explain_dataset(
         protocol: Of these scores.
         details: Further keys of the JSON.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
+        apply_prior: As in `explain_files`.
 
     Returns:
         What is in `explanation.json`.
     """
     found = dict(details or {})
     if ablation:
-        found["ablation"] = level_ablation(predictor, dataset, protocol, keep_only=True, progress=progress)
+        found["ablation"] = level_ablation(
+            predictor, dataset, protocol, keep_only=True, progress=progress, apply_prior=apply_prior
+        )
         save_figure(draw_ablation(found["ablation"]), output_dir / "ablation.png")
     pictures = (row["image"] for row in dataset.select_columns("image"))
-    return _write_importance(predictor, progress(pictures, "importance"), output_dir, found)
+    return _write_importance(predictor, progress(pictures, "importance"), output_dir, found, apply_prior)
 
 
 def picture_panels(
-    predictor: SaliencyPredictor, picture: Any, samples: int = 16, seed: int = 0
+    predictor: SaliencyPredictor, picture: Any, samples: int = 16, seed: int = 0, apply_prior: bool = True
 ) -> dict[str, np.ndarray]:
     """A picture, its map before the prior, the prior, the map behind it, and what moved it, all of its size.
 
     Args:
-        predictor: Whose model is meant; both maps are made, whatever its `apply_prior` is.
+        predictor: Whose model is meant.
         picture: A path, or what the predictor takes.
         samples: Of `pixel_attribution`; 0 leaves it out.
         seed: Of `pixel_attribution`.
+        apply_prior: Of `pixel_attribution`; both maps are made in any case.
 
     Returns:
         By title: the picture, uint8 `(height, width, 3)`, and maps `(height, width)` of maximum 1.
@@ -131,32 +139,30 @@ def picture_panels(
     Raises:
         ValueError: If the picture cannot be read.
     """
-    processor, model = predictor.image_processor, predictor.model
-    before, behind = copy(predictor), copy(predictor)
-    before.apply_prior, behind.apply_prior = False, True
-    first = next(before.stream([picture], keep_images=True))
-    if first.saliency_map is None or first.image is None:
-        raise ValueError(first.error)
-    [grid] = [one.pixel_values.shape[-2:] for [one] in before.batches([picture]) if one.pixel_values is not None]
-    factor = model.prior(*(-(-side // STRIDE) for side in grid)).detach().clamp_min(0)
-    prior = processor.invert_letterbox(factor, first.saliency_map.shape)
+    image = read_image(picture)
+    grid = (side // STRIDE for side in predictor.letterbox.canvas(*image.shape[:2]))
+    factor = predictor.model.prior(*grid).detach().clamp_min(0).float().cpu().numpy()
     panels = {
-        "picture": first.image,
-        "map before the prior": first.saliency_map,
-        "prior": divide_by_maximum(prior).cpu().numpy(),
-        "map behind the prior": next(behind.maps([picture])),
+        "picture": image,
+        "map before the prior": predictor(image, apply_prior=False),
+        "prior": divide_by_maximum(predictor.letterbox.invert(factor, image.shape[:2])),
+        "map behind the prior": predictor(image),
     }
     if samples:
-        pixels = pixel_attribution(predictor, picture, samples=samples, seed=seed)
+        pixels = pixel_attribution(predictor, image, samples=samples, seed=seed, apply_prior=apply_prior)
         cap = max(float(np.percentile(pixels, CAP)), np.finfo(np.float32).tiny)
         panels["pixels that moved it"] = np.minimum(pixels / cap, 1)
     return panels
 
 
 def _write_importance(
-    predictor: SaliencyPredictor, pictures: Iterable[Any], output_dir: Path, details: dict[str, Any]
+    predictor: SaliencyPredictor,
+    pictures: Iterable[Any],
+    output_dir: Path,
+    details: dict[str, Any],
+    apply_prior: bool,
 ) -> dict[str, Any]:
-    importance, prior = level_importance(predictor, pictures), prior_map(predictor.model)
+    importance, prior = level_importance(predictor, pictures, apply_prior), prior_map(predictor.model)
     save_figure(draw_importance(importance), output_dir / IMPORTANCE)
     save_figure(draw_prior(prior), output_dir / PRIOR)
     found = {**details, "prior": prior.describe(), **importance.describe()}

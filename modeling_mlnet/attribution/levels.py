@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
+from ..images_mlnet import read_image
+from ..inference.predictor import SaliencyPredictor
 from ..metrics.evaluator import mean_with_interval
 from ..modeling_mlnet import MLNetModel
-from ..prediction import SaliencyPredictor
 
 # The paper's own are the first two. A level of small features can have large gradients, so that gradients alone do
 # not compare levels of different scale; gradient times feature does.
 MEASURES = ("mean", "variance", "mean_contribution", "variance_contribution")
-BATCH_SIZE = 8  # of pixel values that come in one tensor
+BATCH_SIZE = 8  # images in one pass through the network
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class LevelImportance:
 def level_importance(
     model: MLNetModel | SaliencyPredictor | str | PathLike,
     images: Iterable[Any],
-    apply_prior: bool | None = None,
+    apply_prior: bool = True,
 ) -> LevelImportance:
     """How much a change of each level, and of each channel, would move the map, to first order.
 
@@ -101,12 +102,12 @@ def level_importance(
         model: A `SaliencyPredictor`, or what its `model` takes by name; or a loaded `MLNetModel`.
         images: Pictures, any iterable, read one batch at a time; for an `MLNetModel` tensors of pixel values
             `(batch, 3, height, width)`, or one such tensor.
-        apply_prior: Whether phi is of the map behind the prior; `None` as the predictor does, else yes.
+        apply_prior: Whether phi is of the map behind the prior.
 
     Raises:
         ValueError: If there is no picture, or one that cannot be read, naming it.
     """
-    network, batches, apply_prior = _resolve(model, images, apply_prior)
+    network, batches = _resolve(model, images)
     channels = tuple(network.backbone.channels)
     over_pictures = {measure: RunningMean() for measure in MEASURES}
     per_image: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
@@ -131,15 +132,13 @@ def level_importance(
 
 
 def _resolve(
-    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any], apply_prior: bool | None
-) -> tuple[MLNetModel, Iterable[Tensor], bool]:
-    """The network, batches of pixel values, and whether the prior applies."""
+    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any]
+) -> tuple[MLNetModel, Iterable[Tensor]]:
+    """The network and batches of pixel values."""
     if isinstance(model, MLNetModel):
-        batches = images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
-        return model, batches, apply_prior is not False
+        return model, images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
     predictor = model if isinstance(model, SaliencyPredictor) else SaliencyPredictor(model)
-    batches = (tensor for tensor, _ in readable_batches(predictor, images))
-    return predictor.model, batches, predictor.apply_prior if apply_prior is None else apply_prior
+    return predictor.model, (tensor for tensor, _ in read_batches(predictor, images))
 
 
 def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> dict[str, Tensor]:
@@ -186,21 +185,31 @@ class RunningMean:
         return np.sqrt(self._squares / max(self.count - 1, 1))
 
 
-def readable_batches(
+def read_batches(
     predictor: SaliencyPredictor, images: Iterable[Any]
 ) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
-    """Pixel values `(batch, 3, height, width)` and the pictures' own sizes `(height, width)`.
+    """Pixel values `(batch, 3, height, width)` and the images' own sizes `(height, width)`.
 
     Raises:
-        ValueError: At a picture that cannot be read.
+        ValueError: At an image that cannot be read.
     """
-    for batch in predictor.batches(images):
-        tensors = []
-        for one in batch:
-            if one.pixel_values is None:
-                raise ValueError(one.error)
-            tensors.append(one.pixel_values)
-        yield torch.cat(tensors).to(predictor.model.device, predictor.model.dtype), [one.size for one in batch]
+    batch: list[np.ndarray] = []
+    sizes: list[tuple[int, int]] = []
+
+    def stacked() -> tuple[Tensor, list[tuple[int, int]]]:
+        pixel_values = torch.from_numpy(np.stack(batch))
+        return pixel_values.to(predictor.model.device, predictor.model.dtype), sizes
+
+    for source in images:
+        image = read_image(source)
+        pixel_values = predictor.letterbox.pixel_values(image)
+        if batch and (len(batch) == BATCH_SIZE or pixel_values.shape != batch[0].shape):  # one pass, one canvas
+            yield stacked()
+            batch, sizes = [], []
+        batch.append(pixel_values)
+        sizes.append((image.shape[0], image.shape[1]))
+    if batch:
+        yield stacked()
 
 
 @contextmanager

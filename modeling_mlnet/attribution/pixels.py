@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..inference.predictor import SaliencyPredictor
 from ..letterbox_mlnet import divide_by_maximum
-from ..prediction import SaliencyPredictor
-from .levels import evaluation_mode, readable_batches
+from .levels import BATCH_SIZE, evaluation_mode, read_batches
 
 
 def pixel_attribution(
@@ -19,6 +18,7 @@ def pixel_attribution(
     samples: int = 16,
     noise: float = 0.15,
     seed: int = 0,
+    apply_prior: bool = True,
 ) -> np.ndarray:
     """How much each pixel would move the map's mean, to first order (SmoothGrad; Smilkov et al., 2017).
 
@@ -27,12 +27,13 @@ def pixel_attribution(
     (Simonyan et al., 2014), is brought to the picture's size. The same seed gives the same map.
 
     Args:
-        predictor: Its `apply_prior` decides which map is meant.
+        predictor: Its model is used.
         image: One picture.
         region: Left, top, right and bottom in pixels of the upright picture; the mean is then that of the map inside.
         samples: Copies; 1 with `noise=0` is the plain gradient.
         noise: At least 0, as a part of the input's range.
         seed: Of the noise.
+        apply_prior: Whether the map behind the prior is meant.
 
     Returns:
         Float32 `(height, width)` in 0..1, the largest value 1 (all 0 where the map does not move).
@@ -44,18 +45,18 @@ def pixel_attribution(
         raise ValueError(f"samples must be at least 1, got {samples}")
     if noise < 0:
         raise ValueError(f"noise must be at least 0, got {noise}")
-    [(pixel_values, [size])] = readable_batches(predictor, [image])
+    [(pixel_values, [size])] = read_batches(predictor, [image])
     weights = _region_weights(predictor, size, region, tuple(pixel_values.shape[-2:]))
     generator = torch.Generator().manual_seed(seed)
     scale = noise * float(pixel_values.max() - pixel_values.min())
     total = torch.zeros_like(pixel_values[0], dtype=torch.float32)
     with evaluation_mode(predictor.model):
-        for start in range(0, samples, predictor.batch_size):
-            count = min(predictor.batch_size, samples - start)
+        for start in range(0, samples, BATCH_SIZE):
+            count = min(BATCH_SIZE, samples - start)
             drawn = torch.randn(count, *pixel_values.shape[1:], generator=generator) * scale
             noisy = (pixel_values + drawn.to(pixel_values)).requires_grad_()
             with torch.enable_grad():
-                saliency_map = predictor.model(noisy, apply_prior=predictor.apply_prior).saliency_map
+                saliency_map = predictor.model(noisy, apply_prior=apply_prior).saliency_map
                 phi = (saliency_map * weights).sum()
             [gradient] = torch.autograd.grad(phi, noisy)
             total += gradient.float().sum(0)
@@ -70,9 +71,9 @@ def _region_weights(
     left, top, right, bottom = region or (0, 0, width, height)
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ValueError(f"region must lie on the picture of {width}x{height} px, got {region}")
-    mask = torch.zeros(1, height, width, dtype=torch.uint8)
-    mask[:, top:bottom, left:right] = 255
-    labels = predictor.image_processor(mask, saliency_maps=mask, return_tensors="pt")["labels"]
+    mask = np.zeros((height, width), dtype=np.float32)
+    mask[top:bottom, left:right] = 255
+    labels = torch.from_numpy(predictor.letterbox.label(mask, size))
     if region is None:  # the paper's phi, the whole map, borders of the letterbox included
         labels = torch.ones_like(labels)
     if not labels.sum() > 0:
@@ -82,11 +83,9 @@ def _region_weights(
 
 def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, int]) -> np.ndarray:
     """From the canvas `(height, width)` to the picture."""
-    processor = predictor.image_processor
-    if processor.do_resize:
+    pixels = values.cpu().numpy()
+    if predictor.letterbox.do_resize:
         # a map of one cell per pixel is just a finer grid to the inverse of the letterbox
-        cut = processor.invert_letterbox(values, size)
-    else:
-        top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
-        cut = F.relu(values[top : top + size[0], left : left + size[1]])
-    return divide_by_maximum(cut).cpu().numpy()
+        return divide_by_maximum(predictor.letterbox.invert(pixels, size))
+    top, left = ((side - inner) // 2 for side, inner in zip(pixels.shape, size, strict=True))
+    return divide_by_maximum(pixels[top : top + size[0], left : left + size[1]])

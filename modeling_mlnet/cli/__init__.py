@@ -23,8 +23,7 @@ from .train import train
 
 EXTRAS = {
     "ot": "eval",
-    "onnx": "onnx",
-    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
     "gradio": "demo",
     "av": "demo",
     "pandas": "demo",

@@ -79,7 +79,7 @@ def evaluate(
 
         source = map_folder = MapFolder(maps)
     elif baseline is None:
-        from ..prediction import SaliencyPredictor
+        from ..inference.predictor import SaliencyPredictor
 
         predictor = SaliencyPredictor(model, device=device, dtype="float32")
         source = predicted_by(predictor)

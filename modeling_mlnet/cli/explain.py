@@ -28,7 +28,6 @@ def explain(
         bool, typer.Option("--ablation", help="With --dataset: also score the maps without each level.")
     ] = False,
     protocol: Annotated[str, typer.Option(help=f"With --ablation: {PROTOCOL}")] = "tuebingen",
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
 ) -> None:
@@ -51,7 +50,7 @@ def explain(
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; --output must be a folder")
     if dataset is None:
-        _explain_files(paths or [], output, samples, seed, model=model, device=device, prior=prior, size=batch_size)
+        _explain_files(paths or [], output, samples, seed, model=model, device=device, prior=prior)
         return
 
     from ..metrics import get_protocol
@@ -60,23 +59,25 @@ def explain(
 
     from ..attribution.explain import explain_dataset, in_words
     from ..data import load
-    from ..prediction import SaliencyPredictor
+    from ..inference.predictor import SaliencyPredictor
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
     rows = load(dataset, split, held_out)
-    predictor = SaliencyPredictor(model, device=device, dtype="float32", apply_prior=prior, batch_size=batch_size)
+    predictor = SaliencyPredictor(model, device=device, dtype="float32")
     details = {"model": model, "dataset": dataset, "split": split, "held_out": held_out}
-    found = explain_dataset(predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)))
+    found = explain_dataset(
+        predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)), prior
+    )
     print("\n".join(in_words(found)))
 
 
 def _explain_files(
-    paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, prior: bool, size: int
+    paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, prior: bool
 ) -> None:
     from ..attribution.explain import explain_files
     from ..inference.inputs import find_images
-    from ..prediction import SaliencyPredictor
+    from ..inference.predictor import SaliencyPredictor
     from .progress import print_inputs, progress_bar, quiet_libraries
 
     inputs = find_images(paths, output)
@@ -84,9 +85,7 @@ def _explain_files(
     if not inputs.jobs:
         raise typer.Exit(2)
     quiet_libraries()
-    predictor = SaliencyPredictor(
-        model, device=device, dtype="float32", apply_prior=prior, batch_size=size, allow_urls=True
-    )
+    predictor = SaliencyPredictor(model, device=device, dtype="float32")
     with progress_bar("explaining") as progress:
         task = progress.add_task("", total=len(inputs.jobs))
 
@@ -95,7 +94,7 @@ def _explain_files(
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = explain_files(predictor, inputs.jobs, output, samples, seed, on_done)
+        report = explain_files(predictor, inputs.jobs, output, samples, seed, on_done, prior)
     print(f"{report.written} of {len(inputs.jobs)} images explained into {output}", file=sys.stderr)
     if report.failed + len(inputs.problems):
         raise typer.Exit(1 if report.written else 2)

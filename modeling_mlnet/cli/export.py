@@ -26,7 +26,7 @@ def export(
     if (output is None) != in_place:
         raise typer.BadParameter("give one of --output and --in-place", param_hint="--output")
 
-    from ..onnx_export import export_in_place, export_onnx
+    from ..inference.export import export_in_place, export_onnx
     from .progress import quiet_libraries
 
     quiet_libraries()

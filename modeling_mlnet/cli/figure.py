@@ -49,7 +49,7 @@ def figure(
     from ..evaluation.evaluate import predicted_by
     from ..evaluation.example_sheet import choose_pictures, draw_sheet, sheet_table
     from ..evaluation.map_folder import MapFolder
-    from ..prediction import SaliencyPredictor
+    from ..inference.predictor import SaliencyPredictor
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()

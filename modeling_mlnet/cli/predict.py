@@ -2,21 +2,14 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ..hub.registry import GRAPH, WEIGHTS, fingerprint, resolve_model
 from .options import MEGAPIXELS, PATHS, allow_pixels
 
-if TYPE_CHECKING:
-    from ..inference.outputs import Predictor
-
-ENGINES = ("auto", "fused", "eager", "compiled", "onnx")
 FORMATS = ("map", "overlay", "npy")
-LITTLE_WORK = 600  # GFLOP: two cores do it in the time that PyTorch, timm and transformers take to be imported
 
 
 def parse_formats(value: str) -> list[str]:
@@ -26,57 +19,6 @@ def parse_formats(value: str) -> list[str]:
         if one not in FORMATS:
             raise typer.BadParameter(f"{one!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
     return formats
-
-
-def choose_predictor(
-    pictures: int, model: str, engine: str, dtype: str, device: str, prior: bool, batch_size: int
-) -> "Predictor":
-    """What predicts so many pictures soonest: the checkpoint's ONNX graph, or PyTorch.
-
-    Raises:
-        ValueError: If an argument is wrong or the checkpoint cannot be loaded, naming it.
-    """
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {list(ENGINES)}, got {engine!r}")
-    is_plain = prior and dtype in ("auto", "float32") and device in ("auto", "cpu")
-    if engine == "onnx" and not is_plain:
-        raise ValueError("engine 'onnx' predicts in float32, on the CPU and with the prior")
-    folder = Path(resolve_model(model).place)
-    if engine == "onnx" or (engine == "auto" and is_plain and (folder / GRAPH).is_file()):
-        must = engine == "onnx" or not (folder / WEIGHTS).is_file()
-        try:
-            from ..onnx_prediction import OnnxPredictor
-
-            predictor = OnnxPredictor(model, allow_urls=True)
-            if must or pictures * predictor.graph.gflop <= LITTLE_WORK or not _beats_graph(device, dtype):
-                return predictor
-        except (ValueError, ImportError) as error:
-            if must:
-                raise
-            print(f"mlnet: {error}; predicting with PyTorch", file=sys.stderr)
-    from ..prediction import SaliencyPredictor
-    from .progress import quiet_libraries
-
-    quiet_libraries()
-    return SaliencyPredictor(
-        model,
-        device=device,
-        dtype=dtype,
-        apply_prior=prior,
-        batch_size=batch_size,
-        engine=engine,
-        allow_urls=True,
-    )
-
-
-def _beats_graph(device: str, dtype: str) -> bool:
-    """Whether PyTorch may take what is faster than a graph in float32 on the CPU: an accelerator, or bfloat16."""
-    import torch
-
-    from ..devices import default_device, wants_float32
-
-    has_accelerator = device == "auto" and default_device() != "cpu"
-    return has_accelerator or not wants_float32(dtype, torch.device("cpu"))
 
 
 def predict(
@@ -91,20 +33,26 @@ def predict(
         ),
     ] = "map",
     prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass through the network.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
-    max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
-    dtype: Annotated[
-        str,
-        typer.Option(help="auto (bfloat16 for many pictures on CPUs made for it), float32, bfloat16, float16."),
-    ] = "auto",
-    engine: Annotated[
-        str,
+    recording: Annotated[
+        str | None,
         typer.Option(
-            help="auto: the fastest for so many pictures; fused: less work; eager: as it is; compiled: torch.compile, "
-            "for thousands; onnx: the checkpoint's model.onnx, without PyTorch."
+            help="Kind of recording that is predicted: eye or mouse, if the model knows both.", metavar="KIND"
         ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Images in memory at a time; changes no map. Twice the number of cores if it is not given."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU if PyTorch can use one), cpu, cuda, mps, ...")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="auto (bfloat16 on a CPU that multiplies it in hardware), float32, bfloat16, float16.")
     ] = "auto",
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Run the network through torch.compile: for many thousands on a GPU.")
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option(help="Leave out images whose results are there, of the same content, model and options."),
@@ -116,14 +64,16 @@ def predict(
 
     Several processes share a folder: torchrun --nproc_per_node 2 -m modeling_mlnet.cli predict holiday/ -o maps
 
-    Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
+    Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
     allow_pixels(max_megapixels)
 
     from ..inference.inputs import find_images
+    from ..inference.network import default_device
     from ..inference.outputs import predict_files
-    from .progress import print_inputs, progress_bar
+    from ..inference.predictor import SaliencyPredictor
+    from .progress import print_inputs, progress_bar, quiet_libraries
 
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; --output must be a folder")
@@ -135,20 +85,11 @@ def predict(
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
     # They have their names already, which so do not depend on the number of processes.
     jobs = jobs[rank::processes]
-    if device == "auto" and processes > 1 and "LOCAL_RANK" in os.environ:
-        from ..devices import default_device
-
+    quiet_libraries()
+    if device == "auto" and "LOCAL_RANK" in os.environ:
         device = default_device(int(os.environ["LOCAL_RANK"]))
-    predictor = choose_predictor(len(jobs), model, engine, dtype, device, prior, batch_size)
-    folder = Path(resolve_model(model).place)
-    if not folder.is_dir():
-        from ..hub.checkpoint import locate
-
-        folder = locate(model)
-    settings = {
-        **{"checkpoint": fingerprint(folder), "prior": prior, "dtype": dtype, "engine": engine},
-        "mlnet-saliency": version("mlnet-saliency"),
-    }
+    predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
+    options = {"apply_prior": prior, "recording": recording}
     with progress_bar("predicting") as progress:
         task, done = progress.add_task("", total=len(jobs)), 0
 
@@ -160,7 +101,7 @@ def predict(
             progress.advance(task)
 
         try:
-            report = predict_files(predictor, jobs, output, chosen, settings, resume, on_done)
+            report = predict_files(predictor, jobs, output, chosen, options, resume, on_done)
         except (SystemExit, OSError):
             print(f"mlnet: {done} of {len(jobs)} images are done; --resume does the rest", file=sys.stderr)
             raise
@@ -168,7 +109,7 @@ def predict(
     redone = f" ({report.redone} anew: their results did not fit)" if report.redone else ""
     failed = report.failed + len(inputs.problems)
     if report.written:
-        print(f"network: {predictor.choice}", file=sys.stderr)
+        print(f"network: {predictor.network.description}", file=sys.stderr)
     print(f"{report.written} of {len(jobs)} images predicted into {output}{redone}{skipped}", file=sys.stderr)
     if failed:
         raise typer.Exit(1 if report.written or report.skipped else 2)

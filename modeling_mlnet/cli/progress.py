@@ -1,5 +1,6 @@
 """The progress bar of all commands: on stderr, silent when that is not a terminal."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,8 +36,8 @@ def tracked(iterable: Iterable[Any], description: str, total: int | None = None)
 
 def quiet_libraries() -> None:
     """Turns off transformers' and, where it is in use, datasets' own bars, which would interleave with ours."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read where they are not yet imported, which takes seconds
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].utils.logging.disable_progress_bar()
     if "datasets" in sys.modules:
         sys.modules["datasets"].disable_progress_bars()

@@ -27,8 +27,8 @@ def train(
 
     Two processes: torchrun --nproc_per_node 2 -m modeling_mlnet.cli train recipes/mini.yaml
     """
-    from ..threads import keep_memory
     from ..training.run import train as run
+    from .memory import keep_memory
     from .progress import quiet_libraries
 
     silent = [] if sys.stderr.isatty() else ["--disable_tqdm", "true"]

@@ -14,6 +14,7 @@ class DataSet:
         pictures: Official number of pictures of each split, or of `ALL`.
         size: Width and height in pixels where all pictures share them.
         observers: How many people looked at a picture, in words.
+        recording: How it was recorded: `eye` (an eye tracker) or `mouse` (mouse tracking).
         sigma: Standard deviation in pixels of the Gaussian that makes a density; `None` where it is not stated.
         sigma_source: Who says so.
         licence: Of the annotations, as the Hub abbreviates licences.
@@ -28,6 +29,7 @@ class DataSet:
     pictures: dict[str, int]
     size: tuple[int, int] | None = None
     observers: str = "not stated"
+    recording: str = "eye"
     sigma: float | None = None
     sigma_source: str = "not stated; 3 % of the longer side"
     licence: str = "unknown"
@@ -49,6 +51,7 @@ CATALOG = {
         pictures={"train": 10_000, "validation": 5_000, "test": 5_000},
         size=(640, 480),
         observers="about 60 per picture (mouse movements)",
+        recording="mouse",
         sigma=19.0,
         sigma_source="the official evaluator",
         licence="cc-by-4.0",

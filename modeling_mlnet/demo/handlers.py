@@ -47,7 +47,7 @@ class Handlers:
     """Everything the page can do.
 
     Args:
-        store: Of results; its predictors are the engine.
+        store: Of results; its predictor makes all maps.
     """
 
     def __init__(self, store: Store):
@@ -178,14 +178,14 @@ class Handlers:
             ValueError: As `open`.
         """
         result = self.open(payload, apply_prior)
-        predictor = self.store.predictors[bool(apply_prior)]
-        importance = level_importance(predictor, [result.image])
+        predictor = self.store.predictor
+        importance = level_importance(predictor, [result.image], bool(apply_prior))
         shares = [importance.shares(measure) for measure in ("mean", "mean_contribution")]
         levels = [
             {"level": name, "gradient": one["mean"], "contribution": other["mean"]}
             for name, one, other in zip(importance.levels, *shares, strict=True)
         ]
-        panels = picture_panels(predictor, result.image, SAMPLES)
+        panels = picture_panels(predictor, result.image, SAMPLES, apply_prior=bool(apply_prior))
         panels.pop("picture")
         files = []
         for title, values in panels.items():
@@ -210,8 +210,7 @@ class Handlers:
         clip = Clip(upload)
         path = self.store.place(f"{Path(upload.name).stem[:60] or 'clip'}.saliency.mp4")
         moments: list[Moment] = []
-        predictor = self.store.predictors[bool(apply_prior)]
-        for moment in render_clip(predictor, clip, path, opacity, colormap):
+        for moment in render_clip(self.store.predictor, clip, path, opacity, colormap, bool(apply_prior)):
             moments.append(moment)
             if len(moments) % PROGRESS == 1:
                 yield moments, clip.expected, None

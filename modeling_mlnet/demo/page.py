@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 from starlette.middleware import Middleware
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
-from ..prediction import SaliencyPredictor
-from ..threads import give_memory_back, usable_cores
 from .about import read_card, three_lines
 from .endpoints import add_endpoints
 from .front import TITLE, Front
@@ -94,9 +92,6 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     Yields:
         The page's address.
     """
-    threads = torch.get_num_threads()
-    set_threads()
-    give_memory_back()
     before = os.environ.get("GRADIO_TEMP_DIR")
     folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
@@ -123,16 +118,10 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
         if demo is not None:
             demo.close()
         end()
-        torch.set_num_threads(threads)
         if before is None:
             del os.environ["GRADIO_TEMP_DIR"]
         else:
             os.environ["GRADIO_TEMP_DIR"] = before
-
-
-def set_threads() -> None:
-    """Shares the cores there are among the workers, so that they do not wait for each other's threads."""
-    torch.set_num_threads(max(1, usable_cores() // WORKERS))
 
 
 def launch(model: str = "mini", examples: Path | None = None, **options: Any) -> None:

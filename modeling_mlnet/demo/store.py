@@ -6,18 +6,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..images_mlnet import read_image
+from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
-from ..prediction import SaliencyPredictor
 from .limits import Upload, open_picture
 
 KEPT = 3600  # seconds: results, uploads and downloads older than that are removed
@@ -52,20 +50,18 @@ class Result:
 class Store:
     """Predicts pictures, keeps their maps in a folder, and hands out places for files to download.
 
-    The first pass, which chooses the network and its precision, is made at once and with a picture of its own: no
-    visitor waits for it, and no map depends on who came first.
+    The first pass, for which the network is loaded, is made at once and with an image of its own: no visitor waits for
+    it.
 
     Args:
-        predictor: The engine; never more than one picture a pass, so that a map does not depend on its neighbours.
+        predictor: Of all maps.
         folder: Of the server's temporary files; nothing in it outlives `sweep`.
     """
 
     def __init__(self, predictor: SaliencyPredictor, folder: Path):
         self.folder = folder
-        predictor(first_picture())
-        self.predictors = {prior: copy(predictor) for prior in (True, False)}
-        for prior, one in self.predictors.items():
-            one.apply_prior = prior
+        self.predictor = predictor
+        predictor(np.zeros((240, 320, 3), dtype=np.uint8))
         self.results = folder / "results"
         self.results.mkdir(parents=True, exist_ok=True)
 
@@ -101,7 +97,7 @@ class Store:
     def _keep(self, key: str, upload: Upload, apply_prior: bool) -> Result:
         picture, size = open_picture(upload)
         image = read_image(picture)
-        prediction = next(self.predictors[apply_prior].stream([image]))
+        prediction = next(self.predictor.stream([image], apply_prior=apply_prior))
         if prediction.saliency_map is None:
             raise ValueError(f"{upload.name} cannot be predicted: {prediction.error}")
         folder = self.results / key
@@ -115,12 +111,6 @@ class Store:
         folder = self.folder / "downloads" / secrets.token_urlsafe(18)
         folder.mkdir(parents=True)
         return folder / name
-
-
-def first_picture() -> np.ndarray:
-    """Soft blobs, always the same, uint8 `(240, 320, 3)`: not even, so that correlations mean something."""
-    coarse = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC))
 
 
 def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset(), largest: int = LARGEST) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import av
 import numpy as np
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.overlay import overlay
-from ..prediction import SaliencyPredictor
 from .limits import Upload
 from .regions import to_grid
 
@@ -140,14 +140,14 @@ def _upright(frame: Any) -> np.ndarray:
 
 
 def render_clip(
-    predictor: SaliencyPredictor, clip: Clip, path: Path, opacity: float, colormap: str
+    predictor: SaliencyPredictor, clip: Clip, path: Path, opacity: float, colormap: str, apply_prior: bool = True
 ) -> Iterator[Moment]:
     """Writes the clip under its maps as H.264 MP4 without sound, and tells how concentrated attention is.
 
     Stopped before its end, it leaves no file.
 
     Args:
-        predictor: Frames pass through it in batches of its `batch_size`.
+        predictor: Frames pass through it, several at a time.
         clip: Opened; closed at the end.
         path: Of the result.
         opacity: As in `overlay`.
@@ -171,7 +171,8 @@ def render_clip(
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream: Any = None
             last = -1  # of the time stamps, which have to grow
-            for index, prediction in enumerate(predictor.stream(pictures(), keep_images=True)):
+            predictions = predictor.stream(pictures(), keep_images=True, apply_prior=apply_prior)
+            for index, prediction in enumerate(predictions):
                 image, saliency_map = prediction.image, prediction.saliency_map
                 if image is None or saliency_map is None:
                     raise ValueError(f"{clip.name}, frame {index + 1}: {prediction.error}")

@@ -22,7 +22,7 @@ from ..metrics import Evaluator, FixationPool, Protocol, get_protocol
 from ..metrics.protocols import gaussian_density
 
 if TYPE_CHECKING:
-    from ..prediction import SaliencyPredictor
+    from ..inference.predictor import SaliencyPredictor
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..metrics import LOWER_IS_BETTER
 from ..metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
 
 if TYPE_CHECKING:
-    from ..prediction import SaliencyPredictor
+    from ..inference.predictor import SaliencyPredictor
 
 SAME = ("protocol", "split", "held_out", "truth")  # what two results must share to be compared, beside the data
 
@@ -51,10 +51,9 @@ def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> di
         run["prediction"] = {
             "sha256": sha256(folder / WEIGHTS),
             "revision": None if Path(resolve_model(model).place).is_dir() else folder.name,
-            "device": str(predictor.model.device),
-            "network": predictor.choice,
-            "apply_prior": predictor.apply_prior,
-            "batch_size": predictor.batch_size,
+            "device": predictor.device,
+            "network": predictor.network.description,
+            "apply_prior": True,
         }
     return run
 

@@ -6,12 +6,13 @@ Torch is imported where a network is loaded: commands that only need a checkpoin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .download import check_config, fetch
-from .registry import CONFIG, resolve_model
+from .registry import CONFIG, WEIGHTS, resolve_model
 
 if TYPE_CHECKING:
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
+
+ARCHITECTURE = ("backbone", "backbone_kwargs", "drop_modules", "feature_levels", "pooling", "recordings")
 
 
 def locate(name: str) -> Path:
@@ -26,6 +27,8 @@ def locate(name: str) -> Path:
     source = resolve_model(name)
     if Path(source.place).is_dir():
         return Path(source.place)
+    from .download import fetch
+
     return fetch(*source)
 
 
@@ -43,6 +46,7 @@ def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImagePr
 
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
+    from .download import check_config
 
     folder = locate(name)
     if not (folder / CONFIG).is_file():
@@ -57,3 +61,28 @@ def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImagePr
     if info["missing_keys"]:
         raise ValueError(f"{name}: the checkpoint has no tensor {min(info['missing_keys'])!r}")
     return model, image_processor
+
+
+def loaded_from(model: "MLNetModel") -> Path | None:
+    """The folder of the checkpoint that a model was loaded from; `None` if unknown, or if the model was changed."""
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+    from safetensors import SafetensorError, safe_open
+
+    name, commit = model.name_or_path, getattr(model.config, "_commit_hash", None)
+    if not name:
+        return None
+    weights: Any = Path(name) / WEIGHTS
+    if not Path(name).is_dir():
+        weights = try_to_load_from_cache(name, WEIGHTS, revision=commit) if commit else None
+    try:
+        folder, state = Path(weights).parent, model.state_dict()
+        config = type(model.config).from_pretrained(folder)
+        with safe_open(weights, "pt") as file:
+            is_unchanged = all(getattr(config, key) == getattr(model.config, key) for key in ARCHITECTURE)
+            is_unchanged &= set(file.keys()) == set(state) and all(
+                torch.equal(file.get_tensor(key).to(value.dtype), value.cpu()) for key, value in state.items()
+            )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError):  # moved, damaged, or of other shapes
+        return None
+    return folder if is_unchanged else None

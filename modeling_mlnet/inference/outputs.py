@@ -4,12 +4,12 @@ import errno
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,42 +17,16 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..hub.registry import sha256 as file_sha256
 from ..io.atomic import write_whole
+from ..io.ordered import in_order
 from ..io.overlay import overlay, to_bytes
-from ..threads import in_order, start_workers
 from .inputs import Job, Source
+from .predictor import Prediction, SaliencyPredictor
 
 WRITERS = 2  # threads that write results beside the network
 RECORD = "mlnet"  # key of what a result was made from, in PNG text and behind the values of an npy file
 LONGEST_RECORD = 4096  # bytes
 PNG_END = b"IEND\xaeB`\x82"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what keeps every further result from being written, too
-
-
-@dataclass
-class Prediction:
-    """One image's result.
-
-    Args:
-        source: What was given.
-        saliency_map: Float32 `(height, width)` in 0..1 at the image's own size; `None` if it could not be read.
-        image: The upright image, uint8 `(height, width, 3)`; `None` unless asked for.
-        error: Why there is no map, in one line.
-    """
-
-    source: Any
-    saliency_map: np.ndarray | None = None
-    image: np.ndarray | None = None
-    error: str | None = None
-
-
-class Predictor(Protocol):
-    """What predicts: `SaliencyPredictor` or `OnnxPredictor`."""
-
-    batch_size: int
-    choice: str
-
-    def stream(self, images: Iterable[Any], keep_images: bool = False) -> Iterator[Prediction]:
-        """One `Prediction` per image, in order."""
 
 
 @dataclass
@@ -135,11 +109,11 @@ def _fits(results: Iterable[Path], source: Source, settings: Mapping[str, Any]) 
 
 
 def predict_files(
-    predictor: Predictor,
+    predictor: SaliencyPredictor,
     jobs: Iterable[Job],
     output_dir: Path,
     formats: Iterable[str] = ("map",),
-    settings: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] | None = None,
     resume: bool = False,
     on_done: Callable[[str | None], None] = lambda error: None,
 ) -> Report:
@@ -147,14 +121,17 @@ def predict_files(
 
     Args:
         formats: Of `map` (8-bit grey PNG), `overlay` (PNG) and `npy` (float32 `(height, width)` in 0..1).
-        settings: What the maps depend on besides the images, such as the checkpoint's sum; values of JSON.
-        resume: Whether images are left out whose results were all made from the same content under the same settings.
+        options: `apply_prior` and `recording` of a call of the predictor.
+        resume: Whether images are left out whose results were all made from the same content, with the same
+            checkpoint, options, kind of device and precision.
         on_done: Called after every image with its error, `None` if there was none.
 
     Raises:
         OSError: If there is no room for further results.
     """
     report, todo, formats, jobs = Report(), [], tuple(formats), list(jobs)
+    options = dict(options or {})
+    settings = predictor.settings(**options)
     sources = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
     for job in jobs:
         outputs = job.outputs(output_dir, formats)
@@ -183,8 +160,8 @@ def predict_files(
             return f"{job.name}: its result cannot be written: {error}"
         return None
 
-    predictions = predictor.stream((job.source for job, _ in todo), "overlay" in formats)
-    with start_workers(WRITERS) as writers:  # PNG takes as long as a small network does
+    predictions = predictor.stream((job.source for job, _ in todo), "overlay" in formats, allow_urls=True, **options)
+    with ThreadPoolExecutor(WRITERS) as writers:  # PNG takes as long as a small network does
         for error in in_order(writers, write, zip(todo, predictions, strict=True), predictor.batch_size):
             report.failed += error is not None
             report.written += error is None

@@ -13,8 +13,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from ..configuration_mlnet import nearest_name
-from ..image_processing_mlnet import SIZE_DIVISOR
-from ..letterbox_mlnet import STRIDE
+from ..letterbox_mlnet import SIZE_DIVISOR, STRIDE
 from ..metrics import LOWER_IS_BETTER
 
 SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
@@ -81,6 +80,13 @@ class DataArguments:
     color_jitter: float = field(
         default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
     )
+    reduction: float = field(
+        default=0.0,
+        metadata={
+            "help": "probability of training on an image reduced to 200 to 400 px and enlarged again, so that the "
+            "network cannot tell a data set by its sharpness"
+        },
+    )
     canvas_sizes: list[str] = field(
         default_factory=list,
         metadata={
@@ -98,6 +104,7 @@ class DataArguments:
     def __post_init__(self):
         check_range("random_crop", self.random_crop, 0, 1)
         check_range("color_jitter", self.color_jitter, 0)
+        check_range("reduction", self.reduction, 0, 1)
         for size in self.canvas_sizes:
             if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
                 raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
@@ -122,6 +129,9 @@ class MLNetTrainingArguments(TrainingArguments):
     )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "evaluations without a better score after which training ends"}
+    )
+    load_best_model_at_end: bool | None = field(
+        default=None, metadata={"help": "take the best checkpoint at the end; default: with early_stopping_patience"}
     )
     average_checkpoints: int = field(
         default=0,
@@ -149,6 +159,8 @@ class MLNetTrainingArguments(TrainingArguments):
         check_range("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
             raise ValueError("max_steps must be at least 1, or num_train_epochs above 0: there is nothing to train")
+        if self.load_best_model_at_end is None:
+            self.load_best_model_at_end = self.early_stopping_patience is not None
         if self.greater_is_better is None and self.metric_for_best_model is not None:  # type: ignore[has-type]
             self.greater_is_better = self.metric_for_best_model.removeprefix("eval_") not in LEAST_IS_BEST
         super().__post_init__()

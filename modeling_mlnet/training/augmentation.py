@@ -19,6 +19,25 @@ def derived_seed(*parts: Any) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
+class RandomReduction(v2.Transform):
+    """Reduces an image to `size` by `size` px and enlarges it again, as SALICON's were for its reduced release.
+
+    Args:
+        smallest: Least side in pixels that is drawn.
+        largest: Largest one. An image whose sides are smaller stays as it is.
+    """
+
+    def __init__(self, smallest: int = 200, largest: int = 400):
+        super().__init__()
+        self.smallest, self.largest = smallest, largest
+
+    def transform(self, inpt: Image.Image, params: dict[str, Any]) -> Image.Image:
+        """The image, in its own size."""
+        side = int(torch.randint(self.smallest, self.largest + 1, ()))
+        reduced = inpt.resize((min(side, inpt.width), min(side, inpt.height)), Image.Resampling.BICUBIC)
+        return reduced.resize(inpt.size, Image.Resampling.BICUBIC)
+
+
 class Augment:
     """Random changes of training pictures, for `Dataset.set_transform` and, one row at a time, streams.
 
@@ -26,7 +45,7 @@ class Augment:
     other workers or more processes trains on the same pictures.
 
     Args:
-        arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch` and `color_jitter`.
+        arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch`, `reduction` and `color_jitter`.
         size: Height and width in pixels that crops are brought to.
         seed: Of the run.
     """
@@ -40,6 +59,7 @@ class Augment:
         self.flip = v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0)
         self.crop, self.crop_off_epoch = v2.RandomApply([crop], arguments.random_crop), arguments.crop_off_epoch
         self.recolor = v2.ColorJitter(strength, strength, strength)
+        self.reduce = v2.RandomApply([RandomReduction()], arguments.reduction)
 
     def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Changes `image` and `saliency_map` of every row."""
@@ -57,11 +77,11 @@ class Augment:
         """One picture and its map."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, self.epoch, image_id))
+            image = image if image.mode == "RGB" else Image.fromarray(read_image(image))
             image, saliency_map = self.flip(image, saliency_map)
+            image = self.reduce(image)
             if self.crop_off_epoch is None or self.epoch < self.crop_off_epoch:
                 image, saliency_map = self.crop(image, saliency_map)
-            if image.mode != "RGB":
-                image = Image.fromarray(read_image(image))
             return self.recolor(image), saliency_map
 
 
@@ -75,11 +95,17 @@ class Collator:
         canvas_sizes: Heights and widths in pixels, one of which is drawn for every training batch; empty: the
             processor's own.
         seed: Of the run.
+        recordings: Kinds of recording that the model knows; with them batches hold `recording`, an index for each row.
     """
 
     def __init__(
-        self, image_processor: MLNetImageProcessor, canvas_sizes: Sequence[tuple[int, int]] = (), seed: int = 0
+        self,
+        image_processor: MLNetImageProcessor,
+        canvas_sizes: Sequence[tuple[int, int]] = (),
+        seed: int = 0,
+        recordings: Sequence[str] = (),
     ):
+        self.recordings = list(recordings)
         self.image_processor, self.canvas_sizes, self.seed, self.epoch = image_processor, canvas_sizes, seed, 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -91,6 +117,8 @@ class Collator:
             drawn = derived_seed(self.seed, self.epoch, names) % len(self.canvas_sizes)
             options["size"] = dict(zip(("height", "width"), self.canvas_sizes[drawn], strict=True))
         batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt", **options))
+        if self.recordings:
+            batch["recording"] = torch.tensor([self.recordings.index(row["recording"]) for row in rows])
         if is_training:
             return {**batch, "image_id": names}
         return {**batch, "row": torch.tensor([row["row"] for row in rows])}

@@ -7,24 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..devices import has_fast_bfloat16
-from ..engines import Network, choose_network
 from ..hub.checkpoint import load_checkpoint
 from ..image_processing_mlnet import MLNetImageProcessor
-from ..modeling_mlnet import to_grid
+from ..inference.network import has_bfloat16
+from ..modeling_mlnet import MLNetModel, to_grid
 
 
 class Teacher(NamedTuple):
     """A trained network.
 
     Args:
-        network: In the form that runs.
+        model: On its device, in eval mode.
         canvas: Height and width in pixels of the largest picture it is given.
         scale: What the student's pixel values are multiplied by, `(3, 1, 1)`.
         offset: What is added to them then.
     """
 
-    network: Network
+    model: MLNetModel
     canvas: tuple[int, int]
     scale: Tensor
     offset: Tensor
@@ -33,7 +32,8 @@ class Teacher(NamedTuple):
         """Its maps of the student's pictures, on the grid of `like`."""
         if pixel_values.shape[-2] > self.canvas[0] and pixel_values.shape[-1] > self.canvas[1]:
             pixel_values = F.interpolate(pixel_values, size=self.canvas, mode="bilinear", antialias=True)
-        maps = self.network(pixel_values * self.scale + self.offset, True).to(like.dtype)
+        own = (pixel_values * self.scale + self.offset).to(self.model.dtype, memory_format=torch.channels_last)
+        maps = self.model(own).saliency_map.to(like.dtype)
         return to_grid(maps[:, None], *like.shape[-2:])[:, 0]
 
 
@@ -42,8 +42,8 @@ class Teachers:
 
     They see what the student sees, after crops and changes of colour (Beyer et al., Knowledge distillation: A good
     teacher is patient and consistent, CVPR 2022), reduced to their own canvas if it is smaller, and its mirror image,
-    whose map is turned back: the mean of both scores better than one. They run fused where their backbone allows it,
-    in bfloat16 where the processor is made for it.
+    whose map is turned back: the mean of both scores better than one. They run in
+    bfloat16 where the processor multiplies it in hardware.
 
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
@@ -59,16 +59,16 @@ class Teachers:
         self.share = share
         self.teachers: list[Teacher] = []
         is_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        dtype = "bfloat16" if is_gpu or has_fast_bfloat16(device) else "float32"
+        is_fast = is_gpu or (device.type == "cpu" and has_bfloat16())
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own = load_checkpoint(name)
             scale, offset = _from_pixel_values(own, device)
             height, width = model.config.image_size
-            blank = torch.zeros(1, 3, height, width, device=device)  # in a given dtype nothing is looked at
-            network, _ = choose_network(model.to(device).eval(), "auto", dtype, blank, True)
+            model = model.to(device, torch.bfloat16 if is_fast else torch.float32).eval()
+            model = model.to(memory_format=torch.channels_last)
             self.teachers.append(
-                Teacher(network, (height, width), student_scale / scale, (student_offset - offset) / scale)
+                Teacher(model, (height, width), student_scale / scale, (student_offset - offset) / scale)
             )
 
     def mix(self, pixel_values: Tensor, labels: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, TrackioCallback
 from transformers.utils import logging
 
+from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..metrics import cc
-from ..prediction import SaliencyPredictor
 from .augmentation import derived_seed
 
 logger = logging.get_logger(__name__)
@@ -118,7 +118,7 @@ class Report(TrainerCallback):
         step = f"{state.global_step:06d}" if self.trainer.is_in_train else "best"
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         dtype = str(model.dtype).removeprefix("torch.")
-        predictor = SaliencyPredictor(model, self.trainer.processing_class, str(model.device), dtype, engine="eager")
+        predictor = SaliencyPredictor(model, self.trainer.processing_class, str(model.device), dtype)
         rows = list(self.rows)
         pictures = draw_pictures(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
         path = self.folder / f"pictures_{step}.png"

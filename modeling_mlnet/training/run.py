@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from datasets import Dataset, IterableDataset, concatenate_datasets
+from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from transformers.integrations import get_available_reporting_integrations
@@ -19,7 +19,7 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 
 from ..configuration_mlnet import MLNetConfig
-from ..data import has_splits, is_held_out, load
+from ..data import CATALOG, has_splits, is_held_out, load
 from ..hub.checkpoint import load_checkpoint
 from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
@@ -39,6 +39,7 @@ from .dataloader_workers import plain_errors
 from .report import Lines, Report
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
+from .start import keep_better, score_start
 from .trainer import BatchMetrics, Interruption, MLNetTrainer
 
 logger = logging.get_logger(__name__)
@@ -52,13 +53,20 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    keys: Any = arguments.config
+    keys: Any = {**arguments.config}  # type: ignore[dict-item]
     overrides: Any = arguments.image_processor
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
             raise ValueError("give either model (a checkpoint to start from) or backbone_weights, not both")
+        recordings = keys.pop("recordings", ())
         model, image_processor = load_checkpoint(arguments.model, **keys)
+        if recordings and not model.config.recordings:
+            model.set_recordings(recordings)
+        elif recordings and list(recordings) != list(model.config.recordings):
+            raise ValueError(
+                f"config: {arguments.model} knows the recordings {list(model.config.recordings)}, got {recordings}"
+            )
         size = {"size": _size(model.config)} if "image_size" in keys else {}
         image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
         return _on_canvas(model, image_processor)
@@ -132,7 +140,19 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    return concatenate_datasets([load(one, split if has_splits(one) else None, streaming=streaming) for one in specs])
+    loaded = []
+    for spec in specs:
+        rows = load(spec, split if has_splits(spec) else None, streaming=streaming)
+        name = spec.partition(":")[0]
+        recording = CATALOG[name].recording if name in CATALOG else "eye"
+        column = {
+            "fn_kwargs": {"recording": recording},
+            "features": Features({**rows.features, "recording": Value("string")}),
+        }
+        loaded.append(
+            rows.map(lambda image_id, recording: {"recording": recording}, input_columns="image_id", **column)
+        )
+    return concatenate_datasets(loaded)
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
@@ -251,7 +271,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     """Trains as a recipe says; a run that was interrupted goes on from its last whole checkpoint.
 
     The best checkpoint by `metric_for_best_model` ends up in `output_dir` itself, beside it `report/` with learning
-    curves and pictures.
+    curves and pictures. A training that starts from a checkpoint scores it first; if nothing beats it, it is kept.
 
     Args:
         recipe: YAML file with keys of `ModelArguments`, `DataArguments` and `MLNetTrainingArguments`.
@@ -283,7 +303,7 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     with arguments.main_process_first(desc="reading data sets"):
         train_dataset, validation_dataset = build_datasets(data_arguments)
     augment = Augment(data_arguments, (image_processor.size.height, image_processor.size.width), arguments.seed)
-    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed)
+    collator = Collator(image_processor, data_arguments.sizes(), arguments.seed, model.config.recordings)
     with missing_run_named(arguments.output_dir, arguments.teachers):
         trainer = MLNetTrainer(
             model=model,
@@ -306,10 +326,13 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
         write_settings(Path(arguments.output_dir), settings)
     with plain_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
+        start = score_start(trainer) if model_arguments.model and arguments.eval_strategy != "no" else None
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)
+        if start is not None:
+            scores = keep_better(trainer, start, scores)
     trainer.save_model(_internal_call=True)
     trainer.save_metrics("eval", scores)
     trainer.save_state()

@@ -15,10 +15,10 @@ from ..data.schema import FEATURES
 from ..evaluation.evaluate import evaluate, predicted_by, read_truths
 from ..evaluation.example_sheet import Source, choose_pictures, draw_sheet
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
+from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
 from ..metrics import Evaluator
-from ..prediction import SaliencyPredictor
 
 if TYPE_CHECKING:
     from .trainer import MLNetTrainer
@@ -85,9 +85,8 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     if sources:
         scores = {VALIDATION: sources[title]["metrics"]}
         sections["Scores"] = (
-            "On the pictures kept out of training. They also chose the best checkpoint, and come from the same data "
-            "sets: expect less on pictures of another kind.\n\n"
-            + score_section(PROTOCOL, {VALIDATION: sources}, title)
+            f"On the images kept out of training, from the same data sets: expect less on other kinds of images."
+            f"{_choices(trainer)}\n\n{score_section(PROTOCOL, {VALIDATION: sources}, title)}"
         )
     if scored and own_rows:
         sections["Pictures"] = _sheets(title, predicted, rows, folder, trainer.args.seed)
@@ -103,6 +102,18 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     card = compose(data, title, text, str(folder), sections)
     write_whole(folder / "README.md", lambda file: file.write(card.encode()))
     return folder / "README.md"
+
+
+def _choices(trainer: "MLNetTrainer") -> str:
+    """What the validation images decided, and the comparison with the start."""
+    args, start = trainer.args, trainer.start_comparison
+    text = ""
+    if (args.load_best_model_at_end and args.eval_strategy != "no") or trainer.averaged:
+        text += " They also chose the best checkpoint, so the scores are a little optimistic."
+    if start is not None:
+        text += "\n\nBeside the checkpoint that the training started from, on the same images:\n\n"
+        text += "\n".join(f"- {line}" for line in start.lines())
+    return text
 
 
 def _facts(trainer: "MLNetTrainer", origin: RunOrigin) -> dict[str, str]:

@@ -25,6 +25,7 @@ from .checkpoints import average_weights, checkpoints_of, is_whole, read_state, 
 from .dataloader_workers import end_with_run
 from .distillation import Teachers
 from .run_card import RunOrigin, write_run_card
+from .start import StartComparison
 
 logger = logging.get_logger(__name__)
 
@@ -101,6 +102,7 @@ class MLNetTrainer(Trainer):
     pictures: Sequence[str] = ()  # of the last batch
     origin: RunOrigin = RunOrigin()  # for the model card
     averaged: int = 0  # of how many checkpoints the weights are the mean
+    start_comparison: StartComparison | None = None  # of a training that started from a checkpoint
     teachers: Teachers | None = None
 
     def __init__(self, *args, **kwargs):

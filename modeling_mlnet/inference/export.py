@@ -1,0 +1,287 @@
+"""ML-Net as an ONNX graph, made with PyTorch and checked against it before it is there."""
+
+import json
+import logging
+import secrets
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir
+import torch
+import torch.nn.functional as F
+from onnxscript.optimizer import optimize
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+
+from ..hub.checkpoint import load_checkpoint, locate
+from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
+from ..letterbox_mlnet import STRIDE, Letterbox
+from ..modeling_mlnet import MLNetModel
+from .graph import MADE_FOR
+from .network import OpenVINONetwork
+
+TOLERANCE = 1e-4  # of the map's maximum
+OUTPUTS = ("saliency_map", "before_prior")
+STORED = {"F32": onnx_ir.DataType.FLOAT, "F16": onnx_ir.DataType.FLOAT16, "BF16": onnx_ir.DataType.BFLOAT16}
+SHAPES = ((1, 32, 32), (1, 240, 320), (3, 88, 136))  # batch, height and width of the check
+Maps = Callable[[np.ndarray], np.ndarray]  # from pixel values to maps
+
+
+class EveryMap(nn.Module):
+    """The network's maps of all its kinds of recording, behind and before the learned prior.
+
+    Each is `(batch, height/8, width/8)`, or `(batch, kinds, height/8, width/8)` if there are several kinds.
+    """
+
+    def __init__(self, model: MLNetModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Both maps of a batch `(batch, 3, height, width)`."""
+        features = torch.cat(self.model.extract_levels(pixel_values), dim=1)
+        before_prior = self.model.spread(self.model.encoder(features))
+        kinds = torch.arange(before_prior.shape[1])
+        saliency_map = F.relu(before_prior * self.model.prior(*features.shape[-2:], kinds))
+        return (saliency_map, before_prior) if len(kinds) > 1 else (saliency_map[:, 0], before_prior[:, 0])
+
+
+def graph_bytes(model: MLNetModel, canvas: tuple[int, int]) -> bytes:
+    """The content of a graph that brings its own weights in float32, for images on one canvas.
+
+    Raises:
+        ValueError: If its maps differ from PyTorch's by more than 1e-4 of their maximum.
+    """
+    program = _trace_static(model, canvas)
+    content = onnx_ir.to_proto(program).SerializeToString()
+    _check("the network", model, OpenVINONetwork(content, "float32", canvas), [(1, *canvas)])
+    return content
+
+
+def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
+    """Writes `model.onnx` with its weights in `model.onnx.data`, and both configurations.
+
+    The graph takes `pixel_values` `(batch, 3, height, width)` as the image processor makes them, sides being multiples
+    of 8, and gives the outputs of `EveryMap`. It is checked in ONNX Runtime.
+
+    Args:
+        model: As in `SaliencyPredictor`.
+        output_dir: A new folder.
+
+    Returns:
+        The file, and the largest difference from PyTorch, as a part of the map's maximum, in float32 on three shapes.
+
+    Raises:
+        ValueError: If the folder is there already, or the maps differ by more than 1e-4; nothing is left then.
+    """
+    if output_dir.exists():
+        raise ValueError(f"{output_dir}: is there already; name a new folder")
+    network = load_checkpoint(model)[0].eval()
+    output_dir.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{output_dir.name}.", dir=output_dir.parent))
+    try:
+        with _quiet():
+            _trace(network, (2, 240, 336), is_dynamic=True).save(temporary / GRAPH, external_data=True)
+        difference = _check(model, network, _onnx_runtime(temporary / GRAPH), SHAPES)
+        for name in (CONFIG, PROCESSOR):
+            shutil.copyfile(locate(model) / name, temporary / name)
+        temporary.chmod(0o755)
+        temporary.replace(output_dir)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return output_dir / GRAPH, difference
+
+
+def export_in_place(model: str) -> tuple[Path, float]:
+    """Writes `model.onnx` beside a checkpoint; it reads the checkpoint's own weights, so it takes little room.
+
+    It takes one image at a time on the image processor's canvas, and holds for these weights and this configuration
+    only.
+
+    Args:
+        model: A checkpoint's folder, or a name of the manifest whose folder is on this machine.
+
+    Returns:
+        The file, and the largest difference from PyTorch in OpenVINO, as a part of the map's maximum, in float32.
+
+    Raises:
+        ValueError: If there is no such folder, its images keep their size, or the maps differ by more than 1e-4;
+            nothing is changed then.
+    """
+    folder = Path(resolve_model(model).place)
+    if not folder.is_dir():
+        raise ValueError(f"{model}: is no checkpoint folder on this machine")
+    if (folder / WEIGHTS).is_symlink():
+        raise ValueError(f"{folder / WEIGHTS}: is a link, and a graph reads only its own folder: copy the file")
+    letterbox = Letterbox.read(folder / PROCESSOR)
+    if not letterbox.do_resize:
+        raise ValueError(f"{folder / PROCESSOR}: images keep their size (do_resize), and a graph has one canvas")
+    made_for = fingerprint(folder)
+    network = load_checkpoint(str(folder))[0].eval()
+    program = _trace_static(network, letterbox.size)
+    _read_weights_from(program.graph, folder / WEIGHTS)
+    program.metadata_props[MADE_FOR] = made_for
+    temporary = folder / f".{GRAPH}.{secrets.token_hex(4)}.tmp"
+    try:
+        onnx_ir.save(program, temporary)
+        difference = _check(
+            model, network, OpenVINONetwork(temporary, "float32", letterbox.size), [(1, *letterbox.size)]
+        )
+        if fingerprint(folder) != made_for:
+            raise ValueError(f"{folder}: the checkpoint was changed meanwhile; export it again")
+        temporary.replace(folder / GRAPH)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return folder / GRAPH, difference
+
+
+def _trace(model: MLNetModel, shape: tuple[int, int, int], is_dynamic: bool = False) -> Any:
+    batch, rows, columns = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "rows", "columns"))
+    pixel_values = torch.zeros(shape[0], 3, *shape[1:], device=model.device, dtype=model.dtype)
+    with _plain_padding(model), torch.no_grad():
+        return torch.onnx.export(
+            EveryMap(model),
+            (pixel_values,),
+            dynamo=True,
+            verbose=False,
+            optimize=is_dynamic,
+            input_names=["pixel_values"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch, 2: STRIDE * rows, 3: STRIDE * columns},) if is_dynamic else None,
+        )
+
+
+def _trace_static(model: MLNetModel, canvas: tuple[int, int]) -> onnx_ir.Model:
+    """The graph of one canvas, for one image; what does not depend on weights is folded."""
+    with _quiet():
+        program = _trace(model, (1, *canvas)).model
+        weights = list(program.graph.initializers.values())
+        program.graph.inputs.extend(weights)  # as inputs they are no constants meanwhile
+        optimize(program)
+        del program.graph.inputs[-len(weights) :]
+    # which lines of Python and which nodes of PyTorch things came from is a third of the file
+    graph = program.graph
+    values = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
+    for part in (program, graph, *graph, *values, *(value for node in graph for value in node.outputs)):
+        part.metadata_props.clear()
+    return program
+
+
+def _read_weights_from(graph: onnx_ir.Graph, path: Path) -> None:
+    """Replaces weights by references to the same tensors in a safetensors file, brought to float32."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    for name, weight in list(graph.initializers.items()):
+        key = name.removeprefix("model.")  # of EveryMap
+        if key not in header or weight.const_value is None:
+            continue
+        start, end = header[key]["data_offsets"]
+        dtype, shape = STORED.get(header[key]["dtype"]), onnx_ir.Shape(header[key]["shape"])
+        if dtype is None:
+            continue
+        stored = onnx_ir.ExternalTensor(
+            path.name, 8 + length + start, end - start, dtype, shape=shape, name=f"{name}.stored", base_dir=path.parent
+        )
+        if not np.array_equal(stored.numpy().astype(np.float32), weight.const_value.numpy()):
+            continue
+        del graph.initializers[name]
+        reference = onnx_ir.Value(name=stored.name, shape=shape, type=onnx_ir.TensorType(dtype), const_value=stored)
+        graph.register_initializer(reference)
+        cast = onnx_ir.node("Cast", [reference], {"to": onnx_ir.DataType.FLOAT})
+        weight.replace_all_uses_with(cast.outputs[0])
+        cast.outputs[0].name = name
+        graph.insert_before(graph[0], cast)
+
+
+def _onnx_runtime(path: Path) -> Maps:
+    import os
+
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before it is imported, or it reports its use
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda pixel_values: session.run(["saliency_map"], {"pixel_values": pixel_values})[0]
+
+
+@torch.inference_mode()
+def _check(name: str, model: MLNetModel, maps: Maps, shapes: Iterable[tuple[int, int, int]]) -> float:
+    """Compares maps of noise with PyTorch's; the largest difference, as a part of the map's maximum.
+
+    Args:
+        name: What messages call the model.
+        model: In float32 on the CPU.
+        maps: Of the graph; a network of one image at a time is given the one of its batch.
+        shapes: Batch, height and width of the noise.
+
+    Raises:
+        ValueError: If it is above 1e-4.
+    """
+    differences = []
+    for batch, height, width in shapes:
+        pixel_values = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
+        expected = EveryMap(model)(pixel_values)[0].numpy()
+        if isinstance(maps, OpenVINONetwork):
+            expected = expected.reshape(-1, *expected.shape[-2:])[0]
+            saliency_map = maps(pixel_values[0].numpy())
+        else:
+            saliency_map = maps(pixel_values.numpy())
+        differences.append(float(np.abs(saliency_map - expected).max()) / max(float(expected.max()), 1e-12))
+    if not max(differences) <= TOLERANCE:
+        raise ValueError(f"{name}: the ONNX maps are {max(differences):.1e} of their maximum off")
+    return max(differences)
+
+
+@contextmanager
+def _plain_padding(model: nn.Module) -> Iterator[None]:
+    """timm's "same" convolutions with padding that tracing can follow.
+
+    Their own formula takes maxima of sizes, which symbolic shapes pile up layer by layer until tracing does not end.
+    For odd kernels and stride 2 it is (kernel - 3) / 2, and one more for odd sizes, before, (kernel - 1) / 2 behind.
+    """
+    changed = [layer for layer in model.modules() if isinstance(layer, Conv2dSame) and _is_simple(layer)]
+    for convolution in changed:
+        convolution.forward = _simple_same(convolution)
+    try:
+        yield
+    finally:
+        for convolution in changed:
+            del convolution.forward
+
+
+def _is_simple(convolution: Conv2dSame) -> bool:
+    odd = all(side % 2 and side >= 3 for side in convolution.kernel_size)
+    return odd and convolution.stride == (2, 2) and convolution.dilation == (1, 1)
+
+
+def _simple_same(convolution: Conv2dSame) -> Callable[[Tensor], Tensor]:
+    def forward(x: Tensor) -> Tensor:
+        before = [(k - 3) // 2 + side % 2 for k, side in zip(convolution.kernel_size, x.shape[-2:], strict=True)]
+        behind = [(k - 1) // 2 for k in convolution.kernel_size]
+        padded = F.pad(x, (before[1], behind[1], before[0], behind[0]))
+        return F.conv2d(padded, convolution.weight, convolution.bias, (2, 2), groups=convolution.groups)
+
+    return forward
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' steps and their remarks on versions they were not tested with: the result is checked."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
