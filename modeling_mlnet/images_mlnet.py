@@ -182,7 +182,8 @@ def _to_255(values: np.ndarray, source: Any) -> np.ndarray:
     fitting = (one for one in scales if low >= -OVERSHOOT * one and high <= (1 + OVERSHOOT) * one)  # none of NaN
     scale = next((one for one in fitting if one == scales[0] or high >= DARKEST * one), None)
     if scale is None:
-        dark = "; above 1, and almost black in 0..255" if is_float and low >= 0 and 1 < high < 255 else ""
+        is_between = is_float and low >= 0 and 1 < high < 255
+        dark = "; as 0..1 it goes beyond, as 0..255 it would be almost black" if is_between else ""
         raise ValueError(
             f"expected values in 0..1 or 0..255 (integers also in 0..4095 or 0..65535), got {low:g} to {high:g}{dark}"
         )
@@ -310,7 +311,7 @@ def _decode_repaired(file: Any, draft: Any, error: Exception, name: str) -> list
             image.load()
             return [image]
     if content.startswith(PNG):
-        planes = _decode(BytesIO(_without_metadata(content)), draft)
+        planes = _decode(BytesIO(without_metadata(content)), draft)
         _warn_repaired(name, "its metadata is damaged and left out")
         return planes
     if content.startswith(b"\xff\xd8"):
@@ -322,7 +323,7 @@ def _decode_repaired(file: Any, draft: Any, error: Exception, name: str) -> list
     raise error if not isinstance(error, Image.UnidentifiedImageError) else ValueError(explain_content(content[:512]))
 
 
-def _without_metadata(content: bytes) -> bytes:
+def without_metadata(content: bytes) -> bytes:
     """A PNG file without the chunks that its pixels do not need, except intact EXIF data."""
     kept, start = [PNG], len(PNG)
     while start + 12 <= len(content):
