@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +20,6 @@ IMAGES = re.compile(  # suffixes of what Pillow reads
     re.IGNORECASE,
 )
 SYSTEM_FOLDERS = frozenset(["@eaDir", "@tmp", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found"])
-STANDARD_INPUT = "-"
 PATTERN = re.compile(r"[*?[]")
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')  # in names of files on Windows
@@ -84,7 +84,7 @@ def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
     inputs = Inputs()
     places: dict[str, tuple[Source, Path]] = {}  # by absolute path or address: below the path that was given
     for path in paths:
-        if path == STANDARD_INPUT:
+        if path == "-":
             places.setdefault(path, (sys.stdin.buffer.read(), Path("stdin")))
         elif ADDRESS.match(path):
             name = ILLEGAL.sub("_", unquote(Path(urlsplit(path).path).name))
@@ -92,11 +92,10 @@ def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
         else:
             try:
                 images = list(_images(path, output_dir.resolve(), inputs))
-            except FileNotFoundError:
-                inputs.problems.append(f"{path}: no such file, folder or pattern")
-                continue
             except (OSError, ValueError) as error:
-                inputs.problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+                is_gone = isinstance(error, FileNotFoundError)
+                reason = "no such file, folder or pattern" if is_gone else getattr(error, "strerror", None) or error
+                inputs.problems.append(f"{path}: {reason}")
                 continue
             if not images:
                 inputs.problems.append(f"{path}: no images there")
@@ -200,7 +199,9 @@ def _is_wanted(path: Path, reason: str | None, skipped: Counter[str]) -> bool:
 def _name(images: list[tuple[Source, Path]]) -> list[Job]:
     """Stems without suffix; where they are equal, with what tells them apart: their folders, the suffix, a number."""
     paths = [source.absolute() for source, _ in images if isinstance(source, Path)]
-    root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
+    root = None
+    with suppress(ValueError):  # of no path, or of several drives of Windows
+        root = Path(os.path.commonpath([path.parent for path in paths]))
     stems = [place.with_suffix("") for _, place in images]
     for step in ("folder", "suffix", "number"):
         groups = defaultdict(list)
@@ -213,7 +214,7 @@ def _name(images: list[tuple[Source, Path]]) -> list[Job]:
                 continue
             for number, index in enumerate(group):
                 source, place = images[index]
-                if step == "folder" and isinstance(source, Path):
+                if step == "folder" and root is not None and isinstance(source, Path):
                     stems[index] = source.absolute().relative_to(root).with_suffix("")
                 elif step == "suffix":
                     stems[index] = stems[index].with_name(stems[index].name + place.suffix)
