@@ -117,10 +117,7 @@ def name_of(source: Any) -> str:
 def explain_content(head: bytes) -> str:
     """Why the beginning of a file, 512 bytes of it, is not an image, and what to do."""
     if head[4:8] == b"ftyp" and head[8:12] in HEIC:
-        return (
-            "it is a HEIC image; save it as JPEG in the phone's settings or a photo program, or install the extra "
-            "that reads it: pip install 'mlnet-saliency[heic]'"
-        )
+        return "it is a HEIC image; in the phone's settings or a photo program, save it as JPEG"
     if head.startswith(b"%PDF"):
         return "it is a PDF; save the page as an image"
     if b"<svg" in head:
@@ -128,13 +125,30 @@ def explain_content(head: bytes) -> str:
     return "it is empty, 0 bytes" if not head else "its content is not an image"
 
 
+def open_heic(file: Any) -> Image.Image:
+    """Opens a HEIC image, a path or a file in memory.
+
+    Raises:
+        ValueError: If the extra `heic` is not installed, or it cannot be read.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        advice = "or install what reads it: pip install 'mlnet-saliency[heic]'"
+        raise ValueError(f"{explain_content(b'    ftypheic')}, {advice}") from None
+    try:
+        return HeifImageFile(file)
+    except Exception as error:
+        raise ValueError(f"it is a HEIC image and damaged: {error}") from error
+
+
 def _read_values(source: Any, data_format: str | None, allow_urls: bool = False, draft: Any = None) -> np.ndarray:
     """Values of an image `(height, width, 1 | 3 | 4)`, of whatever type and range they have."""
     channels: tuple[int, ...] = (2, 0)  # where they are looked for
     if hasattr(source, "is_floating_point"):  # a tensor of PyTorch, which is not imported for it
         source, channels = source.detach().cpu(), (0, 2)
-        values = (source.float() if source.is_floating_point() else source).numpy()
-    elif hasattr(source, "__array__"):
+        values = (source.double() if source.is_floating_point() else source).numpy()
+    elif hasattr(source, "__array__") and not isinstance(source, (str, bytes)):
         values = np.asarray(source)
     else:
         planes = [np.asarray(_plain_mode(plane)) for plane in _open_planes(source, allow_urls, draft)]
@@ -168,7 +182,8 @@ def _to_255(values: np.ndarray, source: Any) -> np.ndarray:
     fitting = (one for one in scales if low >= -OVERSHOOT * one and high <= (1 + OVERSHOOT) * one)  # none of NaN
     scale = next((one for one in fitting if one == scales[0] or high >= DARKEST * one), None)
     if scale is None:
-        dark = "; above 1, and almost black in 0..255" if is_float and low >= 0 and 1 < high < 255 else ""
+        is_between = is_float and low >= 0 and 1 < high < 255
+        dark = "; as 0..1 it goes beyond, as 0..255 it would be almost black" if is_between else ""
         raise ValueError(
             f"expected values in 0..1 or 0..255 (integers also in 0..4095 or 0..65535), got {low:g} to {high:g}{dark}"
         )
@@ -292,15 +307,11 @@ def _decode_repaired(file: Any, draft: Any, error: Exception, name: str) -> list
     if isinstance(error, Image.DecompressionBombError):
         raise ValueError(f"{error}; --max-megapixels allows more (in Python: PIL.Image.MAX_IMAGE_PIXELS)") from error
     if content[4:8] == b"ftyp" and content[8:12] in HEIC:
-        try:
-            from pillow_heif import HeifImageFile
-        except ImportError:
-            raise ValueError(explain_content(content[:512])) from error
-        with HeifImageFile(BytesIO(content)) as image:
+        with open_heic(BytesIO(content)) as image:
             image.load()
             return [image]
     if content.startswith(PNG):
-        planes = _decode(BytesIO(_without_metadata(content)), draft)
+        planes = _decode(BytesIO(without_metadata(content)), draft)
         _warn_repaired(name, "its metadata is damaged and left out")
         return planes
     if content.startswith(b"\xff\xd8"):
@@ -312,7 +323,7 @@ def _decode_repaired(file: Any, draft: Any, error: Exception, name: str) -> list
     raise error if not isinstance(error, Image.UnidentifiedImageError) else ValueError(explain_content(content[:512]))
 
 
-def _without_metadata(content: bytes) -> bytes:
+def without_metadata(content: bytes) -> bytes:
     """A PNG file without the chunks that its pixels do not need, except intact EXIF data."""
     kept, start = [PNG], len(PNG)
     while start + 12 <= len(content):

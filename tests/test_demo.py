@@ -3,17 +3,22 @@
 import csv
 import io
 import os
+import re
 import time
 
+import gradio as gr
 import numpy as np
 import pytest
 from demo_files import COFFEE, upload, write_hostile
+from gradio_client.snippet import generate_code_snippets
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo import about, comparing, front, limits, regions, words
+from modeling_mlnet.demo import about, comparing, endpoints, front, limits, messages, regions, words
 from modeling_mlnet.demo.pictures import save_overlay
 from modeling_mlnet.demo.store import EXPIRED, Store, sweep
+from modeling_mlnet.images_mlnet import ImageWarning
 
 # --- shares and ranks
 
@@ -177,6 +182,35 @@ def test_odd_pictures_are_taken(small_predictor, tmp_path):
         result = store.predict(upload(tmp_path / "large.tiff"), True)
         assert result.image.shape == (800, 1600, 3) and result.size == (2000, 1000), mode
         (tmp_path / "large.tiff").unlink()
+
+
+def test_damaged_metadata_and_heic_are_taken_as_the_command_takes_them(small_predictor, tmp_path, monkeypatch):
+    store, image = Store(small_predictor, tmp_path), Image.new("RGB", (40, 30), "red")
+    info = PngInfo()
+    info.add_text("Comment", "x" * 30)
+    image.save(tmp_path / "text.png", pnginfo=info)
+    content = (tmp_path / "text.png").read_bytes()
+    (tmp_path / "text.png").write_bytes(content.replace(b"x" * 30, b"y" * 30))  # its checksum is wrong now
+    with pytest.warns(ImageWarning):
+        assert store.predict(upload(tmp_path / "text.png"), True).size == (40, 30)
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(image.resize((400, 300))).save(tmp_path / "phone.heic")
+    assert store.predict(upload(tmp_path / "phone.heic"), True).size == (400, 300)
+    monkeypatch.setattr(limits, "MAX_PIXELS", 1000)
+    with pytest.raises(ValueError, match="400 x 300 px"):
+        limits.check_picture(upload(tmp_path / "phone.heic"))
+
+
+def test_the_code_of_the_api_page_sends_a_file():
+    with gr.Blocks() as page:
+        endpoints.add_endpoints(None)
+    for name, description in page.get_api_info()["named_endpoints"].items():
+        snippets = generate_code_snippets(name, description, "http://localhost:7860/")
+        assert re.search(r"handle_file\('(photo\.jpg|clip\.mp4)'\)", snippets["python"]), name
+        for parameter in description["parameters"]:
+            assert not messages.names_address(parameter["example_input"]), name
+            if parameter["label"].startswith("Boxes") and parameter["example_input"]:
+                regions.parse_boxes(parameter["example_input"], (600, 400))
 
 
 def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_path):

@@ -12,6 +12,7 @@ from .messages import told
 from .pictures import COLORMAPS
 
 BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
+BOX = "sky: 0, 0, 300, 100"
 
 
 def _with_example(component: gr.components.Component, example: Any) -> gr.components.Component:
@@ -99,7 +100,7 @@ def _add_regions(handlers: Handlers) -> None:
 
     gr.Button().click(
         regions,
-        [_picture("Picture"), _with_example(gr.Textbox(label=BOXES), "sky: 0, 0, 300, 100"), _prior()],
+        [_picture("Picture"), _with_example(gr.Textbox(label=BOXES), BOX), _prior()],
         [
             gr.JSON(label="Found"),
             gr.File(label="CSV"),
@@ -132,7 +133,7 @@ def _add_compare(handlers: Handlers) -> None:
         [
             _picture("First design"),
             _picture("Second design"),
-            gr.Textbox("", label=f"{BOXES}; of the first"),
+            _with_example(gr.Textbox("", label=f"{BOXES}; of the first"), BOX),
             _prior(),
         ],
         [

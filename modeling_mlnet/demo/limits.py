@@ -2,12 +2,13 @@
 
 import threading
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from ..images_mlnet import explain_content, open_image
+from ..images_mlnet import PNG, explain_content, open_heic, open_image, without_metadata
 
 MAX_UPLOAD = 100 * 2**20  # bytes of any file, refused while it arrives
 MAX_PICTURE = 40 * 2**20  # bytes
@@ -88,10 +89,22 @@ def check_picture(upload: Upload) -> tuple[int, int]:
     except Image.DecompressionBombError:
         raise ValueError(_too_many(upload.name)) from None
     except Exception:  # every decoder raises its own
-        raise ValueError(_not_a_picture(upload)) from None
+        try:
+            width, height = _size_despite(upload)
+        except Exception:
+            raise ValueError(_not_a_picture(upload)) from None
     if width * height > MAX_PIXELS:
         raise ValueError(_too_many(upload.name, f"{width} x {height} px, "))
     return width, height
+
+
+def _size_despite(upload: Upload) -> tuple[int, int]:
+    """Width and height of a PNG whose metadata is damaged, or of HEIC, which Pillow leaves to an extra."""
+    content = upload.path.read_bytes()
+    is_png = content.startswith(PNG)
+    file = BytesIO(without_metadata(content) if is_png else content)
+    with Image.open(file, formats=["PNG"]) if is_png else open_heic(file) as image:
+        return image.size
 
 
 def _too_many(name: str, size: str = "") -> str:

@@ -6,7 +6,8 @@ import re
 import sys
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +20,6 @@ IMAGES = re.compile(  # suffixes of what Pillow reads
     re.IGNORECASE,
 )
 SYSTEM_FOLDERS = frozenset(["@eaDir", "@tmp", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found"])
-STANDARD_INPUT = "-"
 PATTERN = re.compile(r"[*?[]")
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')  # in names of files on Windows
@@ -84,19 +84,18 @@ def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
     inputs = Inputs()
     places: dict[str, tuple[Source, Path]] = {}  # by absolute path or address: below the path that was given
     for path in paths:
-        if path == STANDARD_INPUT:
+        if path == "-":
             places.setdefault(path, (sys.stdin.buffer.read(), Path("stdin")))
         elif ADDRESS.match(path):
             name = ILLEGAL.sub("_", unquote(Path(urlsplit(path).path).name))
             places.setdefault(path, (path, Path(name or "image")))
         else:
             try:
-                images = list(_images(path, os.path.realpath(output_dir), inputs))
-            except FileNotFoundError:
-                inputs.problems.append(f"{path}: no such file, folder or pattern")
-                continue
+                images = list(_images(path, output_dir.resolve(), inputs))
             except (OSError, ValueError) as error:
-                inputs.problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+                is_gone = isinstance(error, FileNotFoundError)
+                reason = "no such file, folder or pattern" if is_gone else getattr(error, "strerror", None) or error
+                inputs.problems.append(f"{path}: {reason}")
                 continue
             if not images:
                 inputs.problems.append(f"{path}: no images there")
@@ -106,14 +105,14 @@ def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
     return inputs
 
 
-def _images(path: str, results: str, inputs: Inputs) -> Iterator[tuple[Path, Path]]:
+def _images(path: str, results: Path, inputs: Inputs) -> Iterator[tuple[Path, Path]]:
     """Every image that a path leads to, with its place below that path; what is left out is counted."""
     named = Path(path).expanduser()
     if os.path.exists(named):
         matches: list[tuple[Path, str | None]] = [(named, None)]
     elif not PATTERN.search(path):
         os.stat(named)  # raises what keeps it from being there
-    elif not (matches := _match(named)):
+    elif not (matches := _match(named, inputs)):
         raise FileNotFoundError
     for match, reason in matches:
         if match.is_dir():
@@ -123,44 +122,57 @@ def _images(path: str, results: str, inputs: Inputs) -> Iterator[tuple[Path, Pat
             yield match, Path(match.name)
 
 
-def _match(pattern: Path) -> list[tuple[Path, str | None]]:
+def _match(pattern: Path, inputs: Inputs) -> list[tuple[Path, str | None]]:
     """Files and folders that fit a pattern, and why they are left out; brackets in names that exist are no pattern."""
     there = next((parent for parent in pattern.parents if parent.is_dir()), Path())
-    rest = str(pattern.relative_to(there))
-    for candidate in (rest, rest.replace("[", "[[]")):
-        names = sorted(glob.glob(candidate, root_dir=there, recursive=True))
-        if names:
-            return [(there / name, _reason(*Path(name).parts)) for name in names if not _is_loop(there / name)]
+    parts = pattern.relative_to(there).parts
+    for candidate in (parts, [part.replace("[", "[[]") for part in parts]):
+        if matches := list(_expand(there, candidate, inputs)):
+            return [(match, _reason(*match.relative_to(there).parts)) for match in matches]
     return []
 
 
-def _is_loop(path: Path) -> bool:
-    """Whether a path leads through a link to a folder above it."""
-    folders = [os.path.realpath(parent) for parent in path.absolute().parents]
-    return len(set(folders)) < len(folders)
+def _expand(folder: Path, parts: Sequence[str], inputs: Inputs) -> Iterator[Path]:
+    """As `glob.glob`, whose `**` would follow links to folders above them."""
+    if not parts or parts == ("**",):
+        yield folder
+        return
+    if parts[0] == "**":
+        matches = [place for place, _ in _folders(folder, inputs)]
+    else:
+        matches = [folder / name for name in sorted(glob.glob(parts[0], root_dir=folder))]
+    for match in matches:
+        if len(parts) == 1 or match.is_dir():
+            yield from _expand(match, parts[1:], inputs)
 
 
-def _walk(
-    folder: Path, results: str, inputs: Inputs, reason: str | None = None, above: frozenset[str] = frozenset()
-) -> Iterator[Path]:
-    """Images in a folder and its subfolders, sorted; links are followed, but not to a folder above them."""
+def _folders(folder: Path, inputs: Inputs, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all below with the names of their files, sorted; links are followed, but not to a folder above."""
     place = os.path.realpath(folder)
+    above = above or frozenset(map(str, Path(place).parents))
     if place in above:
         inputs.skipped["links to a folder above them"] += 1
         return
-    if place == results and above:  # a folder may also be its own output
-        reason = RESULT
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         inputs.problems.append(f"{folder}: {error.strerror}")
         return
+    yield folder, [entry.name for entry in entries if not entry.is_dir()]
     for entry in entries:
-        path, why = folder / entry.name, reason or _reason(entry.name)
         if entry.is_dir():
-            yield from _walk(path, results, inputs, why, above | {place})
-        elif _is_wanted(path, why, inputs.skipped):
-            yield path
+            yield from _folders(folder / entry.name, inputs, above | {place})
+
+
+def _walk(folder: Path, results: Path, inputs: Inputs, reason: str | None) -> Iterator[Path]:
+    """Images in a folder and its subfolders."""
+    for place, names in _folders(folder, inputs):
+        why = reason or _reason(*place.relative_to(folder).parts)
+        if place != folder and place.resolve().is_relative_to(results):  # a folder may also be its own output
+            why = RESULT
+        for name in names:
+            if _is_wanted(place / name, why or _reason(name), inputs.skipped):
+                yield place / name
 
 
 def _reason(*names: str) -> str | None:
@@ -176,7 +188,7 @@ def _is_wanted(path: Path, reason: str | None, skipped: Counter[str]) -> bool:
             skipped[f"of the kind {suffix}" if suffix else "without a suffix"] += 1
         return False
     if not path.is_file():
-        reason = "broken links"
+        reason = "broken links or no files"
     elif path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"], EXPLANATION)):
         reason = RESULT
     if reason is not None:
@@ -187,7 +199,9 @@ def _is_wanted(path: Path, reason: str | None, skipped: Counter[str]) -> bool:
 def _name(images: list[tuple[Source, Path]]) -> list[Job]:
     """Stems without suffix; where they are equal, with what tells them apart: their folders, the suffix, a number."""
     paths = [source.absolute() for source, _ in images if isinstance(source, Path)]
-    root = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
+    root = None
+    with suppress(ValueError):  # of no path, or of several drives of Windows
+        root = Path(os.path.commonpath([path.parent for path in paths]))
     stems = [place.with_suffix("") for _, place in images]
     for step in ("folder", "suffix", "number"):
         groups = defaultdict(list)
@@ -200,7 +214,7 @@ def _name(images: list[tuple[Source, Path]]) -> list[Job]:
                 continue
             for number, index in enumerate(group):
                 source, place = images[index]
-                if step == "folder" and isinstance(source, Path):
+                if step == "folder" and root is not None and isinstance(source, Path):
                     stems[index] = source.absolute().relative_to(root).with_suffix("")
                 elif step == "suffix":
                     stems[index] = stems[index].with_name(stems[index].name + place.suffix)

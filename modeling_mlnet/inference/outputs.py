@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..hub.registry import sha256 as file_sha256
 from ..io.atomic import write_whole
 from ..io.ordered import in_order
 from ..io.overlay import overlay, to_bytes
@@ -22,6 +24,7 @@ from .predictor import Prediction, SaliencyPredictor
 
 WRITERS = 2  # threads that write results beside the network
 RECORD = "mlnet"  # key of what a result was made from, in PNG text and behind the values of an npy file
+LONGEST_RECORD = 4096  # bytes
 PNG_END = b"IEND\xaeB`\x82"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what keeps every further result from being written, too
 
@@ -76,26 +79,33 @@ def write_result(path: Path, prediction: Prediction, name: str, record: Mapping[
 def read_record(path: Path) -> dict[str, Any] | None:
     """What a result was made from; `None` if it is not there, not whole, or not written by `write_result`."""
     try:
-        if path.suffix == ".npy":
-            return json.loads(path.read_bytes().rpartition(f"\n{RECORD}".encode())[2])
-        with open(path, "rb") as file, Image.open(file, formats=["PNG"]) as image:
-            file.seek(-len(PNG_END), io.SEEK_END)
-            return json.loads(image.info[RECORD]) if file.read() == PNG_END else None
+        with open(path, "rb") as file:
+            file.seek(max(-LONGEST_RECORD, -path.stat().st_size), io.SEEK_END)
+            end = file.read()
+            if path.suffix == ".npy":
+                return json.loads(end.rpartition(f"\n{RECORD}".encode())[2])
+            with Image.open(file, formats=["PNG"]) as image:
+                return json.loads(image.info[RECORD]) if end.endswith(PNG_END) else None
     except Exception:  # every decoder raises its own
         return None
 
 
 def _fingerprint(source: Source) -> str | None:
-    """SHA-256 of an image file's content; `None` if it is not on this machine or cannot be read."""
+    """SHA-256 of an image file's content; `None` of an address or a pipe, which may give another one next time."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    if isinstance(source, str):
-        return None
-    try:
-        with open(source, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+    return file_sha256(source) if isinstance(source, Path) and source.is_file() else None
+
+
+def _fits(results: Iterable[Path], source: Source, settings: Mapping[str, Any]) -> bool:
+    """Whether all results are there and were made from this image under these settings."""
+    records = [read_record(path) or {} for path in results]
+    contents = {record.pop("image", None) for record in records}
+    if any(record != settings for record in records) or len(contents) > 1 or None in contents:
+        return False  # without reading the image
+    with suppress(OSError):
+        return contents == {_fingerprint(source)}
+    return False
 
 
 def predict_files(
@@ -125,12 +135,11 @@ def predict_files(
     sources = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
     for job in jobs:
         outputs = job.outputs(output_dir, formats)
-        record = {"image": _fingerprint(job.source), **settings} if resume else None
         clash = next((path for path in outputs.values() if path.resolve() in sources), None)
         if clash is not None:
             report.failed += 1
             on_done(f"{job.name}: its result {clash} would overwrite an input; choose another output folder")
-        elif record and record["image"] and all(read_record(path) == record for path in outputs.values()):
+        elif resume and _fits(outputs.values(), job.source, settings):
             report.skipped += 1
             on_done(None)
         else:
@@ -141,8 +150,8 @@ def predict_files(
         (job, outputs), prediction = item
         if prediction.error is not None:
             return prediction.error
-        record = {"image": _fingerprint(job.source), **settings}
         try:
+            record = {"image": _fingerprint(job.source), **settings}
             for name, path in outputs.items():
                 write_result(path, prediction, name, record)
         except OSError as error:
