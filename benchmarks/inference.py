@@ -61,7 +61,7 @@ class Worker:
     def __init__(self, tree: Path, folder: Path, dtype: str, image: Path):
         command = [sys.executable, "-c", WORKER, str(folder), dtype, str(image)]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, env=environment(tree), stdin=pipe, stdout=pipe)
+        self.process = subprocess.Popen(command, **place(tree), stdin=pipe, stdout=pipe)
         self.words = json.loads(self.process.stdout.readline())
         self.saliency_map = np.load(folder / f"{dtype}.npy")
 
@@ -76,8 +76,9 @@ class Worker:
         self.process.wait()
 
 
-def environment(tree: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(tree)}
+def place(tree: Path) -> dict[str, Any]:
+    """Options of a process that imports that version."""
+    return {"cwd": tree, "env": {**os.environ, "PYTHONPATH": str(tree)}}
 
 
 def take_turns(works: dict[str, Callable[[], Any]], seconds: float = SECONDS) -> dict[str, list[float]]:
@@ -104,9 +105,9 @@ def make_checkpoint(tree: Path, folder: Path, name: str, canvas: tuple[int, int]
         "type(processor)(**{**processor.to_dict(), 'size': size}).save_pretrained(folder)\n"
     )
     words = [str(folder), name, *map(str, canvas)]
-    subprocess.run([sys.executable, "-c", code, *words], env=environment(tree), check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code, *words], **place(tree), check=True, capture_output=True)
     export = ["-m", "modeling_mlnet.cli", "export", str(folder), "--in-place"]
-    subprocess.run([sys.executable, *export], env=environment(tree), check=True, capture_output=True)
+    subprocess.run([sys.executable, *export], **place(tree), check=True, capture_output=True)
 
 
 def one_image(trees: dict[str, Path], name: str, canvas: tuple[int, int], scratch: Path) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def predict(tree: Path, *paths: Path) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "modeling_mlnet.cli", "predict", *map(str, paths), "-o", output]
         started = time.perf_counter()
-        process = subprocess.Popen(command, env=environment(tree), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, **place(tree), stderr=subprocess.DEVNULL)
         _, status, used = os.wait4(process.pid, 0)
         if status:
             raise RuntimeError(f"{' '.join(command)} ended with status {status}")

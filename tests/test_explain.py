@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.attribution import level_importance, prior_map
-from modeling_mlnet.attribution.explain import picture_panels
+from modeling_mlnet.attribution.explain import image_panels
 from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
-from modeling_mlnet.evaluation.example_sheet import choose_pictures, draw_sheet, extremes
+from modeling_mlnet.evaluation.example_sheet import choose_images, draw_sheet, extremes
 from modeling_mlnet.inference.inputs import find_images
 from modeling_mlnet.io.figures import save_figure
 from modeling_mlnet.metrics import Evaluator
@@ -87,7 +87,7 @@ def test_results_are_neither_explained_nor_written_over_a_picture(mlnet, picture
     assert "a.explain.png" not in [job.source.name for job in jobs]
     before = (folder / "prior.png").read_bytes()
     result = mlnet("explain", folder / "prior.png", "-o", folder)
-    assert isinstance(result.exception, ValueError) and "would overwrite this picture" in str(result.exception)
+    assert isinstance(result.exception, ValueError) and "would overwrite this image" in str(result.exception)
     assert (folder / "prior.png").read_bytes() == before
 
 
@@ -106,8 +106,8 @@ def test_explain_of_a_data_set_with_ablation(mlnet, data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "either pictures or --dataset"),
-        (["a.jpg", "--dataset", "x"], "either pictures or --dataset"),
+        ([], "either images or --dataset"),
+        (["a.jpg", "--dataset", "x"], "either images or --dataset"),
         (["a.jpg", "--ablation"], "needs --dataset"),
     ],
 )
@@ -117,7 +117,7 @@ def test_explain_tells_what_is_wrong(mlnet, tmp_path, words, message):
 
 
 def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpoint, pictures):
-    panels = picture_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
+    panels = image_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
     assert {one.shape[:2] for one in panels.values()} == {(40, 60)}
     for title, apply_prior in (("map before the prior", False), ("map behind the prior", True)):
         expected = SaliencyPredictor(small_checkpoint, dtype="float32")(pictures[0], apply_prior=apply_prior)
@@ -127,9 +127,9 @@ def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpo
 
 def test_a_tone_curve_changes_the_maps_and_neither_prior_nor_pixels(small_checkpoint, pictures):
     predictor = SaliencyPredictor(small_checkpoint, dtype="float32")
-    plain = picture_panels(predictor, pictures[0], samples=1)
+    plain = image_panels(predictor, pictures[0], samples=1)
     predictor.letterbox = replace(predictor.letterbox, tone_curve=[0.5, 0.1])
-    curved = picture_panels(predictor, pictures[0], samples=1)
+    curved = image_panels(predictor, pictures[0], samples=1)
     changed = [title for title, one in curved.items() if not np.array_equal(one, plain[title])]
     assert changed == ["map before the prior", "map behind the prior"]
 
@@ -172,23 +172,23 @@ def test_extremes_are_in_order_and_never_pictures_without_a_score(highest, expec
     values = np.array([0.5, np.nan, -1.0, 0.9, 0.2])
     assert extremes(values, highest, 3) == expected
     assert len(extremes(values, highest, 9)) == 4
-    with pytest.raises(ValueError, match="no picture has a score"):
+    with pytest.raises(ValueError, match="no image has a score"):
         extremes(values[1:2], highest, 1)
 
 
 @pytest.mark.parametrize(("rule", "metric", "order"), [("worst", "CC", 1), ("best", "CC", -1), ("worst", "KL", -1)])
 def test_best_and_worst_are_by_the_first_model_s_score(data, rule, metric, order):
     rows = load(data)
-    sheet = choose_pictures(rows, {"first": noise(1), "second": noise(2)}, rule, metric, count=3)
+    sheet = choose_images(rows, {"first": noise(1), "second": noise(2)}, rule, metric, count=3)
     scores = {row["image_id"]: row[metric] for row in evaluate(rows, noise(1))["per_image"]}
     assert sheet.rows["image_id"] == sorted(scores, key=lambda name: order * scores[name])[:3]
     assert [row[metric] for row in sheet.scores["first"]] == approx([scores[name] for name in sheet.rows["image_id"]])
-    assert sheet.metrics[0] == metric and sheet.rule == f"the 3 {rule} of 8 pictures by {metric} of first"
+    assert sheet.metrics[0] == metric and sheet.rule == f"the 3 {rule} of 8 images by {metric} of first"
 
 
 def test_random_pictures_follow_the_seed_and_are_scored_against_the_whole_data_set(data):
     rows = load(data)
-    first, again, other = (choose_pictures(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (choose_images(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
     assert first.rows["image_id"] == again.rows["image_id"] != other.rows["image_id"]
     evaluator = Evaluator("tuebingen", fixation_pool(read_truths(rows)))
     truth = next(one for one in read_truths(rows) if one.image_id == first.rows["image_id"][0])
@@ -199,8 +199,8 @@ def test_random_pictures_follow_the_seed_and_are_scored_against_the_whole_data_s
 
 
 def test_a_sheet_shows_photographs_only_when_asked(data):
-    sheet = choose_pictures(load(data), {"one": noise(1), "two": noise(2)}, count=2)
-    assert [axes.get_title() for axes in draw_sheet(sheet).axes[:4]] == ["picture", "truth", "one", "two"]
+    sheet = choose_images(load(data), {"one": noise(1), "two": noise(2)}, count=2)
+    assert [axes.get_title() for axes in draw_sheet(sheet).axes[:4]] == ["image", "truth", "one", "two"]
     bare = draw_sheet(sheet, photos=False)
     assert [axes.get_title() for axes in bare.axes[:3]] == ["truth", "one", "two"]
     assert all(axes.images[0].get_array().ndim == 2 for axes in bare.axes)
@@ -214,7 +214,7 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
     words = ["--dataset", data, "--maps", tmp_path / "maps", "--rule", "worst", "--metric", "NSS", "--count", 2]
     result = mlnet("figure", *words, "-o", tmp_path / "worst.png", "--no-photos")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith(f"the 2 worst of 8 pictures by NSS of {small_checkpoint.name}\n")
+    assert result.stdout.startswith(f"the 2 worst of 8 images by NSS of {small_checkpoint.name}\n")
     assert result.stdout.count("  maps  ") == 2
     assert Image.open(tmp_path / "worst.png").size[0] > 500
 
@@ -230,4 +230,4 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
 )
 def test_wrong_arguments_of_a_sheet_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        choose_pictures(SimpleNamespace(), **{"sources": {"noise": noise(1)}} | arguments)
+        choose_images(SimpleNamespace(), **{"sources": {"noise": noise(1)}} | arguments)

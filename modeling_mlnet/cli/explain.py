@@ -13,15 +13,15 @@ from .options import DATASET, MEGAPIXELS, PATHS, PROTOCOL, allow_pixels
 def explain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="IMAGE...")] = None,
-    dataset: Annotated[str | None, typer.Option(help=f"Instead of pictures: {DATASET}")] = None,
+    dataset: Annotated[str | None, typer.Option(help=f"Instead of images: {DATASET}")] = None,
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
         float | None, typer.Option(help="Only the fraction that `mlnet train` with this held_out leaves out.")
     ] = None,
     model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
-    prior: Annotated[bool, typer.Option(help="Explain the map behind the learned prior.")] = True,
+    prior: Annotated[bool, typer.Option(help="Explain the map with the learned prior.")] = True,
     samples: Annotated[
-        int, typer.Option(min=0, help="Noisy copies per picture for its pixels; 0 leaves that panel out.")
+        int, typer.Option(min=0, help="Noisy copies of every image for pixel attribution; 0 leaves it out.")
     ] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     ablation: Annotated[
@@ -33,20 +33,20 @@ def explain(
 ) -> None:
     """Show what moves the map: each level and channel (the paper's Fig. 3), the learned prior, and single pixels.
 
-    Writes importance.png, prior.png and explanation.json; for pictures photo.explain.png, for data sets with
+    Writes importance.png, prior.png and explanation.json; for images photo.explain.png, for data sets with
     --ablation also ablation.png.
 
     Example: mlnet explain photo.jpg -o why
 
     Example: mlnet explain --dataset osie:/data/osie --held-out 0.1 --ablation -o why
 
-    Exit status: 0 all done, 1 some pictures failed, 2 nothing could be done.
+    Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
     allow_pixels(max_megapixels)
     if (dataset is None) == (not paths):
-        raise typer.BadParameter("give either pictures or --dataset", param_hint="IMAGE...")
+        raise typer.BadParameter("give either images or --dataset", param_hint="IMAGE...")
     if ablation and dataset is None:
-        raise typer.BadParameter("needs --dataset: pictures alone have no fixations to score", param_hint="--ablation")
+        raise typer.BadParameter("needs --dataset: images alone have no fixations to score", param_hint="--ablation")
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; --output must be a folder")
     if dataset is None:
@@ -57,7 +57,7 @@ def explain(
 
     get_protocol(protocol)  # a wrong name ends here, not after a data set was read
 
-    from ..attribution.explain import explain_dataset, in_words
+    from ..attribution.explain import explain_dataset, summary_lines
     from ..data import load
     from ..inference.predictor import SaliencyPredictor
     from .progress import quiet_libraries, tracked
@@ -69,7 +69,7 @@ def explain(
     found = explain_dataset(
         predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)), prior
     )
-    print("\n".join(in_words(found)))
+    print("\n".join(summary_lines(found)))
 
 
 def _explain_files(

@@ -20,7 +20,7 @@ from onnxscript.optimizer import optimize
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-from ..hub.checkpoint import load_checkpoint, locate
+from ..hub.checkpoint import checkpoint_folder, load_checkpoint
 from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
 from ..letterbox_mlnet import STRIDE, Letterbox
 from ..modeling_mlnet import MLNetModel
@@ -91,7 +91,7 @@ def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
             _trace(network, (2, 240, 336), is_dynamic=True).save(temporary / GRAPH, external_data=True)
         difference = _check(model, network, _onnx_runtime(temporary / GRAPH), SHAPES)
         for name in (CONFIG, PROCESSOR):
-            shutil.copyfile(locate(model) / name, temporary / name)
+            shutil.copyfile(checkpoint_folder(model) / name, temporary / name)
         temporary.chmod(0o755)
         temporary.replace(output_dir)
     finally:
@@ -115,7 +115,7 @@ def export_in_place(model: str) -> tuple[Path, float]:
         ValueError: If there is no such folder, its images keep their size, or the maps differ by more than 1e-4;
             nothing is changed then.
     """
-    folder = Path(resolve_model(model).place)
+    folder = Path(resolve_model(model).location)
     if not folder.is_dir():
         raise ValueError(f"{model}: is no checkpoint folder on this machine")
     if (folder / WEIGHTS).is_symlink():

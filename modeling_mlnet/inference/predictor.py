@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..hub.checkpoint import load_checkpoint, loaded_from, locate
+from ..hub.checkpoint import checkpoint_folder, load_checkpoint, loaded_from
 from ..hub.registry import CONFIG, PROCESSOR, fingerprint
 from ..images_mlnet import is_image, name_of, read_image
 from ..io.ordered import in_order
@@ -106,7 +106,7 @@ class SaliencyPredictor:
         self._network: Network | None = None
         self._folder: Path | None
         if isinstance(model, (str, PathLike)):
-            self._name, self._folder, self._given = fspath(model), locate(fspath(model)), None
+            self._name, self._folder, self._given = fspath(model), checkpoint_folder(fspath(model)), None
             if not (self._folder / PROCESSOR).is_file():
                 load_checkpoint(self._name)  # says what the folder is, if it is no checkpoint
             self.letterbox = Letterbox.read(self._folder / PROCESSOR)
