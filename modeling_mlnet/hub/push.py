@@ -21,6 +21,7 @@ CODE = (  # copied beside the checkpoint, for `trust_remote_code=True`
     "configuration_mlnet.py",
     "image_processing_mlnet.py",
     "letterbox_mlnet.py",
+    "losses_mlnet.py",
     "modeling_mlnet.py",
     "pictures_mlnet.py",
     "pipeline_mlnet.py",
