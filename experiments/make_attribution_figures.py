@@ -22,7 +22,7 @@ from modeling_mlnet.attribution.explain import image_panels, summary_lines
 from modeling_mlnet.attribution.plots import draw_ablation, draw_importance, draw_panels, draw_prior
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import predicted_by
-from modeling_mlnet.evaluation.example_sheet import choose_pictures, draw_sheet, sheet_table
+from modeling_mlnet.evaluation.example_sheet import choose_images, draw_sheet, sheet_table
 from modeling_mlnet.evaluation.results import write_json
 from modeling_mlnet.io.figures import save_figure
 
@@ -58,7 +58,7 @@ def draw_all(predictor: SaliencyPredictor, rows: Dataset, name: str) -> dict[str
         save_figure(draw_panels(panels, picture), OUTPUT / f"{picture}.png")
     sources = {name: predicted_by(predictor)}
     for rule in ("worst", "random"):
-        sheet = choose_pictures(rows, sources, rule, count=6)
+        sheet = choose_images(rows, sources, rule, count=6)
         save_figure(draw_sheet(sheet, photos=False), (CARD if rule == "worst" else OUTPUT) / f"{rule}.png")
         print(sheet_table(sheet))
     for path in (*OUTPUT.glob("*.png"), *CARD.glob("*.png")):

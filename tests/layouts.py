@@ -27,7 +27,7 @@ def warnings_seen(name: str = "modeling_mlnet.data") -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def write_picture(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
+def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, size=(6, 8, 3), dtype=np.uint8)
     Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path)
@@ -58,13 +58,13 @@ def write_mat(path: Path, **variables) -> Path:
 
 
 def write_salicon(directory: Path, count: int = 6, split: str = "train", fixations: str = "gaze") -> Path:
-    """Official layout; picture k has the fixations (0, 0), (63, 47) and (k, 1) of two observers.
+    """Official layout; image k has the fixations (0, 0), (63, 47) and (k, 1) of two observers.
 
     `fixations`: "gaze" as of 2017, "I" as before, "png", "json" as of 2015, or "none" for maps only.
     """
     for k in range(count):
         stem = f"COCO_{split}2014_{k:012d}"
-        write_picture(directory / "images" / split / f"{stem}.jpg", seed=k)
+        write_image(directory / "images" / split / f"{stem}.jpg", seed=k)
         if split != "test" and fixations != "json":
             write_density(directory / "maps" / split / f"{stem}.png", k)
         place = directory / "fixations" / split / stem
@@ -86,7 +86,7 @@ def write_salicon(directory: Path, count: int = 6, split: str = "train", fixatio
 
 
 def write_salicon_json(path: Path, count: int = 6, split: str = "train", workers: int = 2) -> Path:
-    """COCO-style annotations of 2015, 1-based [row, col]; the workers' entries of a picture lie apart."""
+    """COCO-style annotations of 2015, 1-based [row, col]; the workers' entries of an image lie apart."""
     images = [
         {"license": 4, "file_name": f"COCO_{split}2014_{k:012d}.jpg", "height": 48, "width": 64, "id": 100 + k}
         for k in range(count)
@@ -105,10 +105,10 @@ def write_salicon_json(path: Path, count: int = 6, split: str = "train", workers
 
 
 def write_osie(directory: Path, count: int = 3, observers: int = 2) -> Path:
-    """OSIE's layout; observer j of picture k has the 1-based fixations (10.5, 20.5) and (k + 1, j + 1)."""
+    """OSIE's layout; observer j of image k has the 1-based fixations (10.5, 20.5) and (k + 1, j + 1)."""
     entries = np.zeros((count, 1), dtype="O")
     for k in range(count):
-        write_picture(directory / "stimuli" / f"{1001 + k}.jpg", seed=k)
+        write_image(directory / "stimuli" / f"{1001 + k}.jpg", seed=k)
         subjects = np.zeros((observers, 1), dtype="O")
         for j in range(observers):
             subjects[j, 0] = {"fix_x": [[10.5, k + 1.0]], "fix_y": [[20.5, j + 1.0]], "fix_duration": [[100.0, 200.0]]}
@@ -118,12 +118,12 @@ def write_osie(directory: Path, count: int = 3, observers: int = 2) -> Path:
 
 
 def write_mit1003(directory: Path, count: int = 3) -> Path:
-    """MIT1003's layout; picture k has the fixations (5, 6), (6, 6) and (20 + k, 30).
+    """MIT1003's layout; image k has the fixations (5, 6), (6, 6) and (20 + k, 30).
 
     With the stray `fixPts` file without underscore, a Mac's hidden files, and `DATA`, which takes Matlab.
     """
     for k in range(count):
-        write_picture(directory / "ALLSTIMULI" / f"i{k}.jpeg", seed=k)
+        write_image(directory / "ALLSTIMULI" / f"i{k}.jpeg", seed=k)
         write_density(directory / "ALLFIXATIONMAPS" / f"i{k}_fixMap.jpg", k)
         points = Image.fromarray(255 * mask([(5, 6), (6, 6), (20 + k, 30)]))
         points.save(directory / "ALLFIXATIONMAPS" / f"i{k}_fixPts.jpg", quality=75)
@@ -135,27 +135,27 @@ def write_mit1003(directory: Path, count: int = 3) -> Path:
 
 
 def write_cat2000(directory: Path, categories: Sequence[str] = ("Action", "Satelite"), count: int = 2) -> Path:
-    """CAT2000's layout; the pictures have grey borders of 16 columns, and picture k a fixation on one, (4, 7 + k)."""
+    """CAT2000's layout; the images have grey borders of 16 columns, and image k a fixation on one, (4, 7 + k)."""
     root = directory / "trainSet"
     for category in categories:
         for k in range(1, count + 1):
-            picture = write_picture(root / "Stimuli" / category / f"{k:03d}.jpg", seed=k)
+            image = write_image(root / "Stimuli" / category / f"{k:03d}.jpg", seed=k)
             grey = Image.new("RGB", (64, 48), (126, 126, 126))
-            grey.paste(Image.open(picture).resize((32, 48)), (16, 0))
-            grey.save(picture, quality=95)
+            grey.paste(Image.open(image).resize((32, 48)), (16, 0))
+            grey.save(image, quality=95)
             write_mat(root / "FIXATIONLOCS" / category / f"{k:03d}.mat", fixLocs=mask([(4, 7 + k), (30, 20)]))
             write_density(root / "FIXATIONMAPS" / category / f"{k:03d}.jpg", k)
-            write_picture(root / "Stimuli" / category / "Output" / f"{k:03d}_SaliencyMap.jpg")
+            write_image(root / "Stimuli" / category / "Output" / f"{k:03d}_SaliencyMap.jpg")
     (root / "allFixData.mat").write_bytes(NOT_FOR_US)
     return directory
 
 
 def write_toronto(directory: Path, count: int = 11, densities: bool = False) -> Path:
-    """Toronto's layout; picture k (from 1) has the fixations (k, 3) and (40, 30)."""
+    """Toronto's layout; image k (from 1) has the fixations (k, 3) and (40, 30)."""
     root = directory / "eyetrackingdata" / "fixdens"
     white = np.zeros((1, count), dtype="O")
     for k in range(1, count + 1):
-        write_picture(root / "Original Image Set" / f"{k}.jpg", seed=k)
+        write_image(root / "Original Image Set" / f"{k}.jpg", seed=k)
         white[0, k - 1] = mask([(k, 3), (40, 30)])
         if densities:
             name = "Density Maps produced from raw experimental eye tracking data"
@@ -165,10 +165,10 @@ def write_toronto(directory: Path, count: int = 11, densities: bool = False) -> 
 
 
 def write_folder(directory: Path, count: int = 12) -> Path:
-    """metadata.jsonl with observers; picture k has fixations (5, 6), (k, 1) and one beside the picture."""
+    """metadata.jsonl with observers; image k has fixations (5, 6), (k, 1) and one beside the image."""
     lines = []
     for k in range(count):
-        write_picture(directory / "images" / f"{k:03d}.png", seed=k)
+        write_image(directory / "images" / f"{k:03d}.png", seed=k)
         lines.append({"file_name": f"images/{k:03d}.png", "observers": [[[5, 6]], [[k, 1], [400.0, 3.0]]]})
     (directory / "metadata.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     return directory

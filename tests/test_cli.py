@@ -11,7 +11,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
-from layouts import write_folder, write_picture
+from layouts import write_folder, write_image
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -55,24 +55,24 @@ def test_every_format_is_written_under_the_picture_s_name(predict, pictures, tmp
 
 
 def test_folders_are_searched_and_their_subfolders_kept(predict, tmp_path):
-    write_picture(tmp_path / "in" / "x.jpg")
-    write_picture(tmp_path / "in" / "deep" / "er" / "y.JPG")
+    write_image(tmp_path / "in" / "x.jpg")
+    write_image(tmp_path / "in" / "deep" / "er" / "y.JPG")
     (tmp_path / "in" / "notes.txt").write_text("no picture")
-    write_picture(tmp_path / "in" / ".hidden.png")
+    write_image(tmp_path / "in" / ".hidden.png")
     assert predict(tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
     assert names(tmp_path / "out") == ["deep/er/y.map.png", "x.map.png"]
 
 
 def test_patterns_are_expanded(predict, tmp_path):
     for name in ("one.png", "two.png", "three.jpg"):
-        write_picture(tmp_path / "in" / name)
+        write_image(tmp_path / "in" / name)
     assert predict(tmp_path / "in" / "*.png", "-o", tmp_path / "out").exit_code == 0
     assert names(tmp_path / "out") == ["one.map.png", "two.map.png"]
 
 
 def test_names_that_would_collide_keep_what_tells_them_apart(predict, tmp_path):
     for name in ("in/a.jpg", "in/a.png", "in/b.png", "other/b.png"):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     assert predict(tmp_path / "in", tmp_path / "other", "-o", tmp_path / "out").exit_code == 0
     assert names(tmp_path / "out") == ["a.jpg.map.png", "a.png.map.png", "in/b.png.map.png", "other/b.png.map.png"]
 
@@ -109,8 +109,8 @@ def test_resume_leaves_whole_results_alone_and_does_the_rest(predict, pictures, 
 
 def test_several_processes_share_a_folder_without_doubles_or_gaps(predict, tmp_path, monkeypatch):
     for name in "abcdefg":
-        write_picture(tmp_path / "in" / f"{name}.jpg")
-    write_picture(tmp_path / "in" / "a.png")  # collides with a.jpg, wherever that is predicted
+        write_image(tmp_path / "in" / f"{name}.jpg")
+    write_image(tmp_path / "in" / "a.png")  # collides with a.jpg, wherever that is predicted
     monkeypatch.setenv("WORLD_SIZE", "3")
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
@@ -125,8 +125,8 @@ def test_several_processes_share_a_folder_without_doubles_or_gaps(predict, tmp_p
 
 
 def test_an_input_is_never_overwritten(predict, tmp_path):
-    write_picture(tmp_path / "a.jpg")
-    other = write_picture(tmp_path / "a.map.png", seed=1)
+    write_image(tmp_path / "a.jpg")
+    other = write_image(tmp_path / "a.map.png", seed=1)
     before = other.read_bytes()
     result = predict(tmp_path / "a.jpg", other, "-o", tmp_path)
     assert result.exit_code == 1 and "would overwrite an input" in result.stderr
@@ -134,7 +134,7 @@ def test_an_input_is_never_overwritten(predict, tmp_path):
 
 
 def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
-    write_picture(tmp_path / "in" / "a.jpg")
+    write_image(tmp_path / "in" / "a.jpg")
     for _ in range(2):
         assert predict(tmp_path / "in", "-o", tmp_path / "in", "--format", "map,overlay").exit_code == 0
     assert names(tmp_path / "in") == ["a.jpg", "a.map.png", "a.overlay.png"]
@@ -143,7 +143,7 @@ def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
 
 
 def test_a_pattern_does_not_take_results_for_pictures_nor_a_picture_twice(predict, tmp_path):
-    picture = write_picture(tmp_path / "in" / "a.jpg")
+    picture = write_image(tmp_path / "in" / "a.jpg")
     for _ in range(2):
         result = predict(tmp_path / "in" / "*", picture, "-o", tmp_path / "in", "--format", "map,npy")
         assert result.exit_code == 0 and "1 of 1 pictures" in result.stderr
@@ -249,7 +249,7 @@ def test_evaluate_scores_the_human_ceiling_and_tells_which_data_it_saw(tmp_path)
             Image.new("RGB", (64, 48)).save(data / "images" / "000.png")
         words = ["--dataset", f"folder:{data}", "--baseline", "half-observers", "--output", tmp_path / f"{name}.json"]
         result = CliRunner().invoke(app, ["evaluate", *map(str, words)])
-        assert result.exit_code == 0 and "half-observers on folder:" in result.output
+        assert result.exit_code == 0 and "inter-observer on folder:" in result.output
         files.append(json.loads(words[-1].read_text()))
     first, second, changed = files
     assert first["kind"] == "baseline" and first["truth"] == "every second observer"
@@ -280,7 +280,7 @@ def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
     header = Path(scores).read_text(encoding="utf-8").splitlines()[0]
     assert header == "image_id,fixations,AUC-Judd,AUC-Borji,sAUC,NSS,CC,SIM,KL,IG,EMD"
     result = CliRunner().invoke(app, ["evaluate", "--compare", *files])
-    assert result.exit_code == 0 and "12 pictures in both" in result.output and "B is better" in result.output
+    assert result.exit_code == 0 and "12 images in both" in result.output and "B is better" in result.output
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_scan_finds_what_is_loaded_and_nothing_wrong(spec):
     assert not found.problems and not found.unmatched
 
 
-def test_pictures_are_decoded_late_and_not_copied_into_the_cache(spec):
+def test_images_are_decoded_late_and_not_copied_into_the_cache(spec):
     rows = load(spec)
     encoded = rows.cast_column("image", FEATURES["image"].__class__(decode=False))
     assert all(row["image"]["bytes"] is None for row in encoded)
@@ -63,10 +63,10 @@ def test_a_scan_shows_its_progress(tmp_path):
         return iterable
 
     scan(f"osie:{write_osie(tmp_path)}", progress=progress)
-    assert seen == [(3, "checking pictures and fixations")]
+    assert seen == [(3, "checking images and fixations")]
 
 
-def test_a_damaged_picture_is_named_and_left_out_and_the_rest_goes_on(spec):
+def test_a_damaged_image_is_named_and_left_out_and_the_rest_goes_on(spec):
     victim = scan(spec).records[0].image
     count = len(load(spec))
     victim.write_bytes(victim.read_bytes()[:200])
@@ -74,28 +74,28 @@ def test_a_damaged_picture_is_named_and_left_out_and_the_rest_goes_on(spec):
         with warnings_seen() as seen:
             rows = load(spec)
         assert len(rows) == count - 1
-        assert [line.startswith(f"{victim}: picture is damaged") for line in seen] == [True]
+        assert [line.startswith(f"{victim}: image is damaged") for line in seen] == [True]
 
 
 def test_nothing_left_is_an_error_with_the_first_problem(tmp_path):
     write_salicon(tmp_path, count=1)
     next((tmp_path / "maps" / "train").iterdir()).unlink()
     for _ in range(2):  # made anew and found in the cache
-        with pytest.raises(ValueError, match=r"no usable picture found; first problem: .*saliency map is missing"):
+        with pytest.raises(ValueError, match=r"no usable image found; first problem: .*saliency map is missing"):
             load(f"salicon:{tmp_path}")
 
 
-def test_maps_of_another_size_than_their_picture_are_named(tmp_path):
+def test_maps_of_another_size_than_their_image_are_named(tmp_path):
     write_salicon(tmp_path, count=2)
     path = sorted((tmp_path / "maps" / "train").iterdir())[0]
     Image.new("L", (16, 12)).save(path)
     found = scan(f"salicon:{tmp_path}")
     assert len(found.records) == 1
-    assert found.problems == [f"{path}: saliency map is 16x12 px, its picture 64x48 px"]
+    assert found.problems == [f"{path}: saliency map is 16x12 px, its image 64x48 px"]
 
 
 @pytest.mark.parametrize("fixations", ["gaze", "I", "png", "json"])
-def test_fixations_of_a_picture_of_another_size_are_named(tmp_path, fixations):
+def test_fixations_of_a_image_of_another_size_are_named(tmp_path, fixations):
     write_salicon(tmp_path, count=2, fixations=fixations)
     stem = "COCO_train2014_000000000000"
     for path in tmp_path.glob(f"*/train/{stem}.*"):
@@ -104,7 +104,7 @@ def test_fixations_of_a_picture_of_another_size_are_named(tmp_path, fixations):
     found = scan(f"salicon:{tmp_path}")
     assert len(found.records) == 1
     assert found.problems == [
-        f"{tmp_path / 'images' / 'train' / stem}.jpg: its fixations are for 64x48 px, its picture 32x24 px"
+        f"{tmp_path / 'images' / 'train' / stem}.jpg: its fixations are for 64x48 px, its image 32x24 px"
     ]
 
 
@@ -141,7 +141,7 @@ def test_density_is_a_gaussian_blur_of_the_fixations():
 
 
 def test_held_out_part_has_its_size_and_does_not_depend_on_the_rest():
-    names = [f"picture-{index}" for index in range(5000)]
+    names = [f"image-{index}" for index in range(5000)]
     tenth = {name for name in names if is_held_out(name, 0.1)}
     assert 420 < len(tenth) < 580
     assert tenth < {name for name in names if is_held_out(name, 0.2)}
@@ -152,5 +152,5 @@ def test_held_out_rows_are_those_and_none_left_is_an_error(tmp_path):
     spec = f"folder:{write_folder(tmp_path)}"
     names = load(spec)["image_id"]
     assert load(spec, held_out=0.5)["image_id"] == [name for name in names if is_held_out(name, 0.5)]
-    with pytest.raises(ValueError, match=r"held_out=0.0 leaves no picture"):
+    with pytest.raises(ValueError, match=r"held_out=0.0 leaves no image"):
         load(spec, held_out=0.0)

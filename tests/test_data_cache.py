@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 from datasets.distributed import split_dataset_by_node
-from layouts import mask, warnings_seen, write_folder, write_mat, write_osie, write_picture, write_salicon
+from layouts import mask, warnings_seen, write_folder, write_image, write_mat, write_osie, write_salicon
 from PIL import Image
 
 from modeling_mlnet.data import FEATURES, load
-from modeling_mlnet.data.cache import fingerprint
-from modeling_mlnet.data.loading import list_pictures
+from modeling_mlnet.data.cache import records_fingerprint
+from modeling_mlnet.data.loading import list_images
 
 STEM = "COCO_train2014_00000000000"
 
@@ -38,8 +38,8 @@ def change_map(directory):
     Image.new("L", (64, 48), 9).save(directory / f"maps/train/{STEM}2.png")
 
 
-def change_picture(directory):
-    write_picture(directory / f"images/train/{STEM}2.jpg", seed=99)
+def change_image(directory):
+    write_image(directory / f"images/train/{STEM}2.jpg", seed=99)
 
 
 def change_fixations(directory):
@@ -50,14 +50,14 @@ def remove_map(directory):
     (directory / f"maps/train/{STEM}2.png").unlink()
 
 
-@pytest.mark.parametrize("change", [change_map, change_picture, change_fixations, remove_map])
+@pytest.mark.parametrize("change", [change_map, change_image, change_fixations, remove_map])
 def test_a_changed_file_is_not_served_from_the_cache(tmp_path, change):
     spec = f"salicon:{write_salicon(tmp_path)}"
-    before = fingerprint(list_pictures(spec).records)
+    before = records_fingerprint(list_images(spec).records)
     load(spec)
     change(tmp_path)
     rows, anew = made(spec)
-    assert anew and fingerprint(list_pictures(spec).records) != before
+    assert anew and records_fingerprint(list_images(spec).records) != before
     if change is change_fixations:
         assert rows[2]["fixations"] == [[9, 9]]
     if change is change_map:
@@ -126,17 +126,17 @@ def test_streamed_rows_are_the_same_rows(tmp_path):
         assert ours == theirs
 
 
-def test_a_stream_opens_pictures_when_it_comes_to_them_and_names_bad_ones(tmp_path):
+def test_a_stream_opens_images_when_it_comes_to_them_and_names_bad_ones(tmp_path):
     spec = f"salicon:{write_salicon(tmp_path)}"
     stream = iter(load(spec, streaming=True))
     assert next(stream)["image_id"] == f"{STEM}0"
     (tmp_path / f"images/train/{STEM}5.jpg").write_bytes(b"")
     with warnings_seen() as seen:
         assert [row["image_id"] for row in stream] == [f"{STEM}{k}" for k in range(1, 5)]
-    assert len(seen) == 1 and f"{STEM}5.jpg: picture is damaged" in seen[0]
+    assert len(seen) == 1 and f"{STEM}5.jpg: image is damaged" in seen[0]
 
 
-def test_nodes_share_a_stream_without_a_picture_twice(tmp_path):
+def test_nodes_share_a_stream_without_a_image_twice(tmp_path):
     stream = load(f"salicon:{write_salicon(tmp_path)}", streaming=True)
     assert stream.num_shards == 6
     parts = [[row["image_id"] for row in split_dataset_by_node(stream, rank, 3)] for rank in range(3)]
@@ -152,5 +152,5 @@ def test_a_stream_keeps_the_held_out_part_only(tmp_path):
 
 def test_a_stream_of_nothing_is_an_error(tmp_path):
     (tmp_path / "metadata.jsonl").write_text("{broken")
-    with pytest.raises(ValueError, match=r"no usable picture found; first problem: .*line 1"):
+    with pytest.raises(ValueError, match=r"no usable image found; first problem: .*line 1"):
         load(str(tmp_path), streaming=True)

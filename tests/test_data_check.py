@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from layouts import write_folder, write_mit1003, write_osie, write_picture, write_salicon
+from layouts import write_folder, write_image, write_mit1003, write_osie, write_salicon
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -39,7 +39,7 @@ def write_whole_salicon(directory):
 
 def test_every_split_is_counted_against_the_official_number(tmp_path):
     found = check(f"salicon:{write_whole_salicon(tmp_path)}")
-    assert [(one.split, one.pictures, one.usable, one.official) for one in found.splits] == [
+    assert [(one.split, one.images, one.usable, one.official) for one in found.splits] == [
         ("train", 3, 3, 10_000),
         ("validation", 2, 2, 5_000),
         ("test", 4, 4, 5_000),
@@ -47,7 +47,7 @@ def test_every_split_is_counted_against_the_official_number(tmp_path):
     train = found.splits[0]
     assert (train.fixations, train.with_fixations, train.with_observers, train.own_maps) == (9, 3, 3, 3)
     assert found.splits[2].fixations == 0 and not found.problems and not found.is_complete
-    assert found.notes[0] == "train: 3 pictures are not 640x480 px, the official size; 3 are 64x48 px"
+    assert found.notes[0] == "train: 3 images are not 640x480 px, the official size; 3 are 64x48 px"
 
 
 def test_what_is_missing_or_damaged_is_told_file_by_file(tmp_path):
@@ -56,12 +56,12 @@ def test_what_is_missing_or_damaged_is_told_file_by_file(tmp_path):
     (tmp_path / f"maps/train/{STEM}1.png").write_bytes(b"no")
     found = check(f"salicon:{tmp_path}", "train")
     [train] = found.splits
-    assert (train.pictures, train.usable) == (5, 4)
+    assert (train.images, train.usable) == (5, 4)
     assert len(train.problems) == 3
     for name, reason in {
         f"maps/train/{STEM}1.png": "saliency map is damaged",
-        f"maps/train/{STEM}0.png": "has no picture of its name",
-        f"fixations/train/{STEM}0.mat": "has no picture of its name",
+        f"maps/train/{STEM}0.png": "has no image of its name",
+        f"fixations/train/{STEM}0.mat": "has no image of its name",
     }.items():
         assert any(line.startswith(f"{tmp_path / name}: {reason}") for line in train.problems), name
 
@@ -96,7 +96,7 @@ def test_four_rows_are_drawn_evenly_from_what_has_ground_truth(tmp_path):
     assert len({row["image_id"] for row in found.rows}) == 4
 
 
-def test_the_drawing_has_the_fixations_on_the_picture(tmp_path):
+def test_the_drawing_has_the_fixations_on_the_image(tmp_path):
     grey = Image.new("RGB", (200, 160), (90, 90, 90))
     fixations = [[40, 40], [150, 120]]
     density = Image.new("L", (200, 160))
@@ -125,7 +125,7 @@ def test_check_prints_a_table_and_draws(tmp_path):
     write_folder(tmp_path / "set")
     result = run("check", "folder", tmp_path / "set", "--output", tmp_path / "rows.png")
     assert result.exit_code == 0, result.output
-    for words in ("pictures", "official count", "not known", "with known observers", "64x48"):
+    for words in ("images", "official count", "not known", "with known observers", "64x48"):
         assert words in result.output
     assert f"4 rows are drawn in {tmp_path / 'rows.png'}" in result.output
     assert Image.open(tmp_path / "rows.png").width == 1200
@@ -146,8 +146,9 @@ def test_check_prints_the_first_problems_or_all(tmp_path):
         file.write("{broken\n" * 30)
     words = ("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
     short, long = run(*words).output, run(*words, "--all").output
-    assert short.count("problem: ") == 20 and "... and 10 more problems; --all prints them" in short
-    assert long.count("problem: ") == 30 and "more problems" not in long
+    assert short.count("problem: ") == 1 and "--all prints all 30 problems" in short
+    assert f"{tmp_path / 'metadata.jsonl'}, line 2 and 29 more: " in short
+    assert long.count("problem: ") == 30 and "more" not in long
 
 
 def test_check_of_what_is_not_there_is_one_line_and_status_2(tmp_path):
@@ -203,9 +204,9 @@ def test_help_loads_nothing_heavy():
     assert done.stdout == "set()\n"
 
 
-def test_problems_with_a_picture_in_a_set_do_not_hide_the_others(tmp_path):
+def test_problems_with_a_image_in_a_set_do_not_hide_the_others(tmp_path):
     write_osie(tmp_path)
-    write_picture(tmp_path / "stimuli" / "1002.jpg").write_bytes(b"")
+    write_image(tmp_path / "stimuli" / "1002.jpg").write_bytes(b"")
     found = check(f"osie:{tmp_path}")
     assert found.splits[0].usable == 2 and len(found.problems) == 1 and len(found.rows) == 2
 
@@ -217,22 +218,22 @@ def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypat
     assert len(load("osie-parquet")) == 3
 
 
-def test_fixations_beside_the_pictures_are_counted_and_many_are_noted(tmp_path):
+def test_fixations_beside_the_images_are_counted_and_many_are_noted(tmp_path):
     found = check(str(write_folder(tmp_path)))
-    assert (found.splits[0].fixations, found.splits[0].beside) == (24, 12)
+    assert (found.splits[0].fixations, found.splits[0].outside) == (24, 12)
     [note] = found.notes
-    assert note.startswith("all: 12 of 36 fixations lie beside their pictures and are left out")
+    assert note.startswith("all: 33% of the fixations (12 of 36) lie outside their images and are left out")
     result = run("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
-    assert result.exit_code == 0 and "beside the pictures" in result.output and f"note: {note}" in result.output
+    assert result.exit_code == 0 and "outside the images" in result.output and f"note: {note}" in result.output
 
 
-def test_pictures_that_are_not_listed_are_noted(tmp_path):
+def test_images_that_are_not_listed_are_noted(tmp_path):
     path = write_folder(tmp_path, count=2) / "metadata.jsonl"
     path.write_text(path.read_text().replace("images/000", "images/../images/000"))
-    assert len(check(str(tmp_path)).notes) == 1  # of the fixations beside the pictures
-    extra = write_picture(tmp_path / "images" / "extra.png")
+    assert len(check(str(tmp_path)).notes) == 1  # of the fixations beside the images
+    extra = write_image(tmp_path / "images" / "extra.png")
     found = check(str(tmp_path))
-    assert found.notes[0] == f"not listed, but beside the listed pictures: 1, first {extra}" and found.is_complete
+    assert found.notes[0] == f"not listed, but beside the listed images: 1, first {extra}" and found.is_complete
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "folder", "metadata.jsonl/rows.png"])

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from layouts import write_folder, write_picture
+from layouts import write_density, write_folder, write_image
 from PIL import Image
 
 from modeling_mlnet.data import load, scan
 
 
-def test_rows_leave_out_fixations_beside_the_picture(tmp_path):
+def test_rows_leave_out_fixations_beside_the_image(tmp_path):
     rows = load(str(write_folder(tmp_path)))
     assert rows[3]["fixations"] == [[5, 6], [3, 1]] and rows[3]["image_id"] == "images/003"
     assert rows[3]["observers"] == [0, 1]
@@ -19,7 +19,8 @@ def test_rows_leave_out_fixations_beside_the_picture(tmp_path):
 
 def test_own_maps_and_plain_fixations_may_be_given(tmp_path):
     write_folder(tmp_path)
-    line = {"file_name": "images/000.png", "map_file_name": "images/001.png", "fixations": [[1, 2]]}
+    write_density(tmp_path / "map.png")
+    line = {"file_name": "images/000.png", "map_file_name": "map.png", "fixations": [[1, 2]]}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(line))
     [row] = load(str(tmp_path))
     assert row["fixations"] == [[1, 2]] and row["saliency_map"].mode == "L"
@@ -38,15 +39,15 @@ def test_bad_lines_are_named_by_number(tmp_path):
     assert len(found.records) == 3 and len(found.problems) == 6
     assert found.problems[0].startswith(f"{path}, line 4: ")
     assert found.problems[1:] == [
-        f"{path}, line 5: key 'file_name' is missing",
+        f"{path}, line 5: key 'file_name' is missing; keys found are 'observers'",
         f"{path}, line 8: pairs of x and y are expected, got shape (2, 3)",
         f"{path}, line 9: sigma must be a number of pixels above 0, got -2",
         f"{path}, line 10: an object is expected, got 7",
-        f"{tmp_path}/gone.png: picture is missing",
+        f"{tmp_path}/gone.png: image is missing",
     ]
 
 
-def test_rotated_pictures_have_fixations_and_density_upright(tmp_path):
+def test_rotated_images_have_fixations_and_density_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (64, 48), "red").save(tmp_path / "turned.jpg", exif=exif)
@@ -56,7 +57,7 @@ def test_rotated_pictures_have_fixations_and_density_upright(tmp_path):
     assert row["fixations"] == [[5, 60]]
 
 
-def test_pictures_that_differ_in_their_ending_only_keep_it_in_their_id(tmp_path):
+def test_images_that_differ_in_their_ending_only_keep_it_in_their_id(tmp_path):
     for name in ("a.jpg", "a.png", "b.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     lines = [json.dumps({"file_name": name, "fixations": [[1, 1]]}) for name in ("a.jpg", "a.png", "b.png")]
@@ -81,7 +82,7 @@ def test_a_folder_without_any_list_says_which_it_could_have(tmp_path):
 
 def write_table(directory, text, encoding="utf-8"):
     for name in ("a.png", "b.png"):
-        write_picture(directory / "images" / name)
+        write_image(directory / "images" / name)
     (directory / "fixations.csv").write_text(text, encoding=encoding)
     return str(directory)
 
@@ -112,15 +113,16 @@ def test_bad_lines_of_a_table_are_named_by_number(tmp_path):
     assert [record.image_id for record in found.records] == ["images/a"]
     assert found.problems == [
         f"{path}, line 3: x must be a number of pixels, got 'left'",
-        f"{path}, line 4: y must be a number of pixels, got None",
+        f"{path}, line 4: y must be a number of pixels, got ''",
         f"{path}, line 5: x must be a number of pixels, got 'nan'",
         f"{path}, line 7: file_name is missing",
-        f"{tmp_path}/gone.png: picture is missing",
+        f"{tmp_path}/gone.png: image is missing",
     ]
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"fixations.csv: the first line must name .*; no x there"):
+    columns = r"no x there, the columns found \(between commas\) are 'file_name', 'left', 'y'"
+    with pytest.raises(ValueError, match=rf"fixations.csv: the first line must name .*; {columns}"):
         load(write_table(tmp_path, "file_name;x;y\nimages/a.png;5;6\n".replace(";x;", ",left,")))
     with pytest.raises(ValueError, match=r"fixations.csv: the first line must name"):
         load(write_table(tmp_path, ""))
@@ -143,7 +145,7 @@ def test_maps_of_16_bits_are_scaled_not_cut(tmp_path):
     np.testing.assert_allclose(np.asarray(row["saliency_map"]), values / 257, atol=1)
 
 
-def test_a_picture_listed_twice_is_a_problem(tmp_path):
+def test_a_image_listed_twice_is_a_problem(tmp_path):
     path = write_folder(tmp_path, count=3) / "metadata.jsonl"
     path.write_text(path.read_text().rstrip("\n") + "\n" + path.read_text().splitlines()[1])
     found = scan(str(tmp_path))
@@ -152,17 +154,17 @@ def test_a_picture_listed_twice_is_a_problem(tmp_path):
     assert found.problems == [f"{path}, line 4: {message}"]
 
 
-def test_a_picture_that_no_fixation_lies_on_is_a_problem(tmp_path):
+def test_a_image_that_no_fixation_lies_on_is_a_problem(tmp_path):
     for name in ("a.png", "b.png", "c.png"):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     lines = [{"file_name": "a.png", "fixations": [[640, 480], [-3, 2]]}, {"file_name": "b.png", "fixations": []}]
     lines.append({"file_name": "c.png", "fixations": [[1, 1]]})
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = scan(str(tmp_path))
     assert [record.image_id for record in found.records] == ["c"]
     assert found.problems == [
-        f"{tmp_path}/a.png: no fixation lies on the picture, all 2 lie beside it",
-        f"{tmp_path}/b.png: no fixation lies on the picture, it has none",
+        f"{tmp_path}/a.png: no fixation lies on the image, all 2 lie outside it, the first at (640, 480)",
+        f"{tmp_path}/b.png: no fixation lies on the image, it has none",
     ]
 
 
@@ -183,9 +185,9 @@ def test_a_line_that_is_nested_without_end_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "text"), [("metadata.jsonl", ""), ("fixations.csv", "file_name,x,y\n")])
-def test_a_list_without_pictures_is_refused(tmp_path, name, text):
+def test_a_list_without_images_is_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ValueError, match=rf"{name}: lists no picture$"):
+    with pytest.raises(ValueError, match=rf"{name}: lists no image$"):
         load(str(tmp_path))
 
 

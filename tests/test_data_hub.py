@@ -54,14 +54,14 @@ def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
     assert found == [told, told]
 
 
-def test_annotations_from_the_hub_need_the_folder_of_the_pictures(tmp_path):
+def test_annotations_from_the_hub_need_the_folder_of_the_images(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out", annotations_only=True)
     code = f"from modeling_mlnet.data import load; rows = load('{NAME}', images='set'); print(rows[0]['image'].width)"
     with running_hub(tmp_path / "hub") as hub:
         hub.add(tmp_path / "out", kind="datasets")
         assert printed(code, tmp_path, HF_ENDPOINT=hub.address) == 64
         done = python(code.replace(", images='set'", ""), tmp_path, HF_ENDPOINT=hub.address)
-    assert f"{NAME}: holds annotations only; give the folder of its pictures with images=DIR" in done.stderr
+    assert f"{NAME}: holds annotations only; give the folder of its images with images=DIR" in done.stderr
 
 
 def test_what_cannot_be_reached_is_one_clear_line(tmp_path):

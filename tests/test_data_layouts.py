@@ -6,7 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-from layouts import write_cat2000, write_mit1003, write_osie, write_picture, write_salicon, write_toronto
+from layouts import write_cat2000, write_image, write_mit1003, write_osie, write_salicon, write_toronto
 
 from modeling_mlnet.data import load, scan
 from modeling_mlnet.data.cat2000 import list_cat2000
@@ -116,7 +116,7 @@ def test_an_archive_given_for_a_folder_is_recognised(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["fixations", "maps"])
-def test_fixations_unpacked_beside_the_pictures_are_recognised(tmp_path, kind):
+def test_fixations_unpacked_beside_the_images_are_recognised(tmp_path, kind):
     """SALICON's fixations.zip and maps.zip hold train/ and val/ without a folder around them."""
     write_salicon(tmp_path)
     (tmp_path / kind / "train").rename(tmp_path / "train")
@@ -162,7 +162,7 @@ def test_a_packed_json_beside_maps_is_told(tmp_path):
     assert (tmp_path / "fixations_train2014.json").is_file()
 
 
-def test_pictures_too_deep_are_told_in_every_set(tmp_path):
+def test_images_too_deep_are_told_in_every_set(tmp_path):
     for name, folder in (("salicon", "images/train"), ("osie", "stimuli")):
         place = tmp_path / name / folder
         WRITERS[name](tmp_path / name)
@@ -188,7 +188,7 @@ def test_a_folder_that_holds_nothing_of_the_set_names_what_it_misses(tmp_path):
 
 
 def test_a_split_that_is_not_there_is_told_by_its_folder(tmp_path):
-    write_picture(tmp_path / "images" / "train" / "a.jpg")
+    write_image(tmp_path / "images" / "train" / "a.jpg")
     assert error(f"salicon:{tmp_path}", "validation").startswith(f"{tmp_path / 'images' / 'val'}: no such folder")
 
 

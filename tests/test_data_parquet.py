@@ -63,14 +63,14 @@ def test_reading_an_export_back_gives_the_same_rows(spec, tmp_path):
     assert len(load(str(tmp_path / "out"), "train")) == len(back)
 
 
-def test_pictures_maps_and_points_come_back_as_they_were(spec, tmp_path):
+def test_images_maps_and_points_come_back_as_they_were(spec, tmp_path):
     export_parquet(spec, tmp_path / "out")
     assert_same_rows(load(str(tmp_path / "out")), load(spec))
     assert_same_rows(load(str(tmp_path / "out"), streaming=True), load(spec))
     assert_same_rows(datasets.load_dataset(str(tmp_path / "out"), split="train"), load(spec))
 
 
-def test_annotations_alone_come_back_with_the_pictures_of_their_folder(spec, tmp_path):
+def test_annotations_alone_come_back_with_the_images_of_their_folder(spec, tmp_path):
     done = export_parquet(spec, tmp_path / "out", annotations_only=True)
     assert done.warning is None
     table = pyarrow.parquet.read_table(tmp_path / "out" / "data" / "train-00000-of-00001.parquet")
@@ -81,23 +81,25 @@ def test_annotations_alone_come_back_with_the_pictures_of_their_folder(spec, tmp
         assert_same_rows(back, load(spec))
 
 
-def test_annotations_alone_find_pictures_that_are_put_beside_them(tmp_path):
+def test_annotations_alone_find_images_that_are_put_beside_them(tmp_path):
     spec = f"osie:{write_osie(tmp_path / 'set')}"
     export_parquet(spec, tmp_path / "out", annotations_only=True)
     (tmp_path / "out" / "stimuli").symlink_to(tmp_path / "set" / "stimuli")
     assert_same_rows(load(str(tmp_path / "out")), load(spec))
 
 
-def test_annotations_alone_say_which_pictures_they_miss(tmp_path):
+def test_annotations_alone_say_which_images_they_miss(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out", annotations_only=True)
-    with pytest.raises(ValueError, match=r"annotations only, and .*stimuli/1001.jpg, the first of its pictures"):
+    with pytest.raises(
+        ValueError, match=r"no usable image found; first problem: .*stimuli/1001.jpg: image is missing"
+    ):
         load(str(tmp_path / "out"))
     (tmp_path / "set" / "stimuli" / "1002.jpg").unlink()
     for streaming in (False, True):
         with warnings_seen() as seen:
             rows = load(str(tmp_path / "out"), images=tmp_path / "set", streaming=streaming)
             assert [row["image_id"] for row in rows] == ["1001", "1003"]
-        assert seen == [f"{tmp_path}/set/stimuli/1002.jpg: picture is missing"]
+        assert seen == [f"{tmp_path}/set/stimuli/1002.jpg: image is missing"]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -155,8 +157,8 @@ def test_an_export_scores_as_its_folder_does(tmp_path):
     assert ours["CC"]["mean"] == theirs["CC"]["mean"] and ours["NSS"]["mean"] == theirs["NSS"]["mean"]
 
 
-def test_a_folder_for_pictures_is_refused_where_they_are_known(tmp_path):
-    with pytest.raises(ValueError, match="brings its pictures"):
+def test_a_folder_for_images_is_refused_where_they_are_known(tmp_path):
+    with pytest.raises(ValueError, match="brings its images"):
         load(f"osie:{write_osie(tmp_path)}", images=tmp_path)
 
 
@@ -243,15 +245,17 @@ def test_a_changed_export_is_not_served_from_the_cache(tmp_path):
 def test_other_tables_are_refused_with_the_column_they_miss(tmp_path):
     path = tmp_path / "train-00000-of-00001.parquet"
     datasets.Dataset.from_dict({"image": [b"x"], "label": [1]}).to_parquet(path)
-    with pytest.raises(ValueError, match=r"has no column 'saliency_map'; those of `mlnet data export`"):
+    with pytest.raises(
+        ValueError, match=r"has no column 'fixations' \(or 'saliency_map'\); its columns are \['image', 'label'\]"
+    ):
         load(str(tmp_path))
     columns = {name: ["text"] for name in FEATURES}
     datasets.Dataset.from_dict(columns).to_parquet(path)
-    with pytest.raises(ValueError, match=r"its columns are not those of `mlnet data export`"):
+    with pytest.raises(ValueError, match="no usable image found; first problem: "):
         load(str(tmp_path))
 
 
-def test_a_list_of_pictures_counts_before_parquet_files(tmp_path):
+def test_a_list_of_images_counts_before_parquet_files(tmp_path):
     export_parquet(f"osie:{write_osie(tmp_path / 'set')}", tmp_path / "out")
     write_folder(tmp_path / "out", count=2)
     assert load(str(tmp_path / "out"))["image_id"] == ["images/000", "images/001"]

@@ -3,7 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from layouts import warnings_seen, write_density, write_mat, write_picture, write_salicon, write_salicon_json
+from layouts import warnings_seen, write_density, write_image, write_mat, write_salicon, write_salicon_json
 
 from modeling_mlnet.data import CATALOG, load, scan
 from modeling_mlnet.data.json_stream import stream_items
@@ -12,7 +12,7 @@ STEM = "COCO_train2014_00000000000"
 
 
 def test_official_counts_are_those_of_the_release():
-    assert CATALOG["salicon"].pictures == {"train": 10_000, "validation": 5_000, "test": 5_000}
+    assert CATALOG["salicon"].images == {"train": 10_000, "validation": 5_000, "test": 5_000}
     assert CATALOG["salicon"].size == (640, 480)
 
 
@@ -67,7 +67,7 @@ def test_every_missing_or_damaged_file_is_named_and_the_rest_goes_on(tmp_path):
             f"{STEM}0.png": "saliency map is missing",
             f"{STEM}1.mat": "fixations are damaged",
             f"{STEM}2.mat": "fixations are missing",
-            f"{STEM}3.jpg": "picture is damaged",
+            f"{STEM}3.jpg": "image is damaged",
         }.items(),
         strict=True,
     ):
@@ -82,28 +82,28 @@ def test_a_mat_file_of_another_kind_is_named(tmp_path):
     ]
 
 
-def test_annotations_without_picture_are_told_by_a_scan_only(tmp_path):
+def test_annotations_without_image_are_told_by_a_scan_only(tmp_path):
     write_salicon(tmp_path, count=2)
     (tmp_path / f"images/train/{STEM}1.jpg").unlink()
     found = scan(f"salicon:{tmp_path}")
     assert len(found.records) == 1 and not found.problems
     assert sorted(found.unmatched) == [
-        f"{tmp_path}/fixations/train/{STEM}1.mat: has no picture of its name",
-        f"{tmp_path}/maps/train/{STEM}1.png: has no picture of its name",
+        f"{tmp_path}/fixations/train/{STEM}1.mat: has no image of its name",
+        f"{tmp_path}/maps/train/{STEM}1.png: has no image of its name",
     ]
     with warnings_seen() as seen:
         load(f"salicon:{tmp_path}")
     assert not seen
 
 
-def test_hidden_files_of_a_mac_are_no_pictures(tmp_path):
+def test_hidden_files_of_a_mac_are_no_images(tmp_path):
     write_salicon(tmp_path, count=2)
     (tmp_path / f"images/train/._{STEM}0.jpg").write_bytes(b"\0")
     assert len(scan(f"salicon:{tmp_path}").records) == 2
 
 
-def test_pictures_without_any_ground_truth_are_an_error(tmp_path):
-    write_picture(tmp_path / "images" / "train" / "a.jpg")
+def test_images_without_any_ground_truth_are_an_error(tmp_path):
+    write_image(tmp_path / "images" / "train" / "a.jpg")
     with pytest.raises(ValueError, match=r"neither maps/train, fixations/train nor annotations/fixations_train2014"):
         load(f"salicon:{tmp_path}")
 
@@ -113,7 +113,7 @@ def test_pictures_without_any_ground_truth_are_an_error(tmp_path):
 
 def test_the_archives_of_2015_are_found_where_they_unpack_themselves(tmp_path):
     for k in range(2):
-        write_picture(tmp_path / "val" / f"COCO_val2014_{k:012d}.jpg")
+        write_image(tmp_path / "val" / f"COCO_val2014_{k:012d}.jpg")
     write_salicon_json(tmp_path / "fixations_val2014.json", count=2, split="val")
     rows = load(f"salicon:{tmp_path}", "validation")
     assert rows[1]["fixations"] == [[0, 0], [63, 47], [1, 1]]
@@ -126,7 +126,7 @@ def test_own_maps_are_taken_beside_the_json(tmp_path):
     assert load(f"salicon:{tmp_path}")[0]["sigma"] is None
 
 
-def test_pictures_and_entries_of_the_json_that_lack_the_other_are_named(tmp_path):
+def test_images_and_entries_of_the_json_that_lack_the_other_are_named(tmp_path):
     write_salicon(tmp_path, count=3, fixations="json")
     path = write_salicon_json(tmp_path / "annotations" / "fixations_train2014.json", count=2)
     (tmp_path / f"images/train/{STEM}0.jpg").unlink()
@@ -147,7 +147,7 @@ def test_another_json_is_refused(tmp_path, content):
 
 def test_a_json_that_was_cut_off_is_refused_with_the_place(tmp_path):
     path = write_salicon_json(tmp_path / "annotations" / "fixations_train2014.json")
-    write_picture(tmp_path / "images" / "train" / f"{STEM}0.jpg")
+    write_image(tmp_path / "images" / "train" / f"{STEM}0.jpg")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ValueError, match=r"fixations_train2014.json: is damaged or cut off at byte \d+"):
         load(f"salicon:{tmp_path}")
@@ -196,7 +196,7 @@ def test_a_large_json_is_never_in_memory(tmp_path):
     assert peak < 8_000_000
 
 
-def test_a_picture_without_an_entry_of_its_own_in_the_json_is_a_problem(tmp_path):
+def test_a_image_without_an_entry_of_its_own_in_the_json_is_a_problem(tmp_path):
     write_salicon(tmp_path, count=3, fixations="json")
     path = tmp_path / "annotations" / "fixations_train2014.json"
     content = json.loads(path.read_text(encoding="utf-8"))

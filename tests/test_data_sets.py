@@ -9,10 +9,10 @@ from layouts import (
     mask,
     warnings_seen,
     write_cat2000,
+    write_image,
     write_mat,
     write_mit1003,
     write_osie,
-    write_picture,
     write_toronto,
 )
 from PIL import Image
@@ -20,14 +20,14 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from modeling_mlnet.data import CATALOG, LISTERS, fixation_density, load, scan
-from modeling_mlnet.data.fixations import read_map_picture
+from modeling_mlnet.data.fixations import read_mask_image
 
 COUNTS = {"mit1003": 1_003, "cat2000": 2_000, "osie": 700, "toronto": 120}
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_official_counts_are_those_of_the_papers(name):
-    assert CATALOG[name].pictures == {"all": COUNTS[name]}
+    assert CATALOG[name].images == {"all": COUNTS[name]}
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -42,7 +42,7 @@ def test_the_documentation_tells_what_the_table_knows():
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
     assert set(LISTERS) < set(rows)
     for name, known in CATALOG.items():
-        assert all(f"{count:,}" in rows[name] for count in known.pictures.values())
+        assert all(f"{count:,}" in rows[name] for count in known.images.values())
         assert "not stated" in rows[name] if known.sigma is None else f"{known.sigma:g} px" in rows[name]
         assert rows[name].rstrip(" |").endswith("yes" if known.photos_are_free else "no")
         assert known.source.split("/")[0] in text
@@ -73,7 +73,7 @@ def test_points_survive_jpeg_and_its_ringing_makes_none(tmp_path, quality):
     path = tmp_path / "points.jpg"
     Image.fromarray(255 * mask(sorted(points), size=(256, 192))).save(path, quality=quality)
     assert len(np.unique(np.asarray(Image.open(path)))) > 2  # the trap is there
-    assert {(int(x), int(y)) for x, y in read_map_picture(path).fixations} == points
+    assert {(int(x), int(y)) for x, y in read_mask_image(path).fixations} == points
 
 
 def test_mit1003_names_what_is_missing(tmp_path):
@@ -81,14 +81,14 @@ def test_mit1003_names_what_is_missing(tmp_path):
     maps = tmp_path / "ALLFIXATIONMAPS"
     (maps / "i1_fixPts.jpg").unlink()
     (maps / "i2_fixMap.jpg").unlink()
-    write_picture(maps / "i9_fixMap.jpg")
+    write_image(maps / "i9_fixMap.jpg")
     found = scan(f"mit1003:{tmp_path}")
     assert [record.image_id for record in found.records] == ["i0"]
     assert found.problems == [
         f"{maps}/i1_fixPts.jpg: fixations are missing",
         f"{maps}/i2_fixMap.jpg: saliency map is missing",
     ]
-    assert found.unmatched == [f"{maps}/i9_fixMap.jpg: has no picture of its name"]
+    assert found.unmatched == [f"{maps}/i9_fixMap.jpg: has no image of its name"]
 
 
 def test_mit1003_without_density_maps_makes_them_with_its_own_sigma(tmp_path):
@@ -102,9 +102,9 @@ def test_mit1003_without_density_maps_makes_them_with_its_own_sigma(tmp_path):
 
 
 def test_mit1003_s_raw_gaze_alone_is_not_enough(tmp_path):
-    write_picture(tmp_path / "ALLSTIMULI" / "i0.jpeg")
+    write_image(tmp_path / "ALLSTIMULI" / "i0.jpeg")
     (tmp_path / "DATA").mkdir()
-    with pytest.raises(ValueError, match=r"ALLFIXATIONMAPS: no such folder with pictures; ALLFIXATIONMAPS.zip"):
+    with pytest.raises(ValueError, match=r"ALLFIXATIONMAPS: no such folder with images; ALLFIXATIONMAPS.zip"):
         load(f"mit1003:{tmp_path}")
 
 
@@ -119,15 +119,15 @@ def test_cat2000_is_found_in_its_archive_s_own_folder_or_above(tmp_path):
 
 def test_cat2000_keeps_the_grey_borders_and_the_fixations_on_them(tmp_path):
     row = load(f"cat2000:{write_cat2000(tmp_path)}")[0]
-    picture = np.asarray(row["image"]).astype(int)
-    assert row["image"].size == (64, 48) and abs(picture[:, :12] - 126).max() < 4
+    image = np.asarray(row["image"]).astype(int)
+    assert row["image"].size == (64, 48) and abs(image[:, :12] - 126).max() < 4
     assert row["fixations"] == [[4, 8], [30, 20]]
 
 
 def test_cat2000_leaves_out_the_maps_of_a_model(tmp_path):
     found = scan(f"cat2000:{write_cat2000(tmp_path)}")
     assert len(found.records) == 4 and not any("Output" in record.image.parts for record in found.records)
-    write_picture(tmp_path / "trainSet" / "Stimuli" / "Output" / "001.jpg")
+    write_image(tmp_path / "trainSet" / "Stimuli" / "Output" / "001.jpg")
     assert len(scan(f"cat2000:{tmp_path}").records) == 4
 
 
@@ -144,10 +144,10 @@ def test_cat2000_names_missing_and_damaged_files(tmp_path):
     assert found.problems == [
         f"{root}/FIXATIONLOCS/Action/001.mat: fixations are missing",
         f"{root}/FIXATIONMAPS/Action/002.jpg: saliency map is missing",
-        f"{root}/Stimuli/Satelite/001.jpg: its fixations are for 48x64 px, its picture 64x48 px",
+        f"{root}/Stimuli/Satelite/001.jpg: its fixations are for 48x64 px, its image 64x48 px",
         f"{root}/FIXATIONLOCS/Satelite/002.mat: fixations are damaged: it holds none of the variables fixLocs",
     ]
-    assert found.unmatched == [f"{root}/FIXATIONLOCS/Satelite/003.mat: has no picture of its name"]
+    assert found.unmatched == [f"{root}/FIXATIONLOCS/Satelite/003.mat: has no image of its name"]
 
 
 # --- OSIE
@@ -164,17 +164,17 @@ def test_osie_is_found_in_its_repository_s_data_folder(tmp_path):
     assert len(load(f"osie:{tmp_path}")) == 3
 
 
-def test_osie_with_one_picture_and_one_observer_is_read(tmp_path):
+def test_osie_with_one_image_and_one_observer_is_read(tmp_path):
     assert len(load(f"osie:{write_osie(tmp_path, count=1, observers=1)}")[0]["fixations"]) == 2
 
 
-def test_osie_names_missing_pictures_and_pictures_without_entry(tmp_path):
+def test_osie_names_missing_images_and_images_without_entry(tmp_path):
     write_osie(tmp_path)
     (tmp_path / "stimuli" / "1002.jpg").unlink()
-    extra = write_picture(tmp_path / "stimuli" / "1009.jpg")
+    extra = write_image(tmp_path / "stimuli" / "1009.jpg")
     found = scan(f"osie:{tmp_path}")
     assert [record.image_id for record in found.records] == ["1001", "1003"]
-    assert found.problems == [f"{tmp_path}/stimuli/1002.jpg: picture is missing"]
+    assert found.problems == [f"{tmp_path}/stimuli/1002.jpg: image is missing"]
     assert found.unmatched == [f"{extra}: has no entry in fixations.mat"]
 
 
@@ -191,7 +191,7 @@ def test_osie_s_damaged_entries_are_named(tmp_path):
 # --- Toronto
 
 
-def test_toronto_s_pictures_and_maps_go_together_by_number(tmp_path):
+def test_toronto_s_images_and_maps_go_together_by_number(tmp_path):
     rows = load(f"toronto:{write_toronto(tmp_path)}")
     assert rows["image_id"] == [str(k) for k in range(1, 12)]
     assert [row["fixations"][0] for row in rows] == [[k, 3] for k in range(1, 12)]
@@ -220,22 +220,22 @@ def test_toronto_names_what_is_missing(tmp_path):
     write_toronto(tmp_path, count=3)
     root = tmp_path / "eyetrackingdata" / "fixdens"
     (root / "Original Image Set" / "2.jpg").unlink()
-    write_picture(root / "Original Image Set" / "7.jpg")
+    write_image(root / "Original Image Set" / "7.jpg")
     with warnings_seen() as seen:
         assert load(f"toronto:{tmp_path}")["image_id"] == ["1", "3"]
-    assert seen == [f"{root}/origfixdata.mat: fixations for picture 7 are missing"]
-    assert scan(f"toronto:{tmp_path}").unmatched == [f"{root}/origfixdata.mat: map 2 has no picture"]
+    assert seen == [f"{root}/origfixdata.mat: fixations for image 7 are missing"]
+    assert scan(f"toronto:{tmp_path}").unmatched == [f"{root}/origfixdata.mat: map 2 has no image"]
     (root / "origfixdata.mat").unlink()
     with pytest.raises(ValueError, match=r"origfixdata.mat: no such file"):
         scan(f"toronto:{tmp_path}")
 
 
-def test_a_category_without_its_pictures_is_told_file_by_file(tmp_path):
+def test_a_category_without_its_images_is_told_file_by_file(tmp_path):
     write_cat2000(tmp_path)
     shutil.rmtree(tmp_path / "trainSet" / "Stimuli" / "Action")
     found = scan(f"cat2000:{tmp_path}")
     assert len(found.records) == 2 and len(found.unmatched) == 4
-    assert f"{tmp_path}/trainSet/FIXATIONLOCS/Action/001.mat: has no picture of its name" in found.unmatched
+    assert f"{tmp_path}/trainSet/FIXATIONLOCS/Action/001.mat: has no image of its name" in found.unmatched
 
 
 def test_a_density_of_toronto_that_is_missing_is_named(tmp_path):

@@ -134,7 +134,7 @@ def test_the_three_lines_have_the_card_s_figures(small_checkpoint):
     card = about.read_card("mini")
     assert not card.text.startswith("---") and "![" not in card.text and card.licence == "mit"
     scores = about.correlations(card.text)
-    assert set(scores["OSIE"]) >= {"mini", "centre", "half-observers"}
+    assert set(scores["OSIE"]) >= {"mini", "centre", "inter-observer"}
     assert "| OSIE | 49 | mini | " in card.text and f"{scores['OSIE']['mini']:.3f} (" in card.text
     text = about.three_lines(card)
     assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from layouts import write_folder, write_picture
+from layouts import write_folder, write_image
 from ports import free_port
 
 from modeling_mlnet.training.run import train
@@ -98,7 +98,7 @@ def test_two_processes_score_every_picture_once(long_recipe, tmp_path):
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_predict_every_picture_once(tmp_path, launcher, small_checkpoint):
-    pictures = [write_picture(tmp_path / "in" / f"{index}.jpg") for index in range(5)]
+    pictures = [write_image(tmp_path / "in" / f"{index}.jpg") for index in range(5)]
     words = [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(small_checkpoint)]
     said = run_two(launcher, "predict", *words).stderr
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [f"{one.stem}.map.png" for one in pictures]

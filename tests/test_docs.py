@@ -23,7 +23,7 @@ import matplotlib
 import numpy as np
 import pytest
 import release
-from layouts import write_folder, write_mit1003, write_osie, write_picture, write_salicon
+from layouts import write_folder, write_image, write_mit1003, write_osie, write_salicon
 from loopback_hub import running_hub
 from ports import free_port
 from transformers import TrainingArguments
@@ -87,7 +87,7 @@ def place(tmp_path_factory) -> Path:
         write_folder(data / name, 4)
     (place / "demo").symlink_to(ROOT / "demo")
     for name in ("photo.jpg", "a.jpg", "b.jpg", "MIT300/1.jpg"):
-        write_picture(place / name, (96, 64))
+        write_image(place / name, (96, 64))
     (place / "other_model").mkdir()
     for k in range(4):
         np.save(place / "other_model" / f"COCO_val2014_{k:012d}.npy", np.random.default_rng(k).random((48, 64)))

@@ -10,7 +10,7 @@ from modeling_mlnet.metrics import PROTOCOLS, Evaluator, FixationPool, auc_shuff
 from modeling_mlnet.metrics.evaluator import mean_with_interval
 
 
-def pictures(count=6, height=12, width=16):
+def images(count=6, height=12, width=16):
     """Image ids with maps and fixations."""
     rng = np.random.default_rng(0)
     for number in range(count):
@@ -19,11 +19,11 @@ def pictures(count=6, height=12, width=16):
 
 
 def pool(height=12, width=16):
-    return FixationPool({name: (points + 0.5) / [width, height] for name, _, points in pictures()})
+    return FixationPool({name: (points + 0.5) / [width, height] for name, _, points in images()})
 
 
 def score_all(evaluator, names=None):
-    for name, saliency_map, points in pictures():
+    for name, saliency_map, points in images():
         if names is None or name in names:
             evaluator.update(saliency_map, points, sigma=2.0, image_id=name)
     return evaluator
@@ -36,25 +36,25 @@ def test_every_score_of_a_protocol_has_a_mean_and_an_interval(protocol):
     assert list(results["metrics"]) == list(PROTOCOLS[protocol].metrics)
     for name, one in results["metrics"].items():
         scores = [row[name] for row in results["per_image"]]
-        if name == "EMD":  # so small a picture is one cell
+        if name == "EMD":  # so small an image is one cell
             assert scores == [0] * 6
         else:
             assert one["n"] == 6 and min(scores) < one["low"] < one["mean"] < one["high"] < max(scores), name
 
 
-def test_means_are_over_pictures_or_where_the_protocol_says_so_over_fixations():
+def test_means_are_over_images_or_where_the_protocol_says_so_over_fixations():
     results = score_all(Evaluator("tuebingen", pool())).compute()
     rows = results["per_image"]
     assert results["metrics"]["NSS"]["mean"] == approx(np.mean([row["NSS"] for row in rows]))
     weights = [row["fixations"] for row in rows]
     assert results["metrics"]["IG"]["mean"] == approx(np.average([row["IG"] for row in rows], weights=weights))
-    in_pictures = score_all(Evaluator("mit", pool())).compute()
-    assert in_pictures["metrics"]["IG"]["mean"] == approx(np.mean([row["IG"] for row in in_pictures["per_image"]]))
+    in_images = score_all(Evaluator("mit", pool())).compute()
+    assert in_images["metrics"]["IG"]["mean"] == approx(np.mean([row["IG"] for row in in_images["per_image"]]))
 
 
-def test_the_negatives_are_the_fixations_of_all_other_pictures_with_repeats_pixels_or_counts():
-    everything = {name: points for name, _, points in pictures()}
-    name, saliency_map, own = next(pictures())
+def test_the_negatives_are_the_fixations_of_all_other_images_with_repeats_pixels_or_counts():
+    everything = {name: points for name, _, points in images()}
+    name, saliency_map, own = next(images())
     others = np.concatenate([points for other, points in everything.items() if other != name])
     distinct = np.concatenate([np.unique(points, axis=0) for other, points in everything.items() if other != name])
     is_own = (distinct[:, None] == own).all(axis=2).any(axis=1)
@@ -70,16 +70,16 @@ def test_the_negatives_are_the_fixations_of_all_other_pictures_with_repeats_pixe
     assert score("salicon2015-unfiltered") == approx(salicon(saliency_map, own, distinct[~is_own]), abs=1e-9)
 
 
-def test_the_pool_scales_to_pictures_of_other_sizes():
+def test_the_pool_scales_to_images_of_other_sizes():
     fixations = FixationPool({"small": [[0.0002, 0.5], [1, 1]], "large": [[0.5, 0.5]]})
     large = np.zeros((480, 640))
     large[240, 0] = large[479, 639] = 1
     row = Evaluator("tuebingen", fixations).update(large, [[100, 100]], large, image_id="large")
-    assert row["sAUC"] == 0  # both fixations of the other picture are on the map's peaks
+    assert row["sAUC"] == 0  # both fixations of the other image are on the map's peaks
 
 
-def test_a_picture_the_pool_does_not_know_is_refused():
-    with pytest.raises(ValueError, match="picture other: the pool has no such image_id"):
+def test_a_image_the_pool_does_not_know_is_refused():
+    with pytest.raises(ValueError, match="image other: the pool has no such image_id"):
         Evaluator("tuebingen", pool()).update(np.ones((12, 16)), [[1, 1]], sigma=2.0, image_id="other")
 
 
@@ -97,7 +97,7 @@ def test_the_centre_bias_is_fitted_to_the_fixations():
     assert FixationPool({}).centre_map(3, 4) == approx(centre_map(3, 4))
 
 
-def test_pictures_without_fixations_are_counted_not_dropped():
+def test_images_without_fixations_are_counted_not_dropped():
     evaluator = Evaluator("tuebingen")
     values = np.arange(24.0).reshape(4, 6)
     evaluator.update(values, [[1, 1]], values, image_id="a")
@@ -112,35 +112,35 @@ def test_pictures_without_fixations_are_counted_not_dropped():
     assert nothing["images"] == 0 and np.isnan(nothing["metrics"]["CC"]["mean"])
 
 
-def test_pictures_the_filter_leaves_nothing_of_are_counted():
+def test_images_the_filter_leaves_nothing_of_are_counted():
     results = score_all(Evaluator("salicon2015", pool())).compute()
     without = [row["fixations"] == 0 for row in results["per_image"]]
     assert results["images_without_fixations"] == sum(without) > 0
 
 
-def test_errors_name_the_picture():
-    with pytest.raises(ValueError, match="picture a17: saliency_map"):
+def test_errors_name_the_image():
+    with pytest.raises(ValueError, match="image a17: saliency_map"):
         Evaluator().update(np.full((4, 6), np.nan), [[1, 1]], np.ones((4, 6)), image_id="a17")
-    with pytest.raises(ValueError, match="picture a17: fixations"):
+    with pytest.raises(ValueError, match="image a17: fixations"):
         Evaluator().update(np.ones((4, 6)), [[9, 1]], np.ones((4, 6)), image_id="a17")
     with pytest.raises(ValueError, match="needs the data set's density or its sigma"):
         Evaluator("tuebingen").update(np.ones((4, 6)), [[1, 1]], image_id="a17")
 
 
-def test_a_picture_scored_twice_counts_once_and_reset_forgets():
+def test_a_image_scored_twice_counts_once_and_reset_forgets():
     evaluator = score_all(score_all(Evaluator("tuebingen")))
     assert evaluator.compute()["images"] == 6
     evaluator.reset()
     assert evaluator.compute()["images"] == 0
     for _ in range(2):
-        evaluator.update(np.eye(4), [[1, 1]], np.eye(4))  # without a name every picture is another one
+        evaluator.update(np.eye(4), [[1, 1]], np.eye(4))  # without a name every image is another one
     assert evaluator.compute()["images"] == 2
 
 
 def test_tensors_are_scored_and_an_evaluator_travels_to_another_process():
     evaluator = score_all(Evaluator("tuebingen", pool()), ["p0"])
     copy = pickle.loads(pickle.dumps(evaluator))
-    name, saliency_map, points = next(pictures())
+    name, saliency_map, points = next(images())
     row = copy.score(torch.from_numpy(saliency_map), torch.from_numpy(points), sigma=2.0, image_id=name)
     assert row == evaluator.rows[0] == copy.rows[0]
     assert row["NSS"] == approx(nss(saliency_map, points))

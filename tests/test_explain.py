@@ -16,7 +16,7 @@ from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
-from modeling_mlnet.evaluation.example_sheet import choose_pictures, draw_sheet, extremes
+from modeling_mlnet.evaluation.example_sheet import choose_images, draw_sheet, extremes
 from modeling_mlnet.io.figures import save_figure
 from modeling_mlnet.metrics import Evaluator
 from modeling_mlnet.outputs import find_pictures
@@ -171,23 +171,23 @@ def test_extremes_are_in_order_and_never_pictures_without_a_score(highest, expec
     values = np.array([0.5, np.nan, -1.0, 0.9, 0.2])
     assert extremes(values, highest, 3) == expected
     assert len(extremes(values, highest, 9)) == 4
-    with pytest.raises(ValueError, match="no picture has a score"):
+    with pytest.raises(ValueError, match="no image has a score"):
         extremes(values[1:2], highest, 1)
 
 
 @pytest.mark.parametrize(("rule", "metric", "order"), [("worst", "CC", 1), ("best", "CC", -1), ("worst", "KL", -1)])
 def test_best_and_worst_are_by_the_first_model_s_score(data, rule, metric, order):
     rows = load(data)
-    sheet = choose_pictures(rows, {"first": noise(1), "second": noise(2)}, rule, metric, count=3)
+    sheet = choose_images(rows, {"first": noise(1), "second": noise(2)}, rule, metric, count=3)
     scores = {row["image_id"]: row[metric] for row in evaluate(rows, noise(1))["per_image"]}
     assert sheet.rows["image_id"] == sorted(scores, key=lambda name: order * scores[name])[:3]
     assert [row[metric] for row in sheet.scores["first"]] == approx([scores[name] for name in sheet.rows["image_id"]])
-    assert sheet.metrics[0] == metric and sheet.rule == f"the 3 {rule} of 8 pictures by {metric} of first"
+    assert sheet.metrics[0] == metric and sheet.rule == f"the 3 {rule} of 8 images by {metric} of first"
 
 
 def test_random_pictures_follow_the_seed_and_are_scored_against_the_whole_data_set(data):
     rows = load(data)
-    first, again, other = (choose_pictures(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (choose_images(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
     assert first.rows["image_id"] == again.rows["image_id"] != other.rows["image_id"]
     evaluator = Evaluator("tuebingen", fixation_pool(read_truths(rows)))
     truth = next(one for one in read_truths(rows) if one.image_id == first.rows["image_id"][0])
@@ -198,8 +198,8 @@ def test_random_pictures_follow_the_seed_and_are_scored_against_the_whole_data_s
 
 
 def test_a_sheet_shows_photographs_only_when_asked(data):
-    sheet = choose_pictures(load(data), {"one": noise(1), "two": noise(2)}, count=2)
-    assert [axes.get_title() for axes in draw_sheet(sheet).axes[:4]] == ["picture", "truth", "one", "two"]
+    sheet = choose_images(load(data), {"one": noise(1), "two": noise(2)}, count=2)
+    assert [axes.get_title() for axes in draw_sheet(sheet).axes[:4]] == ["image", "truth", "one", "two"]
     bare = draw_sheet(sheet, photos=False)
     assert [axes.get_title() for axes in bare.axes[:3]] == ["truth", "one", "two"]
     assert all(axes.images[0].get_array().ndim == 2 for axes in bare.axes)
@@ -213,7 +213,7 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
     words = ["--dataset", data, "--maps", tmp_path / "maps", "--rule", "worst", "--metric", "NSS", "--count", 2]
     result = mlnet("figure", *words, "-o", tmp_path / "worst.png", "--no-photos")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith(f"the 2 worst of 8 pictures by NSS of {small_checkpoint.name}\n")
+    assert result.stdout.startswith(f"the 2 worst of 8 images by NSS of {small_checkpoint.name}\n")
     assert result.stdout.count("  maps  ") == 2
     assert Image.open(tmp_path / "worst.png").size[0] > 500
 
@@ -229,4 +229,4 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
 )
 def test_wrong_arguments_of_a_sheet_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        choose_pictures(SimpleNamespace(), **{"sources": {"noise": noise(1)}} | arguments)
+        choose_images(SimpleNamespace(), **{"sources": {"noise": noise(1)}} | arguments)

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from pytest import approx
 
 from modeling_mlnet.metrics import auc_borji, auc_judd, auc_shuffled, cc, emd, information_gain, kl, nss, sim
+from modeling_mlnet.metrics.inputs import to_pixels
 
 settings.register_profile("no deadline", deadline=None)  # the first call of a metric imports libraries
 settings.load_profile("no deadline")
@@ -52,7 +53,7 @@ def test_auc_is_the_probability_of_a_fixation_above_a_negative(saliency_map, poi
 
 
 @pytest.mark.parametrize("decimals", [1, 4, 17])
-def test_auc_of_large_pictures_counts_exactly(decimals):
+def test_auc_of_large_images_counts_exactly(decimals):
     rng = np.random.default_rng(5)
     saliency_map = np.round(rng.random((300, 400)) ** 3, decimals)
     points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
@@ -282,7 +283,7 @@ def test_values_of_any_magnitude_are_scored():
         assert all_aucs(values * scale, [[5, 3]], [[1, 1]]) == approx(all_aucs(values, [[5, 3]], [[1, 1]]))
 
 
-def test_batches_of_arrays_tensors_and_lists_score_like_their_pictures():
+def test_batches_of_arrays_tensors_and_lists_score_like_their_images():
     rng = np.random.default_rng(1)
     saliency_maps, densities = rng.random((3, 6, 8)), rng.random((3, 6, 8))
     points = [[[1, 2]], [[3, 4], [5, 5]], np.zeros((0, 2))]
@@ -298,7 +299,40 @@ def test_batches_of_arrays_tensors_and_lists_score_like_their_pictures():
     shared = auc_shuffled(saliency_maps, points, np.array([[0, 0], [7, 5]]))
     assert shared[1] == auc_shuffled(saliency_maps[1], points[1], [[0, 0], [7, 5]])
     assert sim(tensor.to(torch.bfloat16), densities) == approx(sim(saliency_maps, densities), abs=0.01)
-    with pytest.raises(ValueError, match="picture 1 of the batch: fixations"):
+    with pytest.raises(ValueError, match="image 1 of the batch: fixations"):
         nss(saliency_maps, [[[1, 2]], [[30, 4]], [[1, 1]]])
     with pytest.raises(ValueError, match="3 maps need as many entries, got 2"):
         nss(saliency_maps, points[:2])
+
+
+MAP_METRICS = {"cc": cc, "sim": sim, "kl": kl, "nss": nss, "auc_judd": auc_judd, "auc_borji": auc_borji}
+
+
+@pytest.mark.parametrize("name", MAP_METRICS)
+@pytest.mark.parametrize("library", [np.asarray, torch.as_tensor])
+def test_an_axis_for_one_channel_changes_nothing(name, library):
+    """Height, width and a channel, as Keras has it, are one map and not as many maps as rows."""
+    rng = np.random.default_rng(0)
+    metric, values = MAP_METRICS[name], rng.random((3, 30, 40))
+    if name in ("cc", "sim", "kl"):
+        truth = rng.random((3, 30, 40))
+    else:
+        truth = np.zeros((3, 30, 40), dtype=np.int64)
+        truth[:, rng.integers(30, size=9), rng.integers(40, size=9)] = 1
+    single = [metric(*pair) for pair in zip(values, truth, strict=True)]
+    assert metric(library(values[0][..., None]), library(truth[0])) == single[0]
+    assert metric(library(values[0]), library(truth[0][..., None])) == single[0]
+    assert metric(library(values[..., None]), library(truth[..., None])) == approx(single)
+    assert metric(library(values[:, None]), library(truth[:, None])) == approx(single)
+    assert metric([library(one[..., None]) for one in values], [library(one) for one in truth]) == approx(single)
+
+
+def test_a_mask_of_bytes_counts_every_fixation_once():
+    rng = np.random.default_rng(0)
+    saliency_map, mask = rng.random((30, 40)), np.zeros((30, 40), dtype=np.uint8)
+    mask[rng.integers(30, size=9), rng.integers(40, size=9)] = 255
+    points = np.argwhere(mask)[:, ::-1]
+    assert len(to_pixels(mask, (30, 40))) == len(points)
+    assert auc_shuffled(saliency_map, points[:4], mask) == auc_shuffled(saliency_map, points[:4], points)
+    counts = (mask // 255) * 3
+    assert len(to_pixels(counts, (30, 40))) == 3 * len(points)

@@ -30,14 +30,14 @@ DATA = os.environ.get("MLNET_DATA")
 
 @cache
 def mit_rows() -> list[tuple[dict, dict, np.ndarray, np.ndarray]]:
-    """Official row, our row, saliency map and fixations, for ten pictures and three models."""
-    pictures = scores.pictures()
-    relative = {one.name: (np.argwhere(one.fixations)[:, ::-1] + 0.5) / [640, 480] for one in pictures}
+    """Official row, our row, saliency map and fixations, for ten images and three models."""
+    images = scores.pictures()
+    relative = {one.name: (np.argwhere(one.fixations)[:, ::-1] + 0.5) / [640, 480] for one in images}
     evaluator = Evaluator("mit", FixationPool(relative))
     evaluator._centre = lambda height, width: scores.centre()  # the baseline that the official code was given
     rows = []
     for official in scores.official():
-        one = pictures[int(official["index"]) - 1]
+        one = images[int(official["index"]) - 1]
         saliency_map = one.maps[official["model"]]
         ours = evaluator.update(saliency_map, one.fixations, one.density, image_id=one.name)
         rows.append((official, ours, saliency_map, one.fixations))
@@ -78,7 +78,7 @@ def test_emd_is_within_the_rounding_of_the_official_solver():
 
 @pytest.mark.skipif(DATA is None, reason="MLNET_DATA does not name a folder with salicon_examples/")
 @pytest.mark.parametrize("mode", ["filtered", "unfiltered"])
-def test_salicon2015_equals_the_official_evaluator_picture_by_picture(mode):
+def test_salicon2015_equals_the_official_evaluator_image_by_image(mode):
     folder = Path(DATA) / "salicon_examples"
     [annotations] = (folder / "annotations").glob("*.json")
     [results] = (folder / "results").glob("*.json")
@@ -133,7 +133,7 @@ def test_maps_of_another_size_are_resized_or_refused_as_the_protocol_says():
     assert resize_spline(ramp, (24, 32)) == approx(zoom(ramp, 2, order=3), abs=1e-12)
     assert resize_bicubic(ramp, (24, 32))[4:-4, 4:-4] == approx(large[4:-4, 4:-4], abs=0.04)
     assert resize_bicubic(ramp, (24, 32)).min() >= 0 and resize_bicubic(ramp, (12, 16)) is ramp
-    with pytest.raises(ValueError, match=r"picture a: saliency_map must have the picture's size \(24, 32\)"):
+    with pytest.raises(ValueError, match=r"image a: saliency_map must have the image's size \(24, 32\)"):
         Evaluator("tuebingen").update(ramp, [[1, 1]], large, image_id="a")
     for name in ("mit", "salicon2015-unfiltered"):
         assert Evaluator(name).update(ramp, [[1, 1]], large, image_id="a")["CC"] > 0.99

@@ -142,7 +142,7 @@ def test_the_embedded_checkpoint_s_card_has_every_part(hub):
     )
     shown = {name for name in files if name.startswith("images/")}
     assert {"images/examples.jpg", "images/worst.png", "images/importance.png"} <= shown
-    for part in ("half-observers", "centre", "## Limits", "@inproceedings", "mlnet train recipes/mini.yaml"):
+    for part in ("inter-observer", "centre", "## Limits", "@inproceedings", "mlnet train recipes/mini.yaml"):
         assert part in card.text, part
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
-from modeling_mlnet.evaluation.results import compare, comparison_table, read_json, score_table, write_csv, write_json
+from modeling_mlnet.evaluation.results import compare, difference_table, read_json, score_table, write_csv, write_json
 from modeling_mlnet.metrics import Evaluator
 
 
@@ -48,17 +48,17 @@ def test_a_clear_difference_is_told_with_its_direction(tmp_path):
         assert comparison[name]["differs"] and comparison[name]["better"] == "second", name
     assert comparison["KL"]["high"] < 0 < comparison["CC"]["low"]
     assert comparison["CC"]["mean"] == approx(comparison["CC"]["second"] - comparison["CC"]["first"])
-    table = comparison_table(comparison, "a", "b")
-    assert "40 pictures in both" in table and "differs, B is better" in table
+    table = difference_table(comparison, "a", "b")
+    assert "40 images in both" in table and "differs, B is better" in table
 
 
 def test_equal_results_do_not_differ():
     comparison = compare(results(1.0), results(1.0))
     assert not any(one["differs"] for one in comparison.values())
-    assert "no difference" in comparison_table(comparison, "a", "b")
+    assert "no difference" in difference_table(comparison, "a", "b")
 
 
-def test_pairing_is_by_picture_and_a_score_that_one_lacks_leaves_the_pair_out():
+def test_pairing_is_by_image_and_a_score_that_one_lacks_leaves_the_pair_out():
     first, second = results(1.0), results(0.5)
     second["per_image"] = second["per_image"][::-1][:30]
     second["per_image"][0]["NSS"] = None
@@ -95,10 +95,10 @@ def test_means_are_over_what_the_results_own_definition_says():
     assert comparison["SIM"]["first"] == approx(np.mean([row["SIM"] for row in pair[0]["per_image"]]))
 
 
-def test_results_without_a_picture_in_common_are_refused():
+def test_results_without_a_image_in_common_are_refused():
     other = results(1.0)
     other["per_image"] = [{**row, "image_id": f"other {row['image_id']}"} for row in other["per_image"]]
-    with pytest.raises(ValueError, match="no picture in common"):
+    with pytest.raises(ValueError, match="no image in common"):
         compare(results(1.0), other)
 
 
@@ -112,4 +112,17 @@ def test_files_that_are_no_results_are_refused(tmp_path):
 
 def test_the_table_says_what_is_missing():
     table = score_table({**results(1.0, count=3), "images_without_fixations": 2})
-    assert "3 pictures, 2 of them without a fixation" in table and "lower is better" in table
+    assert "3 images, 2 of them without a fixation" in table and "lower is better" in table
+
+
+def test_results_of_earlier_versions_compare_with_those_of_this_one(tmp_path):
+    new = results(1.0)
+    old = json.loads(json.dumps(new))
+    mean_over = old["protocol_definition"]["mean_over"]
+    mean_over.update({name: "pictures" for name, over in mean_over.items() if over == "images"})
+    assert old != new
+    for name, content in {"old": {**old, "kind": "baseline", "model": "half-observers"}, "new": new}.items():
+        write_json(tmp_path / f"{name}.json", content)
+    first, second = (read_json(tmp_path / f"{name}.json") for name in ("old", "new"))
+    assert first["model"] == "inter-observer"
+    assert not any(scores["differs"] for scores in compare(first, second).values())

@@ -45,7 +45,7 @@ def test_a_run_ends_with_a_card_of_its_data_settings_and_scores(recipe, tmp_path
     assert trained + kept == 12 and kept == scores_count(card)
     found = {one.metric_name: one.metric_value for one in card.data.eval_results}
     assert found["CC (tuebingen)"] == pytest.approx(scores["eval_CC"], abs=1e-4)
-    for reference in ("centre", "half-observers"):
+    for reference in ("centre", "inter-observer"):
         assert f"|  |  | {reference} |" in card.text or f"| {reference} |" in card.text
     for name in ("random", "worst"):
         assert f"(images/{name}.png)" in card.text and (tmp_path / "run" / "images" / f"{name}.png").stat().st_size
@@ -62,7 +62,7 @@ def test_a_run_pushes_its_checkpoint_with_that_card_and_no_private_files(hub, pu
     assert set(files) == {*CHECKPOINT, "images/random.png", "images/worst.png"}
     assert files["model.safetensors"] == (tmp_path / "run" / "model.safetensors").read_bytes()
     text = files["README.md"].decode()
-    assert f'SaliencyPredictor("{ID}")' in text and "half-observers" in text and str(tmp_path) not in text
+    assert f'SaliencyPredictor("{ID}")' in text and "inter-observer" in text and str(tmp_path) not in text
     commits = [one for one in hub.requests if "/commit/" in one]
     assert len(commits) == 3  # every saved epoch, and the end
     SaliencyPredictor(ID)

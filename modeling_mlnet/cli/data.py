@@ -13,19 +13,19 @@ app = typer.Typer(no_args_is_help=True, help="Look through data sets of fixation
 SHOWN = 20  # problems that are printed
 
 LINES: dict[str, Callable[[Any], str]] = {
-    "pictures": lambda one: f"{one.pictures:,}",
-    "usable": lambda one: f"{one.usable:,}",
-    "official count": lambda one: "not known" if one.official is None else f"{one.official:,}",
-    "difference": lambda one: "" if one.official is None else f"{one.usable - one.official:+,}",
-    "with fixations": lambda one: f"{one.with_fixations:,}",
-    "with known observers": lambda one: f"{one.with_observers:,}",
-    "with a density of their own": lambda one: f"{one.own_maps:,}",
-    "fixations": lambda one: f"{one.fixations:,}",
-    "beside the pictures": lambda one: f"{one.beside:,}",
-    "size": lambda one: (
-        " or ".join(f"{width}x{height}" for width, height in one.sizes) if len(one.sizes) < 3 else "several"
+    "images": lambda report: f"{report.images:,}",
+    "usable": lambda report: f"{report.usable:,}",
+    "official count": lambda report: "not known" if report.official is None else f"{report.official:,}",
+    "difference": lambda report: "" if report.official is None else f"{report.usable - report.official:+,}",
+    "with fixations": lambda report: f"{report.with_fixations:,}",
+    "with known observers": lambda report: f"{report.with_observers:,}",
+    "with a density of their own": lambda report: f"{report.own_maps:,}",
+    "fixations": lambda report: f"{report.fixations:,}",
+    "outside the images": lambda report: f"{report.outside:,}",
+    "size": lambda report: (
+        " or ".join(f"{width}x{height}" for width, height in report.sizes) if len(report.sizes) < 3 else "several"
     ),
-    "problems": lambda one: f"{len(one.problems):,}",
+    "problems": lambda report: f"{len(report.problems):,}",
 }
 
 Name = Annotated[str, typer.Argument(help="salicon, mit1003, cat2000, osie, toronto or folder.", metavar="NAME")]
@@ -51,36 +51,41 @@ def check(
     """
     from ..data import check as look
     from ..data import check_drawing, draw_rows
+    from ..data.problems import summarise
+    from ..evaluation.orientation import find_turned
+    from ..prediction import SaliencyPredictor
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
     path = output or Path(f"{name}-rows.png")
     check_drawing(path)
-    found = look(f"{name}:{directory}", split, tracked)
-    _print_table(found)
-    for note in found.notes:
+    result = look(f"{name}:{directory}", split, tracked)
+    _print_table(result)
+    for note in [*result.notes, *find_turned(SaliencyPredictor("mini"), result.rows)]:
         print(f"note: {note}")
-    problems = found.problems
+    problems = result.problems if everything else summarise(result.problems)
     for problem in problems if everything else problems[:SHOWN]:
         print(f"problem: {' '.join(problem.split())}")
     if len(problems) > SHOWN and not everything:
-        print(f"... and {len(problems) - SHOWN} more problems; --all prints them")
-    if found.rows:
-        draw_rows(found.rows, path)
-        print(f"{len(found.rows)} rows are drawn in {path}")
-    if not found.is_complete:
+        print(f"... and {len(problems) - SHOWN} more kinds of problems")
+    if len(problems) < len(result.problems) or (len(problems) > SHOWN and not everything):
+        print(f"--all prints all {len(result.problems):,} problems")
+    if result.rows:
+        count = draw_rows(result.rows, path)
+        print(f"{count} rows are drawn in {path}")
+    if not result.is_complete:
         raise typer.Exit(1)
 
 
-def _print_table(found: Any) -> None:
+def _print_table(result: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", title=found.title)
-    for one in found.splits:
-        table.add_column(one.split, justify="right")
+    table = Table("", title=result.title)
+    for report in result.splits:
+        table.add_column(report.split, justify="right")
     for title, value in LINES.items():
-        table.add_row(title, *(value(one) for one in found.splits))
+        table.add_row(title, *(value(report) for report in result.splits))
     Console(soft_wrap=True).print(table)
 
 
@@ -94,7 +99,7 @@ def export(
     to: Annotated[str, typer.Option(help="The form; parquet is the only one.")] = "parquet",
     split: Annotated[str | None, typer.Option(help="One split only: train or validation.")] = None,
     annotations_only: Annotated[
-        bool, typer.Option("--annotations-only", help="Leave the pictures out and name their files.")
+        bool, typer.Option("--annotations-only", help="Leave the images out and name their files.")
     ] = False,
 ) -> None:
     """Write a data set as Parquet with a dataset card, ready for the Hub.

@@ -22,8 +22,16 @@ def evaluate(
         typer.Option(help="Score the maps in this folder (IMAGE_ID.npy, .map.png or .png) instead.", metavar="DIR"),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Score a reference instead: centre, uniform or half-observers (human ceiling).")
+        str | None, typer.Option(help="Score a reference instead: centre, uniform or inter-observer (human ceiling).")
     ] = None,
+    log_maps: Annotated[bool, typer.Option("--log-maps", help="The maps of --maps are log densities.")] = False,
+    recording: Annotated[
+        str,
+        typer.Option(
+            help="Ground truth that is predicted, for a model that knows several: eye, mouse, or auto for the data "
+            "set's own where the model knows it."
+        ),
+    ] = "auto",
     protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
     split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
     held_out: Annotated[
@@ -31,14 +39,14 @@ def evaluate(
     ] = None,
     output: Json = None,
     per_image: Annotated[
-        Path | None, typer.Option(help="Write the scores of every picture.", metavar="FILE.csv")
+        Path | None, typer.Option(help="Write the scores of every image.", metavar="FILE.csv")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that score beside the prediction.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            help="Compare two files of --output picture by picture; needs nothing else.", metavar="A.json B.json"
+            help="Compare two files of --output image by image; needs nothing else.", metavar="A.json B.json"
         ),
     ] = None,
 ) -> None:
@@ -48,12 +56,16 @@ def evaluate(
     """
     if compare is not None:
         from ..evaluation.results import compare as compare_results
-        from ..evaluation.results import comparison_table, read_json
+        from ..evaluation.results import difference_table, read_json
 
-        print(comparison_table(compare_results(*map(read_json, compare)), *map(str, compare)))
+        print(difference_table(compare_results(*map(read_json, compare)), *map(str, compare)))
         return
     if dataset is None:
         raise typer.BadParameter("is needed: NAME:DIR or a folder with metadata.jsonl", param_hint="--dataset")
+    if log_maps and maps is None:
+        raise typer.BadParameter("says how the maps of --maps are read; give --maps", param_hint="--log-maps")
+    if recording != "auto" and (maps is not None or baseline is not None):
+        raise typer.BadParameter("says what a model predicts; give --model", param_hint="--recording")
     if maps is not None and baseline is not None:
         raise typer.BadParameter("give either --maps or --baseline", param_hint="--baseline")
     for option, path in (("--output", output), ("--per-image", per_image)):
@@ -65,35 +77,36 @@ def evaluate(
     get_protocol(protocol)  # a wrong name ends here, not after a data set was read
 
     from ..data import load
+    from ..evaluation.evaluate import baseline_name, dataset_fingerprint, predicted_by
     from ..evaluation.evaluate import evaluate as score
-    from ..evaluation.evaluate import fingerprint, predicted_by
     from ..evaluation.results import describe_run, score_table, write_csv, write_json
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
+    baseline = baseline_name(baseline) if baseline is not None else None
     rows = load(dataset, split, held_out, progress=tracked)
     source: Any = baseline
     predictor = map_folder = None
     if maps is not None:
         from ..evaluation.map_folder import MapFolder
 
-        source = map_folder = MapFolder(maps)
+        source = map_folder = MapFolder(maps, log_maps)
     elif baseline is None:
         from ..prediction import SaliencyPredictor
 
         predictor = SaliencyPredictor(model, device=device, dtype="float32")
-        source = predicted_by(predictor)
+        source = predicted_by(predictor, recording)
 
     results = {
         "model": str(maps) if maps is not None else baseline or model,
         "kind": "maps" if maps is not None else "baseline" if baseline else "model",
-        **{"dataset": dataset, "split": split, "held_out": held_out},
+        **{"dataset": dataset, "split": split, "held_out": held_out, "recording": recording},
         **score(rows, source, protocol, workers, partial(tracked, total=len(rows))),
         **describe_run(model, predictor),
     }
     print(score_table(results))
     if output is not None:
-        sums = {"dataset_sha256": fingerprint(rows)}
+        sums = {"dataset_sha256": dataset_fingerprint(rows)}
         if map_folder is not None:
             sums["maps_sha256"] = map_folder.digest.hexdigest()
         write_json(output, {**results, **sums})

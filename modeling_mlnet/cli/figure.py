@@ -23,9 +23,10 @@ def figure(
         list[Path] | None,
         typer.Option(help="A folder of another model's maps (IMAGE_ID.npy or .png); may be repeated.", metavar="DIR"),
     ] = None,
+    log_maps: Annotated[bool, typer.Option("--log-maps", help="The maps of --maps are log densities.")] = False,
     rule: Annotated[str, typer.Option(help="random, or best or worst by --metric of the first model.")] = "random",
     metric: Annotated[str, typer.Option(help="Score to choose by, one of the protocol's.")] = "CC",
-    count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 6,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 6,
     seed: Annotated[int, typer.Option(help="Seed of the rule random.")] = 0,
     photos: Annotated[bool, typer.Option(help="Show the photographs, not only the maps.")] = True,
     protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
@@ -35,7 +36,7 @@ def figure(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
-    """Draw pictures, truth and predictions side by side, chosen by a rule (the paper's Fig. 4 and 5).
+    """Draw images, truth and predictions side by side, chosen by a rule (the paper's Fig. 4 and 5).
 
     `--rule worst` shows what a model cannot do. Without --model and --maps the sheet is mini's.
 
@@ -47,7 +48,7 @@ def figure(
 
     from ..data import load
     from ..evaluation.evaluate import predicted_by
-    from ..evaluation.example_sheet import choose_pictures, draw_sheet, sheet_table
+    from ..evaluation.example_sheet import choose_images, draw_sheet, sheet_table
     from ..evaluation.map_folder import MapFolder
     from ..prediction import SaliencyPredictor
     from .progress import quiet_libraries, tracked
@@ -58,11 +59,11 @@ def figure(
     sources: dict[str, Callable[[Any], Iterable[Any]]] = {
         name: predicted_by(SaliencyPredictor(name, device=device, dtype="float32")) for name in models
     }
-    sources |= {str(folder): MapFolder(folder) for folder in maps or []}
+    sources |= {str(folder): MapFolder(folder, log_maps) for folder in maps or []}
     last = [Path(name).name for name in sources]
     if len(set(last)) == len(last):  # headings are narrow
         sources = dict(zip(last, sources.values(), strict=True))
     rows = load(dataset, split, held_out)
-    sheet = choose_pictures(rows, sources, rule, metric, count, seed, protocol, partial(tracked, total=len(rows)))
+    sheet = choose_images(rows, sources, rule, metric, count, seed, protocol, partial(tracked, total=len(rows)))
     save_figure(draw_sheet(sheet, photos), output)
     print(sheet_table(sheet))

@@ -7,18 +7,20 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from .catalog import DataSet
 
 COLUMNS = {
-    "image": "the picture",
-    "file_name": "the picture's file, relative to the folder of the data set; the pictures themselves are not here",
-    "saliency_map": "density of the fixations, 8-bit grey, as large as the picture",
+    "image": "the image",
+    "file_name": "the image's file, relative to the folder of the data set; the images themselves are not here",
+    "saliency_map": "density of the fixations, 8-bit grey, as large as the image",
     "fixations": "`[x, y]` in pixels, 0-based, the centre of the first pixel being 0",
-    "image_id": "the picture's name in the data set",
+    "image_id": "the image's name in the data set",
     "observers": "which observer made each fixation; empty where that is not known",
     "sigma": "standard deviation in pixels of the Gaussian that made the density; null where the data set brings it",
+    "recording": "how gaze was recorded: `eye` (an eye tracker) or `mouse` (mouse tracking); null where not known",
+    "outside": "how many fixations lay outside the image and are left out",
 }
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K"}
 BODY = """# {title}
 
-Pictures with human fixations: {title}, written by `mlnet data export`.
+Images with human fixations: {title}, written by `mlnet data export`.
 
 | split | rows |
 |---|---|

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ALL = "all"  # the key of `pictures` where a data set has no official splits
+ALL = "all"  # the key of `images` where a data set has no official splits
 
 
 @dataclass(frozen=True)
@@ -11,10 +11,9 @@ class DataSet:
 
     Args:
         title: What it is called.
-        pictures: Official number of pictures of each split, or of `ALL`.
-        size: Width and height in pixels where all pictures share them.
-        observers: How many people looked at a picture, in words.
-        recording: How it was recorded: `eye` (an eye tracker) or `mouse` (mouse tracking).
+        images: Official number of images of each split, or of `ALL`.
+        size: Width and height in pixels where all images share them.
+        observers: How many people looked at an image, in words.
         sigma: Standard deviation in pixels of the Gaussian that makes a density; `None` where it is not stated.
         sigma_source: Who says so.
         licence: Of the annotations, as the Hub abbreviates licences.
@@ -23,13 +22,13 @@ class DataSet:
         source: Where the authors offer it.
         citation: BibTeX.
         without_truth: Splits whose fixations are not public.
+        recording: How gaze was recorded, one of `RECORDINGS`: by an eye tracker, or as movements of the mouse.
     """
 
     title: str
-    pictures: dict[str, int]
+    images: dict[str, int]
     size: tuple[int, int] | None = None
     observers: str = "not stated"
-    recording: str = "eye"
     sigma: float | None = None
     sigma_source: str = "not stated; 3 % of the longer side"
     licence: str = "unknown"
@@ -38,26 +37,27 @@ class DataSet:
     source: str = "not stated"
     citation: str = ""
     without_truth: tuple[str, ...] = ()
+    recording: str = "eye"
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The official splits; none if all pictures are one set."""
-        return tuple(split for split in self.pictures if split != ALL)
+        """The official splits; none if all images are one set."""
+        return tuple(split for split in self.images if split != ALL)
 
 
 CATALOG = {
     "salicon": DataSet(
         title="SALICON",
-        pictures={"train": 10_000, "validation": 5_000, "test": 5_000},
+        images={"train": 10_000, "validation": 5_000, "test": 5_000},
         size=(640, 480),
-        observers="about 60 per picture (mouse movements)",
-        recording="mouse",
+        observers="about 60 per image (mouse movements)",
         sigma=19.0,
         sigma_source="the official evaluator",
         licence="cc-by-4.0",
         photos="Flickr photographs out of Microsoft COCO, each under its owner's terms",
         source="salicon.net",
         without_truth=("test",),
+        recording="mouse",
         citation="""@inproceedings{jiang2015salicon,
   title = {{SALICON}: Saliency in Context},
   author = {Jiang, Ming and Huang, Shengsheng and Duan, Juanyong and Zhao, Qi},
@@ -67,7 +67,7 @@ CATALOG = {
     ),
     "mit1003": DataSet(
         title="MIT1003",
-        pictures={ALL: 1_003},
+        images={ALL: 1_003},
         observers="15",
         sigma=35.0,
         sigma_source="about one degree of visual angle",
@@ -81,11 +81,11 @@ CATALOG = {
     ),
     "cat2000": DataSet(
         title="CAT2000 (training set)",
-        pictures={ALL: 2_000},
+        images={ALL: 2_000},
         size=(1920, 1080),
         observers="18",
         sigma=45.0,
-        sigma_source="the MIT benchmark's blur with a cut-off of 8 cycles per picture, at 1920 px",
+        sigma_source="the MIT benchmark's blur with a cut-off of 8 cycles per image, at 1920 px",
         source="saliency.mit.edu",
         citation="""@article{borji2015cat2000,
   title = {{CAT2000}: A Large Scale Fixation Dataset for Boosting Saliency Research},
@@ -96,7 +96,7 @@ CATALOG = {
     ),
     "osie": DataSet(
         title="OSIE",
-        pictures={ALL: 700},
+        images={ALL: 700},
         size=(800, 600),
         observers="15",
         sigma=24.0,
@@ -116,7 +116,7 @@ CATALOG = {
     ),
     "toronto": DataSet(
         title="Toronto",
-        pictures={ALL: 120},
+        images={ALL: 120},
         size=(681, 511),
         observers="20",
         source="www-sop.inria.fr/members/Neil.Bruce",

@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
-from .loading import list_pictures, load, locate, split_spec, splits_of
+from .loading import find_data_set, list_images, load, split_spec, splits_of
 
 logger = logging.get_logger(__name__)
 
@@ -56,7 +56,7 @@ def export_parquet(
         spec: As in `load`.
         output: The folder to write; it must not exist or be empty.
         split: `None` writes every split that is there and has ground truth.
-        annotations_only: Whether a column `file_name` stands for the pictures, relative to the data set's folder.
+        annotations_only: Whether a column `file_name` stands for the images, relative to the data set's folder.
         shard_size: Bytes that a file holds about.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
@@ -65,7 +65,7 @@ def export_parquet(
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output}: is there already; name a folder that is new or empty")
-    kind, place = locate(spec)
+    kind, location = find_data_set(spec)
     known = CATALOG.get(kind)
     counts: dict[str, int] = {}
     files = 0
@@ -73,10 +73,10 @@ def export_parquet(
         for name in [split] if split else _exported_splits(spec):
             rows = load(spec, name, progress=progress)
             if annotations_only:
-                rows = _name_pictures(rows, split_spec(spec)[1])
+                rows = _name_images(rows, split_spec(spec)[1])
             counts[name or "train"] = len(rows)
             files += _write_split(rows, folder / "data", name or "train", shard_size, progress)
-        title = known.title if known else place.name
+        title = known.title if known else location.name
         dataset_card(title, known, counts, rows.column_names).save(folder / "README.md")
     warning = None
     if known is not None and not annotations_only and not known.photos_are_free:
@@ -90,17 +90,17 @@ def _exported_splits(spec: str) -> list[str | None]:
     known = CATALOG.get(split_spec(spec)[0])
     if known is None or not splits:
         return list(splits) or [None]
-    found: list[str | None] = []
+    exported: list[str | None] = []
     for split in splits:
         if split in known.without_truth:
             continue
         try:
-            list_pictures(spec, split)
+            list_images(spec, split)
         except ValueError as error:
             logger.warning(f"{split} is left out: {error}")
         else:
-            found.append(split)
-    return found or [splits[0]]  # whose loading says what is missing
+            exported.append(split)
+    return exported or [splits[0]]  # whose loading says what is missing
 
 
 @contextmanager
@@ -115,9 +115,9 @@ def _whole_folder(output: Path) -> Iterator[Path]:
     temporary = output.with_name(f"{ours}.{os.getpid()}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        for left in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
-            if not _is_running(left.name.split(".")[-2]):
-                shutil.rmtree(left, ignore_errors=True)
+        for abandoned in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
+            if not _is_running(abandoned.name.split(".")[-2]):
+                shutil.rmtree(abandoned, ignore_errors=True)
         (temporary / "data").mkdir(parents=True)
         yield temporary
         if output.exists():
@@ -145,11 +145,11 @@ def _is_running(number: str) -> bool:
     return True
 
 
-def _name_pictures(rows: Dataset, directory: Path) -> Dataset:
+def _name_images(rows: Dataset, directory: Path) -> Dataset:
     names = []
     for encoded in rows.cast_column("image", Image(decode=False))["image"]:
         if encoded["bytes"] is not None:
-            raise ValueError(f"{directory}: its pictures are inside; export the annotations from the original folder")
+            raise ValueError(f"{directory}: its images are inside; export the annotations from the original folder")
         names.append(Path(os.path.relpath(encoded["path"], directory)).as_posix())
     order = ["file_name", *(name for name in rows.column_names if name != "image")]
     return rows.remove_columns("image").add_column("file_name", names).select_columns(order)
@@ -172,5 +172,5 @@ def _size(rows: Dataset) -> int:
     for name, feature in rows.features.items():
         if isinstance(feature, Image):
             column = rows.select_columns(name).cast_column(name, Image(decode=False))[name]
-            size += sum(os.stat(one["path"]).st_size for one in column if one["bytes"] is None)
+            size += sum(os.stat(file["path"]).st_size for file in column if file["bytes"] is None)
     return size

@@ -1,21 +1,32 @@
-"""Looking at the files of a data set: which are there, and whether a picture can be decoded."""
+"""Looking at the files of a data set: which are there, and whether an image can be decoded."""
 
+import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image as PILImage
 
-PICTURES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class UnusableError(ValueError):
-    """Why a picture has to be left out, in one line that names the file."""
+    """Why an image has to be left out, in one line that names the file.
+
+    Args:
+        message: The line.
+        outside: How many fixations lay outside the image, if that is why.
+    """
+
+    def __init__(self, message: str, outside: int = 0):
+        super().__init__(message)
+        self.outside = outside
 
 
 def upright_size(file: Any) -> tuple[int, int]:
-    """Width and height in pixels of a picture (path or open file) as it is shown, its EXIF rotation applied."""
+    """Width and height in pixels of an image (path or open file) as it is shown, its EXIF rotation applied."""
     with PILImage.open(file) as image:
         return _upright_size(image)
 
@@ -25,13 +36,50 @@ def _upright_size(image: PILImage.Image) -> tuple[int, int]:
     return (image.height, image.width) if sideways else image.size
 
 
-def encoded_file(encoded: dict[str, Any]) -> Any:
-    """What opens a picture that `datasets` did not decode: its path, or a file of its bytes."""
-    return encoded["path"] if encoded["bytes"] is None else BytesIO(encoded["bytes"])
+def encoded_file(encoded: dict[str, Any]) -> Path | BytesIO:
+    """What opens an image that `datasets` did not decode: its path, or a file of its bytes."""
+    return Path(encoded["path"]) if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
-def check_picture(file: Any, kind: str, name: object = None) -> tuple[int, int]:
-    """Decodes a picture to see whether it is whole.
+def find_file(folder: Path, name: str) -> Path:
+    """The file that a list of somebody's names, relative to the folder of the list.
+
+    A name that is not there as it is written is looked for with slashes for backslashes, in any Unicode form (a Mac
+    decomposes accents) and, if only one file fits, in any case.
+
+    Returns:
+        The path, also if there is no such file.
+    """
+    path = folder / name
+    if path.exists():
+        return path
+    path = folder
+    for part in Path(name.replace("\\", "/")).parts:
+        exact = path / part
+        matches = [] if part == ".." or exact.exists() else _names_in(path).get(_same_name(part), [])
+        path = path / matches[0] if len(matches) == 1 else exact
+    return path if path.exists() else folder / name
+
+
+def _names_in(folder: Path) -> dict[str, list[str]]:
+    return _listing(folder, folder.stat().st_mtime_ns) if folder.is_dir() else {}
+
+
+@lru_cache(maxsize=64)
+def _listing(folder: Path, changed: int) -> dict[str, list[str]]:
+    """The names in a folder by what makes them the same; `changed` makes a changed folder be listed anew."""
+    names: dict[str, list[str]] = {}
+    for path in folder.iterdir():
+        names.setdefault(_same_name(path.name), []).append(path.name)
+    return names
+
+
+def _same_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def check_image(file: Any, kind: str, name: object = None) -> tuple[int, int]:
+    """Decodes an image to see whether it is whole.
 
     Args:
         file: Path or open file.
@@ -54,7 +102,12 @@ def check_picture(file: Any, kind: str, name: object = None) -> tuple[int, int]:
     except FileNotFoundError:
         raise UnusableError(f"{name}: {kind} is missing") from None
     except Exception as error:  # every decoder raises its own
-        raise UnusableError(f"{name}: {kind} is damaged: {error}") from error
+        raise UnusableError(f"{name}: {kind} is damaged: {why_undecoded(error)}") from error
+
+
+def why_undecoded(error: Exception) -> str:
+    """The reason of a decoder in words; PIL's own names an object in memory where it knows no file."""
+    return "it is no image file" if isinstance(error, PILImage.UnidentifiedImageError) else str(error)
 
 
 def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -67,11 +120,11 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         return {}
-    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    found.sort(key=lambda path: (path.stem, -suffixes.index(path.suffix.lower())))
-    return {path.stem: path for path in found}
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    paths.sort(key=lambda path: (path.stem, -suffixes.index(path.suffix.lower())))
+    return {path.stem: path for path in paths}
 
 
-def without_picture(files: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[str]:
-    """One line for every file that belongs to no picture of the same name."""
-    return [f"{path}: has no picture of its name" for stem, path in files.items() if stem not in pictures]
+def without_image(files: Mapping[str, Path], images: Mapping[str, Path]) -> list[str]:
+    """One line for every file that belongs to no image of the same name."""
+    return [f"{path}: has no image of its name" for stem, path in files.items() if stem not in images]

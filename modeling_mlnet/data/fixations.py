@@ -1,4 +1,4 @@
-"""Fixations of one picture: what they are, and how the files of the data sets hold them."""
+"""Fixations of one image: what they are, and how the files of the data sets hold them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -23,40 +23,40 @@ class Points:
     Args:
         fixations: `(n, 2)` x and y in pixels, 0-based, the centre of the first pixel being 0.
         observers: `(n,)`, which observer made each; empty where that is not known.
-        size: Width and height in pixels of the picture they belong to; `None` where the file does not say.
-        beside: How many more lay beside the picture and were left out.
+        size: Width and height in pixels of the image they belong to; `None` where the file does not say.
+        outside: How many more lay outside the image and were left out.
     """
 
     fixations: np.ndarray
     observers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     size: tuple[int, int] | None = None
-    beside: int = 0
+    outside: int = 0
 
     def read(self) -> "Points":
-        """Themselves."""
+        """Return self."""
         return self
 
     def stamp(self) -> str:
-        """A word that differs when they do."""
+        """Hash of the values."""
         digest = hashlib.sha256(np.ascontiguousarray(self.fixations, dtype=np.float32).tobytes())
         digest.update(np.ascontiguousarray(self.observers, dtype=np.int32).tobytes())
         return digest.hexdigest()
 
 
 class Annotation(Protocol):
-    """Where a picture's fixations come from; they are read when they are needed."""
+    """Where an image's fixations come from; they are read when they are needed."""
 
     def read(self) -> Points:
         """The fixations; an UnusableError names what is missing or damaged."""
         ...
 
     def stamp(self) -> str:
-        """A word that differs when the fixations do."""
+        """Text that differs when the fixations do."""
         ...
 
 
 def file_stamp(path: Path) -> str:
-    """A word that differs when a file was changed: its name, size and the times of its last changes."""
+    """Text that differs when a file was changed: its name, size and the times of its last changes."""
     try:
         status = path.stat()
     except OSError:
@@ -87,7 +87,7 @@ class PointFile:
             raise UnusableError(f"{self.path}: fixations are damaged: {error}") from error
 
     def stamp(self) -> str:
-        """A word that differs when the file was changed."""
+        """Text that differs when the file was changed."""
         return file_stamp(self.path)
 
 
@@ -116,10 +116,10 @@ def join_observers(fixations: Sequence[Any], names: Sequence[int] | None = None)
     Args:
         names: A number for each observer; `None` counts them.
     """
-    points = [_pairs(one) for one in fixations]
+    points = [_pairs(pairs) for pairs in fixations]
     joined = np.concatenate([np.zeros((0, 2), np.float32), *points])
     labels = np.arange(len(points)) if names is None else np.asarray(names)
-    observers = np.repeat(labels.astype(np.int32), [len(one) for one in points])
+    observers = np.repeat(labels.astype(np.int32), [len(pairs) for pairs in points])
     return Points(joined, observers if len(points) > 1 else observers[:0])
 
 
@@ -142,8 +142,8 @@ def points_of_mask(mask: Any) -> Points:
     return Points(np.stack([columns, rows], axis=1).astype(np.float32), size=size)
 
 
-def read_map_picture(path: Path) -> Points:
-    """A fixation map kept as a picture: white pixels on black."""
+def read_mask_image(path: Path) -> Points:
+    """A fixation map kept as an image: white pixels on black."""
     with PILImage.open(path) as image:
         threshold = JPEG_THRESHOLD if image.format == "JPEG" else 0
         return points_of_mask(np.asarray(image.convert("L")) > threshold)
@@ -162,6 +162,6 @@ def read_gaze_mat(path: Path) -> Points:
     points = join_observers(list(content["gaze"]["fixations"].ravel()))
     size = None
     if "resolution" in content:
-        height, width = (int(one) for one in content["resolution"].ravel())
+        height, width = (int(side) for side in content["resolution"].ravel())
         size = (width, height)
     return Points(points.fixations - 1, points.observers, size)

@@ -121,15 +121,15 @@ def _folders(name: str) -> set[str]:
 
 def _below(directory: Path, depth: int) -> Iterator[Path]:
     """Folders below one, nearest first."""
-    places = [directory]
+    folders = [directory]
     for _ in range(depth):
-        places = [one for place in places for one in _folders_in(place)]
-        yield from places
+        folders = [inner for folder_here in folders for inner in _folders_in(folder_here)]
+        yield from folders
 
 
 def _folders_in(directory: Path) -> list[Path]:
     try:
-        return sorted(one for one in directory.iterdir() if one.is_dir() and one.name[0] not in "._")
+        return sorted(inner for inner in directory.iterdir() if inner.is_dir() and inner.name[0] not in "._")
     except OSError:  # not for us to read
         return []
 

@@ -44,21 +44,21 @@ def _check(elements: memoryview, order: str, depth: int) -> list[int]:
 
     What is compressed is not looked at: it has a checksum.
     """
-    place, kinds = 0, []
-    while place < len(elements):
-        if len(elements) - place < 8 or depth > DEEPEST:
+    position, kinds = 0, []
+    while position < len(elements):
+        if len(elements) - position < 8 or depth > DEEPEST:
             raise ValueError("it is cut off")
-        kind, size = struct.unpack_from(order + "II", elements, place)
+        kind, size = struct.unpack_from(order + "II", elements, position)
         small = kind >> 16  # up to four bytes lie within the tag
-        start, kind, size = (place + 4, kind & 0xFFFF, small) if small else (place + 8, kind, size)
+        start, kind, size = (position + 4, kind & 0xFFFF, small) if small else (position + 8, kind, size)
         if kind not in KINDS or small > 4 or size > len(elements) - start:
             raise ValueError(f"an element of kind {kind} and {size} bytes cannot be in it")
         if kind == MATRIX:
             _check_matrix(elements[start : start + size], order, depth + 1)
         kinds.append(kind)
-        place = place + 8 if small else start + size
+        position = position + 8 if small else start + size
         if kind != COMPRESSED and not small:  # all others are filled up
-            place += -size % 8
+            position += -size % 8
     return kinds
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from ..io.progress import Progress, no_progress
 from .catalog import CATALOG
-from .files import by_stem, without_picture
-from .fixations import Annotation, NoPoints, PointFile, read_gaze_mat, read_map_picture
+from .files import by_stem, without_image
+from .fixations import Annotation, NoPoints, PointFile, read_gaze_mat, read_mask_image
 from .layouts import why_missing
 from .salicon_json import read_index
 from .schema import Record, Scan
 
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
-READERS = {".mat": read_gaze_mat, ".png": read_map_picture}
-# Where pictures lie in the archives of 2017, in those of 2015 and in the API's example; {0} is one of FOLDERS.
+READERS = {".mat": read_gaze_mat, ".png": read_mask_image}
+# Where images lie in the archives of 2017, in those of 2015 and in the API's example; {0} is one of FOLDERS.
 PICTURE_FOLDERS = ("images/{0}", "{0}", "images/{0}20*", "{0}20*")
 ARCHIVED = {"maps": ("maps",), "fixations": ("fixations", "annotations", "fixations_{0}20*.json")}
 JSON_FILES = ("annotations/fixations_{0}20*.json", "fixations_{0}20*.json")
@@ -31,67 +31,67 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Raises:
-        ValueError: If the split's pictures or its ground truth are not there, or the JSON is damaged.
+        ValueError: If the split's images or its ground truth are not there, or the JSON is damaged.
     """
     split = split or "train"
     folder = FOLDERS[split]
-    pictures = _pictures(directory, folder)
+    images = _images(directory, folder)
     if split in CATALOG["salicon"].without_truth:
-        return Scan([Record(image, stem) for stem, image in pictures.items()])
+        return Scan([Record(image, stem) for stem, image in images.items()])
     map_folder = directory / "maps" / folder
     maps = by_stem(map_folder, (".png",))
-    found = Scan(unmatched=without_picture(maps, pictures))
-    annotations = _annotations(directory, folder, pictures, found, progress)
+    listing = Scan(unmatched=without_image(maps, images))
+    annotations = _annotations(directory, folder, images, listing, progress)
     has_maps = bool(maps) or (map_folder.is_dir() and not why_missing(directory, "maps", folder))
     hints = {  # what lies there packed or misplaced was meant to be read
-        kind: [why_missing(directory, one.format(folder), folder) for one in ARCHIVED[kind]]
+        kind: [why_missing(directory, path.format(folder), folder) for path in ARCHIVED[kind]]
         for kind, is_there in (("maps", has_maps), ("fixations", annotations))
         if not is_there
     }
     if len(hints) == 2:
         raise ValueError(
-            f"{directory}: SALICON's pictures of {split} are there, but neither maps/{folder}, fixations/{folder} "
+            f"{directory}: SALICON's images of {split} are there, but neither maps/{folder}, fixations/{folder} "
             f"nor annotations/fixations_{folder}2014.json{''.join(map(''.join, hints.values()))}"
         )
     for kind, reasons in hints.items():
         absent = f"{directory / kind / folder}: no such folder with files, {kind} are left out"
-        found.problems += [f"{absent}{reason}" for reason in reasons if reason]
-    for stem, image in pictures.items():
+        listing.problems += [f"{absent}{reason}" for reason in reasons if reason]
+    for stem, image in images.items():
         saliency_map = maps.get(stem, map_folder / f"{stem}.png") if has_maps else None
-        found.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
-    return found
+        listing.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
+    return listing
 
 
-def _pictures(directory: Path, folder: str) -> dict[str, Path]:
+def _images(directory: Path, folder: str) -> dict[str, Path]:
     for pattern in PICTURE_FOLDERS:
-        for place in sorted(directory.glob(pattern.format(folder))):
-            # one without pictures holds the content of another archive, unpacked in the wrong place
-            if pictures := by_stem(place, (".jpg", ".jpeg")):
-                return pictures
+        for folder_path in sorted(directory.glob(pattern.format(folder))):
+            # one without images holds the content of another archive, unpacked in the wrong place
+            if images := by_stem(folder_path, (".jpg", ".jpeg")):
+                return images
     hint = why_missing(directory, "images", folder) or why_missing(directory, folder)  # of 2017 or of 2015
-    raise ValueError(f"{directory / 'images' / folder}: no such folder with pictures; SALICON's belong there{hint}")
+    raise ValueError(f"{directory / 'images' / folder}: no such folder with images; SALICON's belong there{hint}")
 
 
 def _annotations(
-    directory: Path, folder: str, pictures: Mapping[str, Path], found: Scan, progress: Progress
+    directory: Path, folder: str, images: Mapping[str, Path], listing: Scan, progress: Progress
 ) -> dict[str, Annotation]:
-    """For every picture its fixations, or what says that they are missing; empty if there are none at all."""
-    place = directory / "fixations" / folder
-    files = by_stem(place, tuple(READERS))
-    if files or (place.is_dir() and not why_missing(directory, "fixations", folder)):
-        found.unmatched += without_picture(files, pictures)
+    """For every image its fixations, or what says that they are missing; empty if there are none at all."""
+    folder_path = directory / "fixations" / folder
+    files = by_stem(folder_path, tuple(READERS))
+    if files or (folder_path.is_dir() and not why_missing(directory, "fixations", folder)):
+        listing.unmatched += without_image(files, images)
         return {
             stem: PointFile(files[stem], READERS[files[stem].suffix.lower()])
             if stem in files
-            else NoPoints(f"{place / stem}.mat: fixations are missing")
-            for stem in pictures
+            else NoPoints(f"{folder_path / stem}.mat: fixations are missing")
+            for stem in images
         }
-    path = next((one for pattern in JSON_FILES for one in sorted(directory.glob(pattern.format(folder)))), None)
+    path = next((path for pattern in JSON_FILES for path in sorted(directory.glob(pattern.format(folder)))), None)
     if path is None:
         return {}
     index = read_index(path, progress)
-    stems = {image.name: stem for stem, image in pictures.items()}
-    found.unmatched += [f"{path}: has fixations for {name}, which is missing" for name in index if name not in stems]
+    stems = {image.name: stem for stem, image in images.items()}
+    listing.unmatched += [f"{path}: has fixations for {name}, which is missing" for name in index if name not in stems]
     return {
         stem: index.get(name) or NoPoints(f"{path}: fixations for {name} are missing") for name, stem in stems.items()
     }

@@ -16,12 +16,12 @@ from .json_stream import stream_items
 
 @dataclass(frozen=True)
 class JsonSpans:
-    """The annotations of one picture, left in the file until they are needed.
+    """The annotations of one image, left in the file until they are needed.
 
     Args:
         path: The JSON file.
         spans: `(n, 2)`, where each of them begins and ends, in bytes.
-        size: Width and height in pixels that the file states for the picture.
+        size: Width and height in pixels that the file states for the image.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class JsonSpans:
 
 
 def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSpans]:
-    """Where the annotations of each picture that has any are, by file name.
+    """Where the annotations of each image that has any are, by file name.
 
     The file is streamed once and the result remembered.
 
@@ -70,24 +70,24 @@ def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSp
 
 
 def _index(path: Path, progress: Progress) -> dict[str, np.ndarray]:
-    pictures: dict[int, tuple[str, int, int]] = {}
+    images: dict[int, tuple[str, int, int]] = {}
     spans: dict[int, array] = {}
     for item in progress(stream_items(path), f"looking through {path.name}"):
         try:
             if item.key == "images":
                 name = item.value["file_name"].encode("latin-1").decode("utf-8")
-                pictures[item.value["id"]] = (name, int(item.value["width"]), int(item.value["height"]))
+                images[item.value["id"]] = (name, int(item.value["width"]), int(item.value["height"]))
             elif item.key == "annotations":
                 spans.setdefault(item.value["image_id"], array("q")).extend((item.start, item.end))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"has no {error}" if isinstance(error, KeyError) else f"is damaged: {error}"
             raise ValueError(f"{path}: the entry of {item.key} at byte {item.start} {reason}") from error
-    if not pictures or not spans:
+    if not images or not spans:
         raise ValueError(f"{path}: is not SALICON's JSON: the lists `images` and `annotations` are expected")
-    grouped = [np.array(spans.get(number, ()), np.int64).reshape(-1, 2) for number in pictures]
+    grouped = [np.array(spans.get(number, ()), np.int64).reshape(-1, 2) for number in images]
     return {
-        "names": np.array([name for name, _, _ in pictures.values()]),
-        "sizes": np.array([size for _, *size in pictures.values()], np.int64),
-        "counts": np.array([len(one) for one in grouped], np.int64),
+        "names": np.array([name for name, _, _ in images.values()]),
+        "sizes": np.array([size for _, *size in images.values()], np.int64),
+        "counts": np.array([len(spans_of_image) for spans_of_image in grouped], np.int64),
         "spans": np.concatenate(grouped),
     }

@@ -1,17 +1,17 @@
-"""The one row schema of every data set, and the way a row is made from the files of a picture."""
+"""The one row schema of every data set, and the way a row is made from the files of an image."""
 
 import hashlib
-import io
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Features, Image, List, Value
-from PIL import Image as PILImage
+from datasets import Dataset, Features, Image, List, Value
 
-from .files import UnusableError, check_picture
+from .files import UnusableError, check_image
 from .fixations import Annotation, Points, file_stamp
+from .maps import encode_map, is_constant, is_stored_in_8_bits, read_map
 
 FEATURES = Features(
     {
@@ -21,8 +21,11 @@ FEATURES = Features(
         "image_id": Value("string"),
         "observers": List(Value("int32")),
         "sigma": Value("float64"),
+        "recording": Value("string"),
+        "outside": Value("int32"),
     }
 )
+RECORDINGS = ("eye", "mouse")  # how gaze was recorded: by an eye tracker, or as movements of the mouse
 SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
 NO_POINTS = Points(np.zeros((0, 2), np.float32))
@@ -30,33 +33,61 @@ NO_POINTS = Points(np.zeros((0, 2), np.float32))
 
 @dataclass(frozen=True)
 class Record:
-    """One picture of a data set as its loader lists it; its files are opened when its row is made.
+    """One image of a data set as its loader lists it; its files are opened when its row is made.
 
     Args:
-        image: The picture file.
+        image: The image's file, or its content.
         image_id: Unique within the data set.
         annotation: Where its fixations come from; `None` if only a saliency map is there.
-        saliency_map: The density's file; `None` if it has to be made from the fixations.
+        saliency_map: The density's file, or its content; `None` if it has to be made from the fixations.
         sigma: Standard deviation in pixels of the Gaussian that makes it; `None` takes 3 % of the longer side.
+        recording: One of `RECORDINGS`; `None` where it is not known.
+        log_density: Whether the density's file holds its logarithm.
     """
 
-    image: Path
+    image: Path | bytes
     image_id: str
     annotation: Annotation | None = None
-    saliency_map: Path | None = None
+    saliency_map: Path | bytes | None = None
     sigma: float | None = None
+    recording: str | None = None
+    log_density: bool = False
 
     @property
     def fixations(self) -> np.ndarray:
         """`(n, 2)` x and y in pixels, 0-based, as the file has them; read at every call."""
         return NO_POINTS.fixations if self.annotation is None else self.annotation.read().fixations
 
+    def name(self, content: Path | bytes) -> str:
+        """How messages call one of its files."""
+        return str(content) if isinstance(content, Path) else self.image_id
+
     def stamp(self) -> str:
-        """A word that differs when one of its files was changed."""
-        parts = [self.image_id, str(self.sigma), file_stamp(self.image)]
+        """Text that differs when one of its files was changed."""
+        parts = [self.image_id, str(self.sigma), str(self.recording), str(self.log_density)]
         parts.append("none" if self.annotation is None else self.annotation.stamp())
-        parts.append("none" if self.saliency_map is None else file_stamp(self.saliency_map))
+        for content in (self.image, self.saliency_map):
+            parts.append(file_stamp(content) if isinstance(content, Path) else _content_stamp(content))
         return "\n".join(parts)
+
+
+def _content_stamp(content: bytes | None) -> str:
+    return "none" if content is None else hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True)
+class RecordContent:
+    """What the files of a record hold.
+
+    Args:
+        size: Width and height of the image in pixels.
+        points: The fixations on the image.
+        density: The density that the data set brings, float64 `(height, width)`.
+    """
+
+    size: tuple[int, int]
+    points: Points
+    density: np.ndarray | None = None
 
 
 @dataclass
@@ -64,9 +95,9 @@ class Scan:
     """What is there of a data set.
 
     Args:
-        records: Its pictures.
+        records: Its images.
         problems: One line for every file that is missing or damaged.
-        unmatched: One line for every annotation without a picture; nobody needs them, so only the check tells.
+        unmatched: One line for every annotation without an image; nobody needs them, so only the check tells.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -77,7 +108,7 @@ class Scan:
 def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:
     """Sum of one Gaussian per fixation, the field's density of fixations.
 
-    Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the picture is
+    Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the image is
     lost, as in a convolution with zero padding.
 
     Args:
@@ -98,88 +129,106 @@ def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: floa
 
 
 def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which fixations lie on the picture, bool `(n,)`; trackers also report gazes beside it."""
+    """Which fixations lie on the image, bool `(n,)`; trackers also report gazes beside it."""
     return np.all((fixations > -0.5) & (fixations < np.array([width, height]) - 0.5), axis=1)
 
 
-def read_record(record: Record) -> tuple[tuple[int, int], Points]:
-    """Opens every file of a picture.
-
-    Returns:
-        Width and height in pixels, and the fixations that lie on the picture.
+def read_record(record: Record) -> RecordContent:
+    """Opens every file of an image.
 
     Raises:
-        UnusableError: If one is missing, damaged, or belongs to a picture of another size, or if no fixation lies on
-            the picture and it has no saliency map.
+        UnusableError: If one is missing, damaged, or belongs to an image of another size, if a saliency map is no
+            grey map, or if no fixation lies on the image and it has no saliency map.
     """
-    size = check_picture(record.image, "picture")
+    name = record.name(record.image)
+    if not record.image:
+        raise UnusableError(f"{name}: image is missing, the row holds none")
+    size = check_image(_openable(record.image), "image", name)
+    density = None
     if record.saliency_map is not None:
-        check_size(f"{record.saliency_map}: saliency map is", check_picture(record.saliency_map, "saliency map"), size)
+        map_name = record.name(record.saliency_map)
+        density = read_map(_openable(record.saliency_map), map_name, record.log_density)
+        check_size(f"{map_name}: saliency map is", (density.shape[1], density.shape[0]), size)
     if record.annotation is None:
-        return size, NO_POINTS
+        return RecordContent(size, NO_POINTS, density)
     points = record.annotation.read()
     if points.size is not None:
-        check_size(f"{record.image}: its fixations are for", points.size, size)
-    on_picture = inside(points.fixations, size[1], size[0])
-    beside = int(np.count_nonzero(~on_picture))
-    if record.saliency_map is None and not on_picture.any():
-        reason = f"all {beside} lie beside it" if beside else "it has none"
-        raise UnusableError(f"{record.image}: no fixation lies on the picture, {reason}")
-    observers = points.observers[on_picture] if len(points.observers) else points.observers
-    return size, Points(points.fixations[on_picture], observers, size, beside)
+        check_size(f"{name}: its fixations are for", points.size, size)
+    if not np.isfinite(points.fixations).all():
+        raise UnusableError(f"{name}: its fixations hold NaN or infinite coordinates")
+    on_image = inside(points.fixations, size[1], size[0])
+    outside = int(np.count_nonzero(~on_image))
+    if density is None and not on_image.any():
+        x, y = points.fixations[0] if outside else (0, 0)
+        reason = f"all {outside} lie outside it, the first at ({x:g}, {y:g})" if outside else "it has none"
+        raise UnusableError(f"{name}: no fixation lies on the image, {reason}", outside)
+    observers = points.observers[on_image] if len(points.observers) else points.observers
+    return RecordContent(size, Points(points.fixations[on_image], observers, size, outside), density)
 
 
-def check_size(what: str, found: tuple[int, int], picture: tuple[int, int]) -> None:
-    """Raises an UnusableError if something has not its picture's width and height."""
-    if found != picture:
-        raise UnusableError("{} {}x{} px, its picture {}x{} px".format(what, *found, *picture))
+def _openable(content: Path | bytes) -> Path | BytesIO:
+    return content if isinstance(content, Path) else BytesIO(content)
 
 
-def make_row(record: Record) -> dict[str, Any]:
-    """One row of the schema; its picture and, where there is one, its saliency map stay where they are.
+def check_size(what: str, size: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raises an UnusableError if something has not its image's width and height."""
+    if size != image:
+        raise UnusableError("{} {}x{} px, its image {}x{} px".format(what, *size, *image))
+
+
+def make_row(record: Record) -> tuple[dict[str, Any], str | None]:
+    """One row of the schema; its image and, where there is one of 8 bits, its saliency map stay where they are.
+
+    Returns:
+        The row, and a line about what is unusual in it but no fault.
 
     Raises:
         UnusableError: As `read_record`.
     """
-    size, points = read_record(record)
-    sigma = None
+    content = read_record(record)
+    size, points, density = content.size, content.points, content.density
+    note, sigma = None, None
     saliency_map: dict | str
-    if record.saliency_map is not None:
-        saliency_map = _in_bytes(record.saliency_map)
+    if record.saliency_map is not None and density is not None:
+        if is_constant(density):
+            note = constant_note(record)
+        saliency_map = encode_map(density)
+        if is_stored_in_8_bits(_openable(record.saliency_map)):
+            saliency_map = _stored(record.saliency_map)
     else:
         sigma = record.sigma or SIGMA_FRACTION * max(size)
-        saliency_map = _encoded(fixation_density(points.fixations, size[1], size[0], sigma) * 255)
-    return {
-        "image": str(record.image),
+        saliency_map = encode_map(fixation_density(points.fixations, size[1], size[0], sigma))
+    row = {
+        "image": _stored(record.image),
         "saliency_map": saliency_map,
         "fixations": points.fixations.tolist(),
         "image_id": record.image_id,
         "observers": points.observers.tolist(),
         "sigma": sigma,
+        "recording": record.recording,
+        "outside": points.outside,
     }
+    return row, note
 
 
-def _in_bytes(path: Path) -> dict | str:
-    """The map's file, or, of 16 bits or floats, its values in 8 bits: what reads the row would cut them at 255."""
-    with PILImage.open(path) as image:
-        if image.mode[0] not in "IF":
-            return str(path)
-        from ..pictures_mlnet import image_to_tensor  # torch, for such maps only
-
-        return _encoded(image_to_tensor(image)[0].numpy())
+def constant_note(record: Record) -> str:
+    """The line about a density that has the same value everywhere."""
+    return f"{record.name(record.saliency_map or b'')}: saliency map is constant, so it says nothing about the image"
 
 
-def _encoded(values: np.ndarray) -> dict:
-    """Values in 0..255 as a grey PNG."""
-    buffer = io.BytesIO()
-    PILImage.fromarray(np.rint(values).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
-    return {"path": None, "bytes": buffer.getvalue()}
+def undecoded(rows: Dataset) -> Dataset:
+    """Rows with their images and densities as they are stored, `{"path", "bytes"}`."""
+    return rows.cast_column("image", Image(decode=False)).cast_column("saliency_map", Image(decode=False))
+
+
+def _stored(content: Path | bytes) -> dict | str:
+    return str(content) if isinstance(content, Path) else {"path": None, "bytes": content}
 
 
 def is_held_out(image_id: str, fraction: float) -> bool:
-    """Whether a picture belongs to the part kept for validation: decided by a hash of its id, so no seed is needed.
+    """Whether an image belongs to the part kept for validation: decided by a hash of its id, so no seed is needed.
 
-    The same picture falls on the same side whatever else the data set holds.
+    The same image falls on the same side whatever else the data set holds.
     """
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import issparse
 
-from .files import PICTURES, by_stem, upright_size
+from .files import IMAGE_SUFFIXES, by_stem, upright_size
 from .fixations import Annotation, NoPoints, points_of_mask
 from .layouts import why_missing
 from .mat_files import read_mat
@@ -17,16 +17,16 @@ DENSITIES = "Density Maps*"
 def list_toronto(directory: Path) -> Scan:
     """Lists `Original Image Set/NUMBER.jpg` with the binary map of that number in `origfixdata.mat` (key `white`).
 
-    The archive's own density maps, `Density Maps .../dNUMBER.jpg`, are taken if they have the pictures' size.
+    The archive's own density maps, `Density Maps .../dNUMBER.jpg`, are taken if they have the images' size.
     Observers are pooled.
 
     Raises:
-        ValueError: If the pictures are not there, or `origfixdata.mat` is missing or damaged.
+        ValueError: If the images are not there, or `origfixdata.mat` is missing or damaged.
     """
-    pictures = by_stem(directory / "Original Image Set", PICTURES)
-    if not pictures:
+    images = by_stem(directory / "Original Image Set", IMAGE_SUFFIXES)
+    if not images:
         hint = why_missing(directory, "Original Image Set")
-        raise ValueError(f"{directory / 'Original Image Set'}: no such folder with pictures of Toronto{hint}")
+        raise ValueError(f"{directory / 'Original Image Set'}: no such folder with images of Toronto{hint}")
     path = directory / "origfixdata.mat"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; Toronto keeps its fixations there")
@@ -34,34 +34,34 @@ def list_toronto(directory: Path) -> Scan:
         masks = read_mat(path, ["white"])["white"].ravel()
     except Exception as error:  # scipy raises many types for a damaged file
         raise ValueError(f"{path}: fixations are damaged: {error}") from error
-    densities = _densities(directory, pictures)
-    found = Scan()
-    for stem in sorted(pictures, key=lambda stem: (len(stem), stem)):  # 2 before 10
+    densities = _densities(directory, images)
+    listing = Scan()
+    for stem in sorted(images, key=lambda stem: (len(stem), stem)):  # 2 before 10
         annotation = _points(masks, stem, path)
-        found.records.append(Record(pictures[stem], stem, annotation, densities.get(stem)))
+        listing.records.append(Record(images[stem], stem, annotation, densities.get(stem)))
     numbers = {str(number) for number in range(1, len(masks) + 1)}
-    found.unmatched = [f"{path}: map {one} has no picture" for one in sorted(numbers - set(pictures), key=int)]
-    return found
+    listing.unmatched = [f"{path}: map {number} has no image" for number in sorted(numbers - set(images), key=int)]
+    return listing
 
 
 def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
     if not stem.isdecimal() or not 1 <= int(stem) <= len(masks):
-        return NoPoints(f"{path}: fixations for picture {stem} are missing")
+        return NoPoints(f"{path}: fixations for image {stem} are missing")
     mask = masks[int(stem) - 1]
     try:
         return points_of_mask(mask.toarray() if issparse(mask) else mask)
     except ValueError as error:
-        return NoPoints(f"{path}: fixations for picture {stem} are damaged: {error}")
+        return NoPoints(f"{path}: fixations for image {stem} are damaged: {error}")
 
 
-def _densities(directory: Path, pictures: dict[str, Path]) -> dict[str, Path]:
-    """The density of every picture, whether it is there or not; none if there are none of the pictures' size."""
+def _densities(directory: Path, images: dict[str, Path]) -> dict[str, Path]:
+    """The density of every image, whether it is there or not; none if there are none of the images' size."""
     folder = next(iter(sorted(directory.glob(DENSITIES))), directory / "none")
-    found = by_stem(folder, PICTURES)
-    for stem, image in pictures.items():
+    files = by_stem(folder, IMAGE_SUFFIXES)
+    for stem, image in images.items():
         try:
-            if f"d{stem}" in found and upright_size(found[f"d{stem}"]) != upright_size(image):
+            if f"d{stem}" in files and upright_size(files[f"d{stem}"]) != upright_size(image):
                 return {}
         except OSError:  # damaged: the reading of the record names it
             continue
-    return {stem: found.get(f"d{stem}", folder / f"d{stem}.jpg") for stem in pictures} if found else {}
+    return {stem: files.get(f"d{stem}", folder / f"d{stem}.jpg") for stem in images} if files else {}

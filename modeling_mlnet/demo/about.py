@@ -45,7 +45,7 @@ def read_card(model: str) -> Card:
 
 
 def correlations(card: str) -> dict[str, dict[str, float]]:
-    """By data set and row (`mini`, `centre`, `half-observers`) the CC of the card's first table with such a column."""
+    """By data set and row (`mini`, `centre`, `inter-observer`) the CC of the card's first table with such a column."""
     found: dict[str, dict[str, float]] = {}
     column, data_set = None, ""
     for line in card.splitlines():

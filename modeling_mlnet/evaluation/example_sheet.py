@@ -1,4 +1,4 @@
-"""Sheets a reader can judge a model by: picture, truth and predictions, chosen by a stated rule (paper, Fig. 4, 5)."""
+"""Sheets a reader can judge a model by: image, truth and predictions, chosen by a stated rule (paper, Fig. 4, 5)."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
 NAME_LENGTH = 36  # characters that stand beside a row
 
-Source = Callable[[Dataset], Iterable[np.ndarray]]
+MapSource = Callable[[Dataset], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Chosen pictures with everything that is shown of them.
+    """Chosen images with everything that is shown of them.
 
     Args:
         rule: How they were chosen, in words.
@@ -39,9 +39,9 @@ class Sheet:
     metrics: tuple[str, ...]
 
 
-def choose_pictures(
+def choose_images(
     dataset: Dataset,
-    sources: dict[str, Source],
+    sources: dict[str, MapSource],
     rule: str = "random",
     metric: str = "CC",
     count: int = 6,
@@ -49,20 +49,20 @@ def choose_pictures(
     protocol: str = "tuebingen",
     progress: Progress = no_progress,
 ) -> Sheet:
-    """Chooses pictures by a rule, not by taste, and predicts and scores them with every source.
+    """Chooses images by a rule, not by taste, and predicts and scores them with every source.
 
     Args:
         dataset: Rows of `modeling_mlnet.data`; all of them are the other fixations of shuffled AUC.
         sources: By name, a function from a data set to maps in the order of its rows.
-        rule: `random`, or `best` or `worst` by the score of the first source, which then scores all pictures.
+        rule: `random`, or `best` or `worst` by the score of the first source, which then scores all images.
         metric: Of the protocol; decides for `best` and `worst`, and is shown first.
-        count: Pictures, fewer if there are no more.
+        count: Images, fewer if there are no more.
         seed: Of `random`.
         protocol: A name of `PROTOCOLS`.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Raises:
-        ValueError: If an argument is wrong or no picture has a score.
+        ValueError: If an argument is wrong or no image has a score.
     """
     metrics = get_protocol(protocol).metrics
     if not sources:
@@ -76,18 +76,20 @@ def choose_pictures(
     evaluator = Evaluator(protocol, fixation_pool(progress(read_truths(dataset), "reading fixations")))
     if rule == "random":
         chosen = np.random.default_rng(seed).permutation(len(dataset))[:count].tolist()
-        words = f"{len(chosen)} of {len(dataset)} pictures at random, seed {seed}"
+        words = f"{len(chosen)} of {len(dataset)} images at random, seed {seed}"
     else:
         name, source = next(iter(sources.items()))
         pairs = zip(source(dataset), read_truths(dataset), strict=True)
         values = np.array([score_truth(evaluator, *pair)[metric] for pair in progress(pairs, f"scoring {name}")])
         chosen = extremes(values, (rule == "best") != (metric in LOWER_IS_BETTER), count)
-        words = f"the {len(chosen)} {rule} of {len(dataset)} pictures by {metric} of {name}"
+        words = f"the {len(chosen)} {rule} of {len(dataset)} images by {metric} of {name}"
     rows = dataset.select(chosen)
     maps = {name: list(source(rows)) for name, source in sources.items()}
     truths = list(read_truths(rows))
-    shown = (metric, *(one for one in ALSO_SHOWN if one in metrics and one != metric))
-    return Sheet(words, rows, maps, {name: _scores(evaluator, of, truths) for name, of in maps.items()}, shown)
+    shown = (metric, *(name for name in ALSO_SHOWN if name in metrics and name != metric))
+    return Sheet(
+        words, rows, maps, {name: _scores(evaluator, predicted, truths) for name, predicted in maps.items()}, shown
+    )
 
 
 def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
@@ -99,7 +101,7 @@ def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
     order = np.argsort(-values if highest else values, kind="stable")  # NaN comes last
     order = order[~np.isnan(values[order])]
     if not len(order):
-        raise ValueError("no picture has a score to choose by")
+        raise ValueError("no image has a score to choose by")
     return order[:count].tolist()
 
 
@@ -108,25 +110,25 @@ def _scores(evaluator: Evaluator, maps: list[np.ndarray], truths: list[Truth]) -
 
 
 def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
-    """A row per picture: the picture, the density of its fixations, and every prediction with its scores below.
+    """A row per image: the image, the density of its fixations, and every prediction with its scores below.
 
     Args:
-        sheet: Of `choose_pictures`.
-        photos: Whether the pictures are shown, or only the maps, for pictures that may not be.
+        sheet: Of `choose_images`.
+        photos: Whether the images are shown, or only the maps, for images that may not be.
         title: Before the rule.
     """
-    headings = [*(["picture"] if photos else []), "truth", *sheet.maps]
+    headings = [*(["image"] if photos else []), "truth", *sheet.maps]
     rows = list(sheet.rows if photos else sheet.rows.remove_columns("image"))
     truths = [np.asarray(row["saliency_map"]) for row in rows]
     panel = 2.6
-    heights = [panel * one.shape[0] / one.shape[1] for one in truths]
+    heights = [panel * truth.shape[0] / truth.shape[1] for truth in truths]
     size = (panel * len(headings) + 0.3, sum(heights) + 0.35 * len(rows) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(literal(f"{title}: {sheet.rule}" if title else sheet.rule), fontsize=9, wrap=True)
     grid = figure.subplots(len(rows), len(headings), squeeze=False, height_ratios=heights)
     for index, (row, truth) in enumerate(zip(rows, truths, strict=True)):
         panels = [*([np.asarray(row["image"].convert("RGB"))] if photos else []), truth]
-        panels += [of[index] for of in sheet.maps.values()]
+        panels += [predicted[index] for predicted in sheet.maps.values()]
         for axes, values in zip(grid[index], panels, strict=True):
             show(axes, values)
         for axes, scores in zip(grid[index, -len(sheet.maps) :], sheet.scores.values(), strict=True):
@@ -139,7 +141,7 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
 
 
 def sheet_table(sheet: Sheet) -> str:
-    """The rule, and a line per picture and source with all that is shown."""
+    """The rule, and a line per image and source with all that is shown."""
     lines = [sheet.rule]
     for index, image_id in enumerate(sheet.rows["image_id"]):
         for name, scores in sheet.scores.items():

@@ -16,11 +16,13 @@ from ..hub.registry import WEIGHTS, resolve_model, sha256
 from ..io.atomic import write_whole
 from ..metrics import LOWER_IS_BETTER
 from ..metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
+from .evaluate import BASELINE_ALIASES
 
 if TYPE_CHECKING:
     from ..prediction import SaliencyPredictor
 
-SAME = ("protocol", "split", "held_out", "truth")  # what two results must share to be compared, beside the data
+# What two results must share to be compared, beside the data
+COMPARED_KEYS = ("protocol", "split", "held_out", "truth")
 
 LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
 
@@ -67,14 +69,14 @@ def write_json(path: Path, results: dict[str, Any]) -> None:
 
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_nan(one) for one in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes one line per picture: `image_id`, `fixations` and the scores, NaN as `nan`."""
+    """Writes one line per image: `image_id`, `fixations` and the scores, NaN as `nan`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -94,11 +96,23 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError("keys are missing")
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not results of `mlnet evaluate --output`: {error}") from error
+    return _with_present_names(results)
+
+
+def _with_present_names(results: dict[str, Any]) -> dict[str, Any]:
+    """Results of an earlier version with the names of this one."""
+    if results.get("kind") == "baseline":
+        results["model"] = BASELINE_ALIASES.get(results["model"], results["model"])
+    definition = results.get("protocol_definition", {})
+    if definition.get("pool") == "per_picture":
+        definition["pool"] = "per_image"
+    mean_over = definition.get("mean_over", {})
+    definition["mean_over"] = {name: "images" if over == "pictures" else over for name, over in mean_over.items()}
     return results
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Paired differences, second minus first, over the pictures of both.
+    """Paired differences, second minus first, over the images of both.
 
     Returns:
         `{metric: {"first", "second", "mean", "low", "high", "n", "differs", "better"}}`: means of both and of the
@@ -106,21 +120,21 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
         `second`.
 
     Raises:
-        ValueError: If they were not scored in the same way on the same data set, or share no picture.
+        ValueError: If they were not scored in the same way on the same data set, or share no image.
     """
-    has_sums = all(one.get("dataset_sha256") for one in (first, second))  # the data may lie anywhere then
-    for key in (*SAME, "dataset_sha256" if has_sums else "dataset"):
+    has_sums = all(results.get("dataset_sha256") for results in (first, second))  # the data may lie anywhere then
+    for key in (*COMPARED_KEYS, "dataset_sha256" if has_sums else "dataset"):
         if first.get(key) != second.get(key):
             raise ValueError(f"results differ in {key}: {first.get(key)!r} and {second.get(key)!r}")
     if first.get("protocol_definition") != second.get("protocol_definition"):
-        versions = " and ".join(one.get("package_version", "unknown") for one in (first, second))
+        versions = " and ".join(results.get("package_version", "unknown") for results in (first, second))
         raise ValueError(
             f"results differ in protocol_definition (package versions {versions}): score one of them anew"
         )
     rows = {row["image_id"]: row for row in first["per_image"]}
     pairs = [(rows[row["image_id"]], row) for row in second["per_image"] if row["image_id"] in rows]
     if not pairs:
-        raise ValueError("the results have no picture in common")
+        raise ValueError("the results have no image in common")
     mean_over = first.get("protocol_definition", {}).get("mean_over", {})
     comparison = {}
     for name in first["metrics"]:
@@ -146,26 +160,24 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
 
 def score_table(results: dict[str, Any]) -> str:
     """Means and intervals, a line per metric."""
-    lines = [
-        f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} pictures"
-    ]
+    lines = [f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} images"]
     if results["images_without_fixations"]:
         lines[0] += f", {results['images_without_fixations']} of them without a fixation that counts"
     for name, score in results["metrics"].items():
         arrow = "lower is better" if name in LOWER_IS_BETTER else ""
         interval = f"95 % interval {score['low']:8.4f} .. {score['high']:8.4f}"
         lines.append(f"  {name:9} {score['mean']:8.4f}   {interval}   {arrow}".rstrip())
+    lines += [f"note: {note}" for note in results.get("notes", [])]
     return "\n".join(lines)
 
 
-def comparison_table(comparison: dict[str, dict[str, Any]], first: str, second: str) -> str:
+def difference_table(comparison: dict[str, dict[str, Any]], first: str, second: str) -> str:
     """Paired differences, a line per metric."""
-    count = max(one["n"] for one in comparison.values())
-    lines = [f"A = {first}", f"B = {second}", f"{count} pictures in both; difference B - A with its 95 % interval"]
-    for name, one in comparison.items():
-        verdict = (
-            f"differs, {'B' if one['better'] == 'second' else 'A'} is better" if one["differs"] else "no difference"
-        )
-        values = f"A {one['first']:8.4f}   B {one['second']:8.4f}   B - A {one['mean']:+8.4f}"
-        lines.append(f"  {name:9} {values}   {one['low']:+8.4f} .. {one['high']:+8.4f}   {verdict}")
+    count = max(scores["n"] for scores in comparison.values())
+    lines = [f"A = {first}", f"B = {second}", f"{count} images in both; difference B - A with its 95 % interval"]
+    for name, scores in comparison.items():
+        better = "B" if scores["better"] == "second" else "A"
+        verdict = f"differs, {better} is better" if scores["differs"] else "no difference"
+        values = f"A {scores['first']:8.4f}   B {scores['second']:8.4f}   B - A {scores['mean']:+8.4f}"
+        lines.append(f"  {name:9} {values}   {scores['low']:+8.4f} .. {scores['high']:+8.4f}   {verdict}")
     return "\n".join(lines)

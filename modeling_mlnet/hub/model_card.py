@@ -12,7 +12,7 @@ from ..metrics import LOWER_IS_BETTER, PROTOCOLS
 
 TAGS = ["saliency", "visual-attention", "eye-fixations", "mlnet"]
 PIPELINE_TAG = "image-to-image"  # the Hub has no tag for saliency prediction
-REFERENCES = ("centre", "uniform", "half-observers")
+REFERENCES = ("centre", "uniform", "inter-observer")
 USE = ("<!-- use -->", "<!-- end of use -->")
 
 USE_FROM_HUB = """With the package mlnet-saliency:
@@ -193,7 +193,7 @@ def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Any]], sour
     return f"""\
 Protocol `{protocol}`, with bootstrap 95 % intervals over images, every map at the size of its image. Lower
 is better for {lower} only. `centre` is the same map for all images: a Gaussian with the mean and spread of the data
-set's fixations. `half-observers` is the human ceiling: every second observer predicts the others, on those others'
+set's fixations. `inter-observer` is the human ceiling: every second observer predicts the others, on those others'
 fixations alone.
 
 {table}

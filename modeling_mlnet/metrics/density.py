@@ -28,9 +28,9 @@ def cc(saliency_map: Any, density: Any) -> float:
         ValueError: For maps of different sizes, maps that are not `(height, width)`, NaN, infinite or negative values.
     """
     pair = check_pair(saliency_map, density)
-    if any(one.min() == one.max() for one in pair):  # what is left of the mean would be a rounding error
+    if any(values.min() == values.max() for values in pair):  # what is left of the mean would be a rounding error
         return 0.0
-    first, second = (one - one.mean() for one in map(sane, pair))
+    first, second = (values - values.mean() for values in map(sane, pair))
     norm = np.sqrt(np.vdot(first, first) * np.vdot(second, second))
     return float(np.vdot(first, second) / norm) if norm > 0 else 0.0
 
@@ -96,7 +96,7 @@ def emd(saliency_map: Any, density: Any, *, cell: int = 32) -> float:
     import ot
 
     pair = check_pair(saliency_map, density)
-    first, second = (to_distribution(_cell_means(one, cell)) for one in pair)
+    first, second = (to_distribution(_cell_means(values, cell)) for values in pair)
     places = np.argwhere(np.ones_like(first))  # row and column of every cell
     cost = np.linalg.norm(places[:, None] - places, axis=2)
     return float(ot.emd2(first.ravel(), second.ravel(), cost, numItermax=10**7))

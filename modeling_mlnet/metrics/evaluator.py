@@ -1,4 +1,4 @@
-"""Scoring picture by picture under a protocol, with means and intervals at the end."""
+"""Scoring image by image under a protocol, with means and intervals at the end."""
 
 import importlib.metadata
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import as_array, check_map, to_pixels
+from .inputs import as_map, check_map, to_pixels
 from .protocols import Protocol, get_protocol
 
 BOOTSTRAP_SAMPLES = 1000
@@ -19,7 +19,7 @@ BOOTSTRAP_SEED = 0
 def centre_map(
     height: int, width: int, mean: Iterable[float] = (0.5, 0.5), std: Iterable[float] = (0.25, 0.25)
 ) -> np.ndarray:
-    """A centre bias: one Gaussian, whatever the picture shows.
+    """A centre bias: one Gaussian, whatever the image shows.
 
     Args:
         height: Pixels.
@@ -37,10 +37,10 @@ def centre_map(
 
 
 class FixationPool:
-    """The fixations of all pictures of a data set: negatives of shuffled AUC, and the centre bias.
+    """The fixations of all images of a data set: negatives of shuffled AUC, and the centre bias.
 
     Args:
-        fixations: `{image_id: (n, 2)}`, x and y relative to the picture's width and height (0..1, a pixel's centre
+        fixations: `{image_id: (n, 2)}`, x and y relative to the image's width and height (0..1, a pixel's centre
             being half a pixel in).
     """
 
@@ -55,10 +55,10 @@ class FixationPool:
             self.std = tuple(np.clip(points.std(axis=0), 0.01, None).tolist())
 
     def pixels(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
-        """Flat pixel indices of one picture's fixations, on a picture of any size.
+        """Flat pixel indices of one image's fixations, on an image of any size.
 
         Raises:
-            ValueError: If the pool does not know the picture; `None`, a picture that is none of the pool's, has none.
+            ValueError: If the pool does not know the image; `None`, an image that is none of the pool's, has none.
         """
         if image_id is None:
             return np.zeros(0, np.int64)
@@ -74,14 +74,14 @@ class FixationPool:
 
 
 class Evaluator:
-    """Scores saliency maps picture by picture under a protocol.
+    """Scores saliency maps image by image under a protocol.
 
-    `update` every picture, then `compute`. Where `torch.distributed` runs, every process updates its own pictures and
-    all of them call `compute`, which gathers the scores; a picture scored twice counts once.
+    `update` every image, then `compute`. Where `torch.distributed` runs, every process updates its own images and
+    all of them call `compute`, which gathers the scores; an image scored twice counts once.
 
     Args:
         protocol: A name of `PROTOCOLS` or a `Protocol`.
-        pool: Fixations of all pictures, for shuffled AUC and, as the centre bias, for information gain; without it
+        pool: Fixations of all images, for shuffled AUC and, as the centre bias, for information gain; without it
             those two are left out.
 
     Raises:
@@ -94,7 +94,11 @@ class Evaluator:
         needs = {name: inspect.signature(function).parameters for name, function in self.protocol.metrics.items()}
         given = {"saliency_map", "fixations", "density", *(("other_fixations", "baseline") if pool else ())}
         self._needs = {
-            name: [one.name for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+            name: [
+                parameter.name
+                for parameter in parameters.values()
+                if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            ]
             for name, parameters in needs.items()
         }
         self._metrics = {
@@ -120,15 +124,15 @@ class Evaluator:
         size: tuple[int, int] | None = None,
         image_id: str | None = None,
     ) -> dict[str, Any]:
-        """Scores one picture and keeps the scores.
+        """Scores one image and keeps the scores.
 
         Args:
             saliency_map: Prediction `(height, width)`, at least 0.
-            fixations: Points `(n, 2)` in pixels of the picture, or a fixation map (see `inputs.to_pixels`).
+            fixations: Points `(n, 2)` in pixels of the image, or a fixation map (see `inputs.to_pixels`).
             density: Fixation density `(height, width)`; made from the fixations as the protocol says if not given.
             sigma: Standard deviation in pixels of the data set's Gaussian, for protocols that take it from there.
-            size: Height and width of the picture; otherwise the density's, or the map's.
-            image_id: Names the picture in results and errors, and in the pool, where its own fixations are left out.
+            size: Height and width of the image; otherwise the density's, or the map's.
+            image_id: Names the image in results and errors, and in the pool, where its own fixations are left out.
 
         Returns:
             `{"image_id", "fixations"}` and the scores by name. Without any fixation that counts, scores are NaN, but
@@ -157,7 +161,7 @@ class Evaluator:
         except ValueError as error:
             if image_id is None:
                 raise
-            raise ValueError(f"picture {image_id}: {error}") from error
+            raise ValueError(f"image {image_id}: {error}") from error
 
     def _score(
         self,
@@ -169,7 +173,7 @@ class Evaluator:
         image_id: str | None,
     ) -> dict[str, Any]:
         values = check_map(saliency_map)
-        shape = size or (values.shape if density is None else as_array(density).shape)
+        shape = size or (values.shape if density is None else as_map(density).shape)
         pixels = self.protocol.select(to_pixels(fixations, shape))
         is_made = density is None
         if is_made and any("density" in self._needs[name] for name in self._metrics):
@@ -184,7 +188,9 @@ class Evaluator:
         row: dict[str, Any] = {"image_id": image_id, "fixations": len(pixels)}
         for name, function in self._metrics.items():
             is_void = len(pixels) == 0 and is_made  # a density of nothing says nothing
-            row[name] = float("nan") if is_void else function(**{one: inputs[one] for one in self._needs[name]})
+            row[name] = (
+                float("nan") if is_void else function(**{argument: inputs[argument] for argument in self._needs[name]})
+            )
         return row
 
     def _density(self, pixels: np.ndarray, shape: tuple[int, int], sigma: float | None) -> np.ndarray:
@@ -203,19 +209,19 @@ class Evaluator:
 
     def _count_all(self, shape: tuple[int, int]) -> np.ndarray:
         assert self.pool is not None
-        pixels = np.concatenate([np.zeros(0, np.int64), *(self._of_pool(one, shape) for one in self.pool.fixations)])
+        pixels = np.concatenate([np.zeros(0, np.int64), *(self._of_pool(name, shape) for name in self.pool.fixations)])
         return np.bincount(pixels, minlength=shape[0] * shape[1])
 
     def _others(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
-        """Fixation map of all other pictures, on a picture of this size."""
+        """Fixation map of all other images, on an image of this size."""
         own = self._of_pool(image_id, shape)
-        others = self._total(shape).copy()
-        np.subtract.at(others, own, 1)
-        if self.protocol.pool == "per_picture":
-            others[own] = 0
+        counts = self._total(shape).copy()
+        np.subtract.at(counts, own, 1)
+        if self.protocol.pool == "per_image":
+            counts[own] = 0
         elif self.protocol.pool == "union":
-            others = np.minimum(others, 1)
-        return others.reshape(shape)
+            counts = np.minimum(counts, 1)
+        return counts.reshape(shape)
 
     def compute(self, gather: bool = True) -> dict[str, Any]:
         """The scores so far.
@@ -226,7 +232,7 @@ class Evaluator:
         Returns:
             `{"protocol", "protocol_definition", "package_version", "images", "images_without_fixations", "metrics",
             "per_image"}`; `protocol_definition` is `Protocol.describe`, `metrics` is
-            `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n pictures that have the
+            `{name: {"mean", "low", "high", "n"}}` with a bootstrap 95 % interval over the n images that have the
             score (NaN if none), `per_image` what `update` returned.
         """
         rows = _once(_gathered(self.rows) if gather else self.rows)
@@ -234,15 +240,15 @@ class Evaluator:
         metrics = {}
         for name in self._metrics:
             weights = np.array(
-                [one["fixations"] if weighted_by.get(name) == "fixations" else 1 for one in rows], float
+                [row["fixations"] if weighted_by.get(name) == "fixations" else 1 for row in rows], float
             )
-            metrics[name] = mean_with_interval(np.array([one[name] for one in rows], float), weights)
+            metrics[name] = mean_with_interval(np.array([row[name] for row in rows], float), weights)
         return {
             "protocol": self.protocol.name,
             "protocol_definition": self.protocol.describe(),
             "package_version": package_version(),
             "images": len(rows),
-            "images_without_fixations": sum(one["fixations"] == 0 for one in rows),
+            "images_without_fixations": sum(row["fixations"] == 0 for row in rows),
             "metrics": metrics,
             "per_image": rows,
         }

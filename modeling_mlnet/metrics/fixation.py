@@ -74,7 +74,7 @@ def information_gain(
     if len(pixels) == 0:
         return float("nan")
     rescale = _min_max if min_max else np.asarray
-    gain, loss = (np.log2(eps + to_distribution(rescale(one)).ravel()[pixels]).mean() for one in (first, second))
+    gain, loss = (np.log2(eps + to_distribution(rescale(values)).ravel()[pixels]).mean() for values in (first, second))
     return float(gain - loss)
 
 
@@ -90,7 +90,7 @@ def auc_judd(
     ties: Literal["half", "ordered", "jitter"] = "half",
     seed: int = 0,
 ) -> float:
-    """AUC-Judd: area under the ROC curve of fixated pixels against the rest of the picture.
+    """AUC-Judd: area under the ROC curve of fixated pixels against the rest of the image.
 
     The probability that the map is higher at a fixation than at a negative, equal values counting half
     (Mann-Whitney): 0..1, 0.5 is chance and a constant map, higher is better; any monotone change of the map changes
@@ -147,7 +147,7 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
 def auc_shuffled(
     saliency_map: Any, fixations: Any, other_fixations: Any, *, thresholds: np.ndarray | None = None
 ) -> float:
-    """Shuffled AUC (sAUC): fixations against those of other pictures, so that a centre bias earns nothing.
+    """Shuffled AUC (sAUC): fixations against those of other images, so that a centre bias earns nothing.
 
     0..1, 0.5 is chance and a constant map, higher is better. Exact, equal values counting half, or the exact
     expectation over fixed thresholds. NaN without fixations or other fixations. Tatler et al., Vision Research 2005;
@@ -156,7 +156,7 @@ def auc_shuffled(
     Args:
         saliency_map: `(height, width)`.
         fixations: Points or a fixation map.
-        other_fixations: Points or a fixation map, in pixels of this picture.
+        other_fixations: Points or a fixation map, in pixels of this image.
         thresholds: Ascending, in 0..1, for the map scaled to 0..1: `mit` takes 0, .1, .., 1 and `salicon2015`
             0, .01, .., .99; `None` (`tuebingen`) compares every fixation with every other one.
 
@@ -166,7 +166,7 @@ def auc_shuffled(
     values, low, high = check_range(saliency_map)
     pixels = to_pixels(fixations, values.shape)
     other_pixels = to_pixels(other_fixations, values.shape, "other_fixations")
-    at_fixations, at_others = (values.ravel()[one] for one in (pixels, other_pixels))
+    at_fixations, at_others = (values.ravel()[at] for at in (pixels, other_pixels))
     if thresholds is not None:
         return _threshold_area(at_fixations, at_others, thresholds, low, high)
     pairs = len(at_fixations) * len(at_others)
@@ -189,7 +189,7 @@ def _reaching(values: np.ndarray, thresholds: np.ndarray, weights: np.ndarray, h
         values: From 0 to `high`.
     """
     if len(thresholds) <= FEW:
-        return float(weights @ [np.count_nonzero(values >= one) for one in thresholds])
+        return float(weights @ [np.count_nonzero(values >= threshold) for threshold in thresholds])
     order = np.argsort(thresholds)
     thresholds, adding = thresholds[order], np.concatenate([[0.0], np.cumsum(weights[order])])
     total = 0.0
@@ -235,7 +235,7 @@ def _threshold_area(
     if len(positives) == 0 or len(negatives) == 0:
         return float("nan")
     thresholds = _unscaled(thresholds, low, high)
-    around = np.array([len(positives), *(np.count_nonzero(positives >= one) for one in thresholds), 0])
+    around = np.array([len(positives), *(np.count_nonzero(positives >= threshold) for threshold in thresholds), 0])
     above = thresholds > low  # all values reach the others
     weights = around[:-2] - around[2:]
     lost = _reaching(negatives, thresholds[above], weights[above], high) / len(negatives) + weights[~above].sum()

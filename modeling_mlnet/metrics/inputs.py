@@ -1,4 +1,4 @@
-"""What metrics take: maps, fixations as points or as a map, one picture or a batch."""
+"""What metrics take: maps, fixations as points or as a map, one image or a batch."""
 
 import functools
 import inspect
@@ -16,6 +16,12 @@ def as_array(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
+def as_map(values: Any) -> np.ndarray:
+    """As `as_array`, `(height, width, 1)` without its channel."""
+    array = as_array(values)
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
 def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
     """A map as float64.
 
@@ -27,7 +33,7 @@ def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
 
 def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
     """As `check_map`, with the least and the highest value."""
-    array = np.ascontiguousarray(as_array(values), dtype=np.float64)
+    array = np.ascontiguousarray(as_map(values), dtype=np.float64)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must be (height, width), got shape {array.shape}")
     low, high = array.min(), array.max()  # NaN if any value is NaN
@@ -36,9 +42,9 @@ def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, fl
     return array, low, high
 
 
-def check_pair(saliency_map: Any, other: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
+def check_pair(saliency_map: Any, reference: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
     """Two maps of one size, as float64; else a ValueError."""
-    first, second = check_map(saliency_map), check_map(other, name)
+    first, second = check_map(saliency_map), check_map(reference, name)
     if first.shape != second.shape:
         raise ValueError(f"saliency_map and {name} must have one shape, got {first.shape} and {second.shape}")
     return first, second
@@ -74,7 +80,8 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
 
     Args:
         fixations: Points `(n, 2)`, x and y in pixels, 0-based, the centre of the first pixel being 0; or a fixation
-            map `(height, width)` of whole numbers (or booleans) that counts the fixations of every pixel. `(n, 2)` is
+            map `(height, width)` or `(height, width, 1)` of whole numbers (or booleans) that counts the fixations of
+            every pixel; one of bytes that are all 0 or 255, as images hold masks, counts one for 255. `(n, 2)` is
             always taken as points.
         shape: Height and width in pixels.
 
@@ -84,12 +91,14 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
     Raises:
         ValueError: If a fixation lies outside, is not finite, or a fixation map holds anything but counts.
     """
-    array = as_array(fixations)
+    array = as_map(fixations)
     height, width = shape
     if array.shape == shape and width != 2:
         if array.dtype.kind not in "bui" and ((array < 0) | (array != np.floor(array))).any():
             raise ValueError(f"{name}: a fixation map counts fixations in whole numbers; is this a density?")
         pixels = np.flatnonzero(array)
+        if array.dtype == np.uint8 and (array.ravel()[pixels] == 255).all():
+            return pixels
         return np.repeat(pixels, array.ravel()[pixels].astype(np.int64))
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise ValueError(f"{name} must be points (n, 2) or a map of shape {shape}, got shape {array.shape}")
@@ -104,13 +113,16 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
 
 
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
-    """Lets a metric of one picture also take a batch, and then give a float64 array `(batch,)`.
+    """Lets a metric of one image also take a batch, and then give a float64 array `(batch,)`.
 
-    A batch is a list of maps or an array `(batch, height, width)`. Everything else the metric needs is given once per
-    picture, in a list or along the first axis; only a single array of two dimensions is used for all of them.
+    A batch is a list of maps or an array `(batch, height, width)`, with a channel axis of 1 after the others or, in an
+    array, before height; `(height, width, 1)` is one map. Everything else the metric needs is given once per
+    image, in a list or along the first axis; only a single array of two dimensions is used for all of them.
     """
     signature = inspect.signature(metric)
-    names = [name for name, one in signature.parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    names = [
+        name for name, parameter in signature.parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
 
     @functools.wraps(metric)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -125,7 +137,7 @@ def batched(metric: Callable[..., float]) -> Callable[..., Any]:
             try:
                 scores.append(metric(**{**arguments, **items}))
             except ValueError as error:
-                raise ValueError(f"picture {index} of the batch: {error}") from error
+                raise ValueError(f"image {index} of the batch: {error}") from error
         return np.array(scores)
 
     return wrapper
@@ -133,13 +145,20 @@ def batched(metric: Callable[..., float]) -> Callable[..., Any]:
 
 def _is_batch(maps: Any) -> bool:
     if isinstance(maps, (list, tuple)):
-        return len(maps) > 0 and getattr(maps[0], "ndim", 0) == 2
-    return getattr(maps, "ndim", 0) == 3
+        return len(maps) > 0 and (getattr(maps[0], "ndim", 0) == 2 or _has_channel(maps[0]))
+    return getattr(maps, "ndim", 0) == 4 or (getattr(maps, "ndim", 0) == 3 and not _has_channel(maps))
+
+
+def _has_channel(maps: Any) -> bool:
+    """Whether it is one map `(height, width, 1)`."""
+    return getattr(maps, "ndim", 0) == 3 and maps.shape[2] == 1
 
 
 def _item(name: str, argument: Sequence[Any], index: int, size: int) -> Any:
-    if getattr(argument, "ndim", 0) == 2:
+    if getattr(argument, "ndim", 0) == 2 or _has_channel(argument):
         return argument
     if len(argument) != size:
         raise ValueError(f"{name}: {size} maps need as many entries, got {len(argument)}")
-    return argument[index]
+    item = argument[index]
+    is_channel_first = getattr(argument, "ndim", 0) == 4 and item.shape[0] == 1 and item.shape[2] != 1
+    return item[0] if is_channel_first else item

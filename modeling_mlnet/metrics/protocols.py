@@ -46,7 +46,7 @@ def gaussian_density(
         pixels: Flat indices of fixations, `(n,)`.
         shape: Height and width in pixels.
         sigma: Standard deviation in pixels.
-        padding: What is beyond the picture: scipy's modes `nearest` or `reflect`.
+        padding: What is beyond the image: scipy's modes `nearest` or `reflect`.
 
     Returns:
         Float64 `(height, width)` of sum n, up to what padding changes.
@@ -57,7 +57,7 @@ def gaussian_density(
 def cutoff_density(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Fixation density of the MIT benchmark: a low-pass filter of 8 cycles per image in the Fourier domain.
 
-    The picture is padded with zeros to a square whose side n is a power of two; sigma is n sqrt(ln 2 / 2) / (8 pi),
+    The image is padded with zeros to a square whose side n is a power of two; sigma is n sqrt(ln 2 / 2) / (8 pi),
     23.99 px for n = 1024 (antonioGaussian.m).
 
     Args:
@@ -82,11 +82,11 @@ def _gaussian_operator(side: int, sigma: float, padding: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def _cutoff_operator(side_of_picture: int, side: int, cycles: float = 8.0) -> np.ndarray:
+def _cutoff_operator(side_of_image: int, side: int, cycles: float = 8.0) -> np.ndarray:
     frequencies = np.fft.fftfreq(side, 1 / side)
     transfer = np.exp(-np.log(2) * (frequencies / cycles) ** 2)
-    padded = np.fft.fft(np.eye(side, side_of_picture), axis=0)
-    return np.fft.ifft(padded * transfer[:, None], axis=0).real[:side_of_picture]
+    padded = np.fft.fft(np.eye(side, side_of_image), axis=0)
+    return np.fft.ifft(padded * transfer[:, None], axis=0).real[:side_of_image]
 
 
 def resize_bicubic(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -116,9 +116,7 @@ def resize_spline(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarra
 def same_size(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Raises a ValueError for a map of another size: whoever predicts decides how a map is enlarged."""
     if saliency_map.shape != shape:
-        raise ValueError(
-            f"saliency_map must have the picture's size {shape} (height, width), got {saliency_map.shape}"
-        )
+        raise ValueError(f"saliency_map must have the image's size {shape} (height, width), got {saliency_map.shape}")
     return saliency_map
 
 
@@ -135,10 +133,10 @@ class Protocol:
         density: Makes the density from selected fixations, `(pixels, shape)`, with `own_sigma` also `sigma`.
         distinct_density: Whether a pixel counts once for the density.
         own_sigma: Whether the density takes the data set's sigma (or its published map) instead of one of its own.
-        pool: The negatives of sAUC, from the selected fixations of all other pictures: every one (`all`), each pixel
-            once per picture and none that is fixated here (`per_picture`), or each pixel once (`union`).
-        resize: Brings a map to its picture's size.
-        weights: `{score: "fixations"}` for means over fixations instead of pictures.
+        pool: The negatives of sAUC, from the selected fixations of all other images: every one (`all`), each pixel
+            once per image and none that is fixated here (`per_image`), or each pixel once (`union`).
+        resize: Brings a map to its image's size.
+        weights: `{score: "fixations"}` for means over fixations instead of images.
     """
 
     name: str
@@ -148,9 +146,9 @@ class Protocol:
     density: Callable[..., np.ndarray] = gaussian_density
     distinct_density: bool = False
     own_sigma: bool = False
-    pool: Literal["all", "per_picture", "union"] = "all"
+    pool: Literal["all", "per_image", "union"] = "all"
     resize: Callable[[np.ndarray, tuple[int, int]], np.ndarray] = same_size
-    weights: Mapping[str, Literal["pictures", "fixations"]] = field(default_factory=dict)
+    weights: Mapping[str, Literal["images", "fixations"]] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The definition in words for results."""
@@ -162,7 +160,7 @@ class Protocol:
             "distinct_density": self.distinct_density,
             "pool": self.pool,
             "resize": _spelled(self.resize),
-            "mean_over": {name: self.weights.get(name, "pictures") for name in self.metrics},
+            "mean_over": {name: self.weights.get(name, "images") for name in self.metrics},
         }
 
 
@@ -226,13 +224,13 @@ SALICON2015 = Protocol(
     select=repeated_fixations,
     density=partial(gaussian_density, sigma=19.0, padding="reflect"),
     distinct_density=True,
-    pool="per_picture",
+    pool="per_image",
     resize=resize_spline,
 )
 
 PROTOCOLS: dict[str, Protocol] = {
-    one.name: one
-    for one in (
+    protocol.name: protocol
+    for protocol in (
         MIT,
         TUEBINGEN,
         SALICON2015,

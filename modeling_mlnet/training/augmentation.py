@@ -88,6 +88,9 @@ class Augment:
             return self.recolor(image), saliency_map
 
 
+UNSAID_RECORDING = "eye"  # how gaze was recorded where a data set does not say
+
+
 class Collator:
     """Collates rows into the input of the model.
 
@@ -122,7 +125,8 @@ class Collator:
             options["size"] = dict(zip(("height", "width"), self.canvas_sizes[drawn], strict=True))
         batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt", **options))
         if self.recordings:
-            batch["recording"] = torch.tensor([self.recordings.index(row["recording"]) for row in rows])
+            kinds = [row["recording"] or UNSAID_RECORDING for row in rows]
+            batch["recording"] = torch.tensor([self.recordings.index(kind) for kind in kinds])
         if is_training:
             return {**batch, "image_id": names}
         return {**batch, "row": torch.tensor([row["row"] for row in rows])}

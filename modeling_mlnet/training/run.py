@@ -8,17 +8,20 @@ from typing import Any, cast
 import numpy as np
 import timm
 import torch
-from datasets import Dataset, Features, IterableDataset, Value, concatenate_datasets
+from datasets import Dataset, IterableDataset, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 from transformers.utils import logging
 
 from ..configuration_mlnet import MLNetConfig
-from ..data import CATALOG, has_splits, is_held_out, load
+from ..data import has_splits, is_held_out, load
+from ..data.loading import load_rows
+from ..evaluation.orientation import find_turned, sample_rows
 from ..hub.checkpoint import load_checkpoint
 from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..modeling_mlnet import MLNetModel
+from ..prediction import SaliencyPredictor
 from .arguments import (
     DataArguments,
     ModelArguments,
@@ -134,19 +137,9 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
 
 
 def _load_split(specs: Sequence[str], split: str, streaming: bool = False) -> Dataset | IterableDataset:
-    loaded = []
-    for spec in specs:
-        rows = load(spec, split if has_splits(spec) else None, streaming=streaming)
-        name = spec.partition(":")[0]
-        recording = CATALOG[name].recording if name in CATALOG else "eye"
-        column = {
-            "fn_kwargs": {"recording": recording},
-            "features": Features({**rows.features, "recording": Value("string")}),
-        }
-        loaded.append(
-            rows.map(lambda image_id, recording: {"recording": recording}, input_columns="image_id", **column)
-        )
-    return concatenate_datasets(loaded)
+    return concatenate_datasets(
+        [load(spec, split if has_splits(spec) else None, streaming=streaming) for spec in specs]
+    )
 
 
 def augmented(train: Dataset | IterableDataset, augment: Augment) -> Dataset | IterableDataset:
@@ -188,6 +181,15 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
     return RunOrigin(command_line(recipe, overrides), start, sets, ", ".join(filter(None, changes)) or "none")
 
 
+def warn_of_turned(data: DataArguments) -> None:
+    """Warns of data sets whose fixations fit mlnet-mini's maps clearly better mirrored or turned."""
+    predictor = SaliencyPredictor("mini", device="cpu")
+    for spec in data.datasets:
+        rows, _ = load_rows(spec, "train" if has_splits(spec) else None, streaming=data.streaming)
+        for line in find_turned(predictor, sample_rows(rows)):
+            logger.warning(f"{spec}: {line}")
+
+
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
     """Trains as a recipe says; an interrupted run continues from its last complete checkpoint.
 
@@ -216,6 +218,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     arguments.label_names = ["labels", "row"]
     if data_arguments.streaming:
         arguments.accelerator_config.dispatch_batches = False  # every process reads its own shards
+    if arguments.should_save:
+        warn_of_turned(data_arguments)
     set_seed(arguments.seed)
     with suggest_missing_run(arguments.output_dir, [model_arguments.model]):
         model, image_processor = build_model(model_arguments)

@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from ..data.schema import FEATURES
 from ..evaluation.evaluate import evaluate, predicted_by, read_truths
-from ..evaluation.example_sheet import Source, choose_pictures, draw_sheet
+from ..evaluation.example_sheet import MapSource, choose_images, draw_sheet
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..io.atomic import write_whole
@@ -178,22 +178,22 @@ def with_unique_ids(rows: Dataset) -> Dataset:
     return rows.remove_columns("image_id").add_column("image_id", list(names))
 
 
-def _all_scores(name: str, predicted: Source, rows: Dataset) -> dict[str, Any]:
+def _all_scores(name: str, predicted: MapSource, rows: Dataset) -> dict[str, Any]:
     """Scores the model and the references under all metrics, also those that need other images."""
     has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
     sources: dict[str, Any] = {name: predicted, "centre": "centre"}
     if has_observers:
-        sources["half-observers"] = "half-observers"
+        sources["inter-observer"] = "inter-observer"
     return {source_name: evaluate(rows, source, PROTOCOL) for source_name, source in sources.items()}
 
 
-def _sheets(name: str, predicted: Source, rows: Dataset, folder: Path, seed: int) -> str:
+def _sheets(name: str, predicted: MapSource, rows: Dataset, folder: Path, seed: int) -> str:
     """Draws the sheets with maps only, as the photographs may not be free to show."""
     chosen = np.random.default_rng(seed).permutation(len(rows))[:SHEET_CANDIDATES]
     candidates = rows.select(sorted(chosen.tolist()))
     lines = []
     for rule, title in SHEETS.items():
-        sheet = choose_pictures(candidates, {name: predicted}, rule, count=4, seed=seed)
+        sheet = choose_images(candidates, {name: predicted}, rule, count=4, seed=seed)
         save_figure(draw_sheet(sheet, photos=False), folder / "images" / f"{rule}.png")
         lines.append(f"{title}: {sheet.rule}; maps only.\n\n![{title}: truth and prediction](images/{rule}.png)")
     return "\n\n".join(lines)

@@ -5,7 +5,8 @@ from typing import Any
 from datasets import Dataset
 from transformers import EvalPrediction
 
-from ..evaluation.evaluate import encoded_rows, score_truth, truth_of
+from ..data.schema import undecoded
+from ..evaluation.evaluate import score_truth, truth_of
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..metrics import Evaluator
 
@@ -22,7 +23,7 @@ class BatchMetrics:
     """
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.rows, self.image_processor = encoded_rows(dataset), image_processor
+        self.rows, self.image_processor = undecoded(dataset), image_processor
         self.evaluator = Evaluator()
         self.results: dict[str, Any] | None = None
 
