@@ -15,7 +15,7 @@ FREE = {"__init__", "auto_registration"}  # they only tie names together, on fir
 # These become the room inference/.
 INFERENCE = {"devices", "engines", "fused", "grey_png", "joined", "onnx_export", "onnx_graph", "onnx_prediction"}
 INFERENCE |= {"outputs", "prediction", "striped", "threads"}
-LONGEST = 300  # lines
+LONGEST = 350  # lines; aim at 300
 
 
 def room_of(module: str) -> str:
