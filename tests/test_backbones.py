@@ -141,8 +141,9 @@ def test_activation_checkpointing_gives_the_same_gradients(name):
         if checkpointing:
             model.activation_checkpointing_enable()
             units = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
-            assert len(units) == (3 if name.startswith("vgg") else 1)
+            assert len(units) == (len(model.backbone.channels) if name.startswith("vgg") else 1)
         model.zero_grad()
+        torch.manual_seed(1)  # some drop whole paths at random
         model(images(), labels=labels).loss.backward()
         gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
     for plain, checkpointed in zip(*gradients, strict=True):
