@@ -67,7 +67,7 @@ def check_signature(path: Path) -> None:
 
 
 def _names(values: np.ndarray) -> list[str]:
-    return [one.decode() if isinstance(one, bytes) else str(one) for one in values]
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
 def read_release(file: h5py.File) -> list[tuple[str, np.ndarray]]:

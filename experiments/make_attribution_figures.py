@@ -18,7 +18,7 @@ from score_mini import DATASETS, HELD_OUT, put
 
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.attribution import level_ablation, level_importance, prior_map
-from modeling_mlnet.attribution.explain import in_words, picture_panels
+from modeling_mlnet.attribution.explain import image_panels, summary_lines
 from modeling_mlnet.attribution.plots import draw_ablation, draw_importance, draw_panels, draw_prior
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import predicted_by
@@ -54,7 +54,7 @@ def draw_all(predictor: SaliencyPredictor, rows: Dataset, name: str) -> dict[str
     save_figure(draw_ablation(ablation), OUTPUT / "ablation.png")
     save_figure(draw_prior(prior), CARD / "prior.png")
     for picture in ("astronaut", "coffee"):
-        panels = picture_panels(predictor, FREE / f"{picture}.jpg")
+        panels = image_panels(predictor, FREE / f"{picture}.jpg")
         save_figure(draw_panels(panels, picture), OUTPUT / f"{picture}.png")
     sources = {name: predicted_by(predictor)}
     for rule in ("worst", "random"):
@@ -76,7 +76,7 @@ def main() -> None:
     name = "mlnet-mini" if arguments.model == "mini" else Path(arguments.model).name
     found = draw_all(SaliencyPredictor(arguments.model, dtype="float32"), rows, name)
     write_json(Path(__file__).parent / "attribution.json", found)
-    lines = list(in_words(found))
+    lines = list(summary_lines(found))
     print("\n".join(lines))
     if arguments.images is None and arguments.model == "mini":  # a quick look is not for the page
         put(PAGE, ["```", *lines, "```"], MARKERS)

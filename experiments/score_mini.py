@@ -1,7 +1,9 @@
-"""Scores the embedded checkpoint under all protocols, and puts the tables into its card and README.md.
+"""Score the embedded checkpoint under all protocols, and put the tables into its card, README.md and hubconfig.json.
 
-Reads salicon/, osie/, eyecrowd/ and sun500/ in the folder named by MLNET_DATA; scores the pictures that training kept
-out, beside the references; writes experiments/mini_scores.json and the tables between the markers.
+Reads the data sets in the folder named by MLNET_DATA and scores images that the checkpoint was not trained on, beside
+the references: the tenth that training kept out; of SALICON at full size all images that training did not see in their
+reduced form either; a tenth of MIT1003, which training never saw. Writes experiments/mini_scores.json and the tables
+between the markers.
 
     MLNET_DATA=DIR python experiments/score_mini.py
 """
@@ -12,9 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
 from modeling_mlnet import MINI, SaliencyPredictor
-from modeling_mlnet.data import load
-from modeling_mlnet.evaluation.evaluate import BASELINES, evaluate, read_truths
+from modeling_mlnet.data import is_held_out, load
+from modeling_mlnet.evaluation.evaluate import BASELINES, evaluate, predicted_by, read_truths
 from modeling_mlnet.hub.model_card import front_matter, score_lines
 
 HELD_OUT = 0.1  # as in recipes/mini.yaml
@@ -23,33 +27,53 @@ CARD, ROOT = MINI / "README.md", Path(__file__).parent.parent
 README, MANIFEST = ROOT / "README.md", ROOT / "hubconfig.json"
 MARKERS = ("<!-- scores -->", "<!-- end of scores -->")
 DATASETS = {
-    "SALICON": "salicon:{}/salicon",
+    "SALICON, reduced": "salicon:{}/salicon",
+    "SALICON, full size": "salicon:{}/salicon_sharp",
     "OSIE": "osie:{}/osie",
     "EyeCrowd": "folder:{}/eyecrowd",
     "SUN": "folder:{}/sun500",
+    "MIT1003": "folder:{}/mit1003",
 }
-SLUGS = {"SALICON": "salicon", "OSIE": "osie", "EyeCrowd": "eyecrowd", "SUN": "sun-scenes"}
+SLUGS = {
+    "SALICON, reduced": "salicon",
+    "SALICON, full size": "salicon",
+    "OSIE": "osie",
+    "EyeCrowd": "eyecrowd",
+    "SUN": "sun-scenes",
+    "MIT1003": "mit1003",
+}
 IN_MANIFEST = ("AUC", "NSS", "CC", "SIM")
 SHOWN = ("tuebingen", "mit", "salicon2015-unfiltered")
+
+
+def unseen_rows(name: str, data: str) -> Dataset:
+    """The rows of a data set that the checkpoint was not trained on."""
+    spec = DATASETS[name].format(data)
+    if name != "SALICON, full size":
+        return load(spec, held_out=HELD_OUT)
+    reduced = set(load(DATASETS["SALICON, reduced"].format(data))["image_id"])
+    rows = load(spec)
+    unseen = [i for i, name in enumerate(rows["image_id"]) if name not in reduced or is_held_out(name, HELD_OUT)]
+    return rows.select(unseen)
 
 
 def measure(data: str) -> dict[str, Any]:
     """`{protocol: {data set: {source: results}}}`."""
     predictor = SaliencyPredictor("mini", dtype="float32")
     scores: dict[str, Any] = {protocol: {} for protocol in SHOWN}
-    for name, spec in DATASETS.items():
-        rows = load(spec.format(data), held_out=HELD_OUT)
-        maps = list(predictor.maps(row["image"] for row in rows.select_columns("image")))
+    for name in DATASETS:
+        rows = unseen_rows(name, data)
+        maps = list(predicted_by(predictor)(rows))
         has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
         for protocol in SHOWN:
             sources = {"mini": lambda rows, maps=maps: maps, **{one: one for one in BASELINES}}
             if not has_observers:
                 del sources["inter-observer"]
-            found = {source: evaluate(rows, given, protocol) for source, given in sources.items()}
-            for results in found.values():
+            results_of = {source: evaluate(rows, given, protocol) for source, given in sources.items()}
+            for results in results_of.values():
                 del results["per_image"]
-            scores[protocol][name] = found
-            print(f"{name}, {protocol}: {', '.join(found)}", flush=True)
+            scores[protocol][name] = results_of
+            print(f"{name}, {protocol}: {', '.join(results_of)}", flush=True)
     return scores
 
 

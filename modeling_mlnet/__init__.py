@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .auto_registration import register
+from .auto_registration import register, register_on_import
 
 # Imported on first use: torch alone takes seconds, which `mlnet --help` should not.
 _EXPORTS = {
@@ -40,7 +40,7 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_EXPORTS])
 
 
-register()
+register_on_import()
 
 __all__ = [
     "MINI",
@@ -52,4 +52,5 @@ __all__ = [
     "MLNetTrainingArguments",
     "SaliencyPredictionPipeline",
     "SaliencyPredictor",
+    "register",
 ]

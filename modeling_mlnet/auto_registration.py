@@ -1,7 +1,8 @@
-"""Makes transformers' Auto classes and pipelines know ML-Net, without importing them before the user does.
+"""Registers ML-Net with transformers' Auto classes and pipelines, without importing transformers first.
 
-`import modeling_mlnet; AutoModel.from_pretrained(...)` must work, but importing AutoModel here would import torch and
-cost seconds in every light command. So each registration waits for the transformers module it belongs to.
+`import modeling_mlnet; AutoModel.from_pretrained(...)` has to work, but importing AutoModel here would import torch,
+which costs every command seconds. So each registration runs right after the module of transformers that it belongs to
+was imported.
 """
 
 import sys
@@ -55,7 +56,7 @@ def _register_pipeline() -> None:
     )
 
 
-REGISTRATIONS = {  # by the transformers module that each waits for
+REGISTRATIONS = {  # by the module of transformers that each one waits for
     "transformers.models.auto.configuration_auto": _register_config,
     "transformers.models.auto.modeling_auto": _register_model,
     "transformers.models.auto.image_processing_auto": _register_image_processor,
@@ -64,9 +65,10 @@ REGISTRATIONS = {  # by the transformers module that each waits for
 
 
 class _AfterImport(MetaPathFinder):
-    """Runs registrations right after the modules they wait for were executed, and no watched one is half imported.
+    """Runs registrations as soon as the modules they wait for are imported completely.
 
-    Watched are those of transformers and all of this package: what a registration imports may be importing just now.
+    It also watches the modules of this package: a registration imports them, so it has to wait while one of them is
+    imported.
     """
 
     def __init__(self) -> None:
@@ -76,7 +78,7 @@ class _AfterImport(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds the watched modules as Python itself does, with the registrations behind their execution."""
+        """Finds a watched module as Python does, and runs the registrations after its execution."""
         if fullname not in REGISTRATIONS and not fullname.startswith(f"{__package__}."):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -96,14 +98,23 @@ class _AfterImport(MetaPathFinder):
         return spec
 
     def run(self) -> None:
-        """Runs what waits for modules that are there now."""
+        """Runs the registrations whose modules are imported."""
         for trigger in REGISTRATIONS:
             if trigger in sys.modules and not self.executing and trigger in self.waiting:
-                self.waiting.pop(trigger)()  # first out: it imports modules, which end up here again
+                self.waiting.pop(trigger)()  # removed before it runs, as it imports modules and so comes here again
 
 
 def register() -> None:
-    """Registers now what transformers has already imported, and the rest when it does."""
+    """Registers ML-Net with transformers at once, which imports torch.
+
+    `import modeling_mlnet` does it when the Auto classes are imported; nobody has to call this.
+    """
+    for registration in REGISTRATIONS.values():
+        registration()
+
+
+def register_on_import() -> None:
+    """Registers now what transformers has already imported, and the rest when it is imported."""
     finder = _AfterImport()
     sys.meta_path.insert(0, finder)
     finder.run()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils import logging
 
 from .letterbox_mlnet import STRIDE
 
@@ -14,13 +15,11 @@ POOLINGS = ("same", "valid")
 LOSSES = ("release", "paper", "kl_cc", "kl_cc_sim")
 MIN_SIZE = 32  # smallest input side, in pixels
 
-# Keys of config.json that transformers itself reads or writes and that are not dataclass fields.
+logger = logging.get_logger(__name__)
+
+# Keys that transformers reads or writes and that are not dataclass fields: they bring no warning.
 TRANSFORMERS_KEYS = frozenset(
     {
-        "_attn_implementation_internal",
-        "_commit_hash",
-        "_experts_implementation_internal",
-        "_name_or_path",
         "attn_implementation",
         "auto_map",
         "custom_pipelines",
@@ -41,6 +40,28 @@ TRANSFORMERS_KEYS = frozenset(
 def nearest_name(key: object, valid: Iterable[str], cutoff: float = 0.0) -> str | None:
     """The valid name most like `key`, for error messages; `None` if none is as similar as `cutoff` (0..1)."""
     return next(iter(difflib.get_close_matches(str(key), sorted(valid), n=1, cutoff=cutoff)), None)
+
+
+def refuse_misspelt(keys: Iterable[str], valid: Iterable[str], owner: str) -> list[str]:
+    """Tells misspelt names of fields from keys that belong to something else.
+
+    Args:
+        keys: As they were given, or read from a file.
+        valid: The names of the fields.
+        owner: What has these fields, for the message.
+
+    Returns:
+        The keys that are neither a field nor like one.
+
+    Raises:
+        ValueError: For a key that is like a field, naming that field.
+    """
+    valid = set(valid)
+    unknown = [key for key in keys if key not in valid]
+    for key in unknown:
+        if nearest := nearest_name(key, valid, cutoff=0.75):
+            raise ValueError(f"{owner} has no key {key!r}; the nearest valid key is {nearest!r}")
+    return unknown
 
 
 @strict
@@ -70,7 +91,8 @@ class MLNetConfig(PreTrainedConfig):
         prior_penalty: Weight of the sum of the squared prior in the loss; `None` means 1 / (rows * columns).
 
     Raises:
-        ValueError: For an unknown key (with the nearest valid name) and for values out of range.
+        ValueError: For a key that looks like a misspelt field (with the nearest valid name) and for values out of
+            range. Any other unknown key is kept with a warning, as newer versions of transformers add keys.
     """
 
     model_type = "mlnet"
@@ -91,11 +113,8 @@ class MLNetConfig(PreTrainedConfig):
     prior_penalty: float | int | None = None
 
     def __post_init__(self, **kwargs):
-        valid = {f.name for f in fields(self)}
-        for key in kwargs:
-            if key not in valid | TRANSFORMERS_KEYS:
-                nearest = nearest_name(key, valid)
-                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
+        for key in self.refuse_misspelt_fields(kwargs):
+            logger.warning_once(f"MLNetConfig: the key {key!r} is unknown to this version and has no effect")
         if not __name__.startswith("transformers_modules"):
             # For users without the package. With it, `pipeline()` would ask for trust in code that is installed.
             kwargs.pop("custom_pipelines", None)
@@ -103,13 +122,15 @@ class MLNetConfig(PreTrainedConfig):
         self.validate_architecture()  # here too, for a plain ValueError: the strict dataclass raises its own type
 
     @classmethod
+    def refuse_misspelt_fields(cls, keys: Iterable[str]) -> list[str]:
+        """As the function `refuse_misspelt`, for the fields of this class, without the keys of transformers."""
+        others = [key for key in keys if key not in TRANSFORMERS_KEYS and not key.startswith("_")]
+        return refuse_misspelt(others, (field.name for field in fields(cls)), "MLNetConfig")
+
+    @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """As in transformers; overrides of a loaded configuration are checked like those of a new one."""
-        names = {f.name for f in fields(cls)}
-        for key in kwargs:  # what is not like a field is an argument of the loading itself
-            nearest = nearest_name(key, names, cutoff=0.75)
-            if key not in names | TRANSFORMERS_KEYS and nearest:
-                raise ValueError(f"MLNetConfig has no key {key!r}; the nearest valid key is {nearest!r}")
+        cls.refuse_misspelt_fields(kwargs)  # what is not like a field is an argument of the loading itself
         result = super().from_dict(config_dict, **kwargs)
         (result[0] if isinstance(result, tuple) else result).validate_architecture()
         return result

@@ -314,8 +314,10 @@ class MLNetModel(MLNetPreTrainedModel):
         """
         index = recording if isinstance(recording, Tensor) else self.config.recording_index(recording)
         saliency_map = self.spread(self.encoder(features))  # (batch, kinds, height/8, width/8)
-        rows = torch.arange(len(saliency_map), device=saliency_map.device)
-        saliency_map = saliency_map[:, index] if isinstance(index, int) else saliency_map[rows, index]
+        if isinstance(index, int):
+            saliency_map = saliency_map[:, index]
+        else:  # shape[0], as torch.export makes a constant of len()
+            saliency_map = saliency_map[torch.arange(saliency_map.shape[0], device=index.device), index]
         if not apply_prior:
             return saliency_map, None
         prior = self.prior(*features.shape[-2:], index)

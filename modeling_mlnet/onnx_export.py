@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
-from .hub.checkpoint import load_checkpoint, locate
+from .hub.checkpoint import checkpoint_folder, load_checkpoint
 from .hub.registry import GRAPH, PROCESSOR, WEIGHTS, resolve_model
 from .letterbox_mlnet import STRIDE
 from .modeling_mlnet import MLNetModel
@@ -62,7 +62,7 @@ def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
         with _quiet():
             _trace(network, OnnxConfig(dynamic=True, dynamic_shapes=_dynamic_shapes())).save_pretrained(temporary)
         difference = _checked_difference(model, network, temporary / GRAPH, SHAPES)
-        shutil.copyfile(locate(model) / PROCESSOR, temporary / PROCESSOR)
+        shutil.copyfile(checkpoint_folder(model) / PROCESSOR, temporary / PROCESSOR)
         temporary.chmod(0o755)
         temporary.replace(output_dir)
     finally:
@@ -86,7 +86,7 @@ def export_in_place(model: str) -> tuple[Path, float]:
         ValueError: If there is no such folder, its image processor needs PyTorch, or the maps differ by more than
             1e-4; nothing is changed then.
     """
-    folder = Path(resolve_model(model).place)
+    folder = Path(resolve_model(model).location)
     if not folder.is_dir():
         raise ValueError(f"{model}: is no checkpoint folder on this machine")
     if (folder / WEIGHTS).is_symlink():

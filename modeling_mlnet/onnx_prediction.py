@@ -146,7 +146,7 @@ class OnnxPredictor:
     choice = "ONNX Runtime, float32"
 
     def __init__(self, model: str | PathLike):
-        self.folder = Path(resolve_model(fspath(model)).place)
+        self.folder = Path(resolve_model(fspath(model)).location)
         self.threads = _threads()
         self.graph = Graph(self.folder, self.threads)
         self.letterbox = Letterbox.read(self.folder / PROCESSOR)

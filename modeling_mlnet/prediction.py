@@ -244,7 +244,7 @@ class SaliencyPredictor:
 
 def find_graph(name: str, dtype: str) -> "Graph | None":
     """The ONNX graph beside a checkpoint on this machine, if it belongs to it and is the fastest in this `dtype`."""
-    folder = Path(resolve_model(name).place)
+    folder = Path(resolve_model(name).location)
     if not wants_float32(dtype, torch.device("cpu")) or not (folder / GRAPH).is_file():
         return None
     try:

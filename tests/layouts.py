@@ -14,12 +14,12 @@ NOT_FOR_US = b"\x00\x05\x16\x07 a file that must not be opened"
 
 
 @contextmanager
-def warnings_seen() -> Iterator[list[str]]:
-    """What the modules of `modeling_mlnet.data` warn of meanwhile."""
+def warnings_seen(name: str = "modeling_mlnet.data") -> Iterator[list[str]]:
+    """What a logger, by its name, and those below it warn of meanwhile."""
     seen: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: seen.append(record.getMessage())
-    logger = logging.getLogger("modeling_mlnet.data")
+    logger = logging.getLogger(name)
     logger.addHandler(handler)
     try:
         yield seen

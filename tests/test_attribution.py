@@ -152,7 +152,7 @@ def test_a_picture_that_cannot_be_read_is_named(predictor, pictures, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"bad\.jpg"):
         level_importance(predictor, [pictures[0], tmp_path / "bad.jpg"])
-    with pytest.raises(ValueError, match="no picture to explain"):
+    with pytest.raises(ValueError, match="no image to explain"):
         level_importance(predictor, [])
     with pytest.raises(ValueError, match="pixel_values must be"):
         level_importance(predictor.model, [torch.zeros(3, 32, 32)])

@@ -1,8 +1,15 @@
 import json
+import shutil
 
 import pytest
+import safetensors.torch
+import timm
+from layouts import warnings_seen
 
 from modeling_mlnet import MLNetConfig
+from modeling_mlnet.hub.checkpoint import load_checkpoint
+from modeling_mlnet.training.arguments import ModelArguments
+from modeling_mlnet.training.run import build_model
 
 
 def test_defaults_are_the_release():
@@ -25,6 +32,30 @@ def test_misspelt_key_in_a_file_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mlnet", "poling": "valid"}))
     with pytest.raises(ValueError, match=r"poling.*'pooling'"):
         MLNetConfig.from_pretrained(tmp_path)
+
+
+NEW_KEY = {"kernel_implementation": "auto"}  # invented: a key that a later transformers writes
+
+
+def test_an_unknown_key_unlike_any_field_is_kept_with_a_warning(tmp_path):
+    with warnings_seen("modeling_mlnet") as seen:
+        config = MLNetConfig(**NEW_KEY)
+    assert config.kernel_implementation == "auto"
+    assert len(seen) == 1 and "'kernel_implementation' is unknown" in seen[0]
+    config.save_pretrained(tmp_path)
+    loaded = MLNetConfig.from_pretrained(tmp_path)
+    assert loaded.to_dict() == config.to_dict() and loaded.kernel_implementation == "auto"
+
+
+def test_an_unknown_key_of_a_file_and_of_a_recipe_is_kept(small_checkpoint, tmp_path):
+    folder = shutil.copytree(small_checkpoint, tmp_path / "checkpoint")
+    values = json.loads((folder / "config.json").read_text()) | NEW_KEY
+    (folder / "config.json").write_text(json.dumps(values))
+    assert load_checkpoint(str(folder))[0].config.kernel_implementation == "auto"
+    weights = str(tmp_path / "resnet18.safetensors")
+    safetensors.torch.save_file(timm.create_model("resnet18").state_dict(), weights)
+    recipe = ModelArguments(config={"backbone": "resnet18", **NEW_KEY}, backbone_weights=weights)
+    assert build_model(recipe)[0].config.kernel_implementation == "auto"
 
 
 def test_overrides_of_a_loaded_configuration_are_checked(tmp_path):

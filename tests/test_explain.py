@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.attribution import level_importance, prior_map
-from modeling_mlnet.attribution.explain import picture_panels
+from modeling_mlnet.attribution.explain import image_panels
 from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
@@ -86,7 +86,7 @@ def test_results_are_neither_explained_nor_written_over_a_picture(mlnet, picture
     assert "a.explain.png" not in [job.picture.name for job in jobs]
     before = (folder / "prior.png").read_bytes()
     result = mlnet("explain", folder / "prior.png", "-o", folder)
-    assert isinstance(result.exception, ValueError) and "would overwrite this picture" in str(result.exception)
+    assert isinstance(result.exception, ValueError) and "would overwrite this image" in str(result.exception)
     assert (folder / "prior.png").read_bytes() == before
 
 
@@ -105,8 +105,8 @@ def test_explain_of_a_data_set_with_ablation(mlnet, data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "either pictures or --dataset"),
-        (["a.jpg", "--dataset", "x"], "either pictures or --dataset"),
+        ([], "either images or --dataset"),
+        (["a.jpg", "--dataset", "x"], "either images or --dataset"),
         (["a.jpg", "--ablation"], "needs --dataset"),
     ],
 )
@@ -116,7 +116,7 @@ def test_explain_tells_what_is_wrong(mlnet, tmp_path, words, message):
 
 
 def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpoint, pictures):
-    panels = picture_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
+    panels = image_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
     assert {one.shape[:2] for one in panels.values()} == {(40, 60)}
     for title, apply_prior in (("map before the prior", False), ("map behind the prior", True)):
         expected = SaliencyPredictor(small_checkpoint, apply_prior=apply_prior, dtype="float32")(pictures[0])
@@ -126,9 +126,9 @@ def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpo
 
 def test_a_tone_curve_changes_the_maps_and_neither_prior_nor_pixels(small_checkpoint, pictures):
     predictor = SaliencyPredictor(small_checkpoint, dtype="float32")
-    plain = picture_panels(predictor, pictures[0], samples=1)
+    plain = image_panels(predictor, pictures[0], samples=1)
     predictor.image_processor.tone_curve = [0.5, 0.1]
-    curved = picture_panels(predictor, pictures[0], samples=1)
+    curved = image_panels(predictor, pictures[0], samples=1)
     changed = [title for title, one in curved.items() if not np.array_equal(one, plain[title])]
     assert changed == ["map before the prior", "map behind the prior"]
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from layouts import warnings_seen
 from loopback_hub import Spoilt
 from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.hub import registry as manifest
-from modeling_mlnet.hub.checkpoint import locate
+from modeling_mlnet.hub import registry
+from modeling_mlnet.hub.checkpoint import checkpoint_folder
 from modeling_mlnet.hub.download import fetch
 from modeling_mlnet.hub.registry import Checkpoint, is_here, sha256
 
@@ -89,7 +90,7 @@ def test_all_files_are_of_one_commit_even_if_somebody_pushes_meanwhile(hub, smal
         ("config.json", Spoilt(404, headers={"X-Error-Code": "EntryNotFound"}, times=9), "it has no config.json"),
         ("model.safetensors", Spoilt(429, times=99), "status 429: wait a while"),
         ("model.safetensors", Spoilt(500, times=99), "status 500: try again later"),
-        ("model.safetensors", Spoilt(cut=1000, times=99), "was cut off"),
+        ("model.safetensors", Spoilt(cut=1000, times=99), "download was interrupted"),
     ],
     ids=["401", "gated", "no checkpoint", "429", "500", "cut"],
 )
@@ -126,24 +127,33 @@ def test_another_kind_of_model_is_refused_before_its_weights_are_loaded(hub, tmp
     assert not [one for one in hub.requests if "safetensors" in one]
 
 
-def test_a_configuration_of_a_newer_version_says_so(hub, small_checkpoint):
-    config = json.loads((small_checkpoint / "config.json").read_text()) | {"encoder_depth": 3}
+def test_a_misspelt_field_is_refused_before_the_weights_are_loaded(hub, small_checkpoint, tmp_path):
+    config = json.loads((small_checkpoint / "config.json").read_text()) | {"back_bone": "resnet18"}
     hub.commit(f"models/{ID}", "main", {"config.json": json.dumps(config).encode()})
-    with pytest.raises(ValueError, match=r"has the key 'encoder_depth', .* a newer version wrote it"):
+    with pytest.raises(ValueError, match=r"its config.json cannot be used: .*'back_bone'.*'backbone'"):
         SaliencyPredictor(ID)
+    assert "model.safetensors" not in cached(tmp_path)
+
+
+def test_a_key_of_a_newer_version_is_loaded_with_a_warning(hub, small_checkpoint):
+    config = json.loads((small_checkpoint / "config.json").read_text()) | {"hub_kernels": "auto"}  # invented
+    hub.commit(f"models/{ID}", "main", {"config.json": json.dumps(config).encode()})
+    with warnings_seen("modeling_mlnet") as seen:
+        assert SaliencyPredictor(ID).model.config.hub_kernels == "auto"
+    assert len(seen) == 1 and "'hub_kernels' is unknown" in seen[0]
 
 
 def test_other_weights_than_the_manifest_s_are_refused_with_both_sums_and_removed(hub, tmp_path, monkeypatch):
     entry = Checkpoint(None, ID, hub.heads[f"models/{ID}"]["main"], "0" * 64, "mit", "", "vgg16", 1, {})
-    monkeypatch.setattr(manifest, "read_manifest", lambda: {"published": entry})
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"published": entry})
     found = sha256(tmp_path / "hub" / "models" / ID / entry.revision / "model.safetensors")
     for _ in range(2):
         with pytest.raises(ValueError, match=rf"has sha256 {found}, hubconfig.json expects {'0' * 64}"):
             SaliencyPredictor("published")
         assert "model.safetensors" not in cached(tmp_path) and not is_here(entry)
     good = Checkpoint(None, ID, entry.revision, found, "mit", "", "vgg16", 1, {})
-    monkeypatch.setattr(manifest, "read_manifest", lambda: {"published": good})
-    assert locate("published").name == entry.revision and is_here(good)
+    monkeypatch.setattr(registry, "read_manifest", lambda: {"published": good})
+    assert checkpoint_folder("published").name == entry.revision and is_here(good)
 
 
 def test_an_unpublished_checkpoint_says_how_to_get_it():
@@ -159,12 +169,12 @@ def test_models_lists_every_checkpoint_with_its_figures():
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith(("mini", "vgg16"))}
     assert "tf_efficientnet_lite2" in lines["mini"] and "in the package" in lines["mini"] and "yes" in lines["mini"]
     assert "not published yet" in lines["vgg16-salicon"]
-    entry = manifest.read_manifest()["mlnet-mini"]
+    entry = registry.read_manifest()["mlnet-mini"]
     assert f"OSIE {entry.scores['OSIE']['NSS']:.2f} / {entry.scores['OSIE']['CC']:.3f}" in result.stdout
 
 
 def test_the_manifest_says_what_the_embedded_files_are():
-    entry = manifest.read_manifest()["mlnet-mini"]
+    entry = registry.read_manifest()["mlnet-mini"]
     model = SaliencyPredictor("mini").model
     assert (entry.backbone, entry.parameters) == (model.config.backbone, model.num_parameters())
     scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]

@@ -9,85 +9,11 @@ from modeling_mlnet.backbones_mlnet import MLNetMaxPool2d
 from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetPrior, MLNetSpread
 
 MOBILENET = {"backbone": "mobilenetv1_100", "backbone_kwargs": {"pad_type": "same"}}
-BACKBONES = {
-    "vgg11": {"backbone": "vgg11"},
-    "vgg11 valid": {"backbone": "vgg11", "pooling": "valid"},
-    "vgg13_bn": {"backbone": "vgg13_bn"},
-    "vgg11 fine and coarse levels": {"backbone": "vgg11", "feature_levels": [2, 5]},
-    "mobilenetv1_100": MOBILENET,
-    "resnet18": {"backbone": "resnet18"},
-    "convnext_atto": {"backbone": "convnext_atto"},
-    "resnet18 fine level": {"backbone": "resnet18", "feature_levels": [1, 2]},
-}
 SMALL = {"encoder_channels": 8, "prior_shape": (3, 4)}
-
-
-@pytest.fixture(scope="module", params=BACKBONES.values(), ids=BACKBONES.keys())
-def any_model(request):
-    torch.manual_seed(0)
-    model = MLNetModel(MLNetConfig(**request.param, **SMALL)).eval()
-    with torch.no_grad():
-        model.prior.weight.uniform_(-0.5, 0.5)
-    return model
 
 
 def picture(batch=2, height=64, width=96):
     return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.mark.parametrize("size", [(64, 96), (32, 32), (61, 43), (33, 127)])
-def test_any_size_gives_a_map_of_an_eighth_rounded_up(any_model, size):
-    with torch.no_grad():
-        saliency_map = any_model(picture(1, *size)).saliency_map
-    assert saliency_map.shape == (1, -(-size[0] // 8), -(-size[1] // 8))
-    assert saliency_map.min() >= 0 and saliency_map.max() > 0
-
-
-def test_a_picture_alone_and_in_a_batch_gives_one_map(any_model):
-    batch = picture(3)
-    with torch.no_grad():
-        together = any_model(batch).saliency_map
-        alone = torch.cat([any_model(batch[i : i + 1]).saliency_map for i in range(3)])
-    assert (together - alone).abs().max() < 1e-5 * together.max()
-
-
-def test_rows_of_a_batch_do_not_influence_each_other(any_model):
-    batch = picture(2)
-    other = torch.cat([batch[:1], 10 * batch[1:]])
-    with torch.no_grad():
-        first, again = (any_model(one).saliency_map[0] for one in (batch, other))
-    assert (first - again).abs().max() < 1e-5 * first.max()
-
-
-def test_levels_share_the_grid_and_are_what_is_encoded(any_model):
-    with torch.no_grad():
-        outputs = any_model(picture(), output_hidden_states=True)
-        encoded = F.relu(any_model.encoder(torch.cat(outputs.hidden_states, dim=1)) * outputs.prior)
-    assert {level.shape[-2:] for level in outputs.hidden_states} == {(8, 12)}
-    assert torch.equal(encoded, outputs.saliency_map)
-
-
-def test_save_and_load_is_bit_equal(any_model, tmp_path):
-    any_model.save_pretrained(tmp_path)
-    assert (tmp_path / "model.safetensors").is_file()
-    loaded, info = MLNetModel.from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    for name, tensor in any_model.state_dict().items():
-        assert torch.equal(tensor, loaded.state_dict()[name]), name
-    with torch.no_grad():
-        assert torch.equal(any_model(picture()).saliency_map, loaded.eval()(picture()).saliency_map)
-
-
-def test_parameters_missing_from_a_checkpoint_are_initialised(any_model, tmp_path):
-    any_model.config.save_pretrained(tmp_path)
-    kept = {name: tensor for name, tensor in any_model.state_dict().items() if name.startswith("encoder.conv")}
-    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    loaded = MLNetModel.from_pretrained(tmp_path).eval()
-    assert torch.equal(loaded.encoder.conv.weight, any_model.encoder.conv.weight)
-    assert all(tensor.float().isfinite().all() for tensor in loaded.state_dict().values())
-    assert loaded.prior.weight.abs().max() == 0
-    with torch.no_grad():
-        assert loaded(picture()).saliency_map.max() > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -98,47 +24,6 @@ def test_half_precision_loading_predicts_nearly_the_same(small_checkpoint, small
         full, low = small_model(picture()).saliency_map, half(picture().to(dtype)).saliency_map
     assert low.dtype == dtype
     assert torch.corrcoef(torch.stack([full.flatten(), low.float().flatten()]))[0, 1] > 0.999
-
-
-@pytest.mark.parametrize("backbone", ["vgg11", "mobilenetv1_100"])
-def test_compiles_as_one_graph(backbone):
-    torch.compiler.reset()
-    model = MLNetModel(MLNetConfig(backbone=backbone, **SMALL)).eval()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    with torch.no_grad():
-        torch.testing.assert_close(compiled(picture()).saliency_map, model(picture()).saliency_map)
-
-
-@pytest.mark.parametrize("backbone", ["vgg11", "mobilenetv1_100"])
-def test_exports_with_a_dynamic_batch(backbone):
-    model = MLNetModel(MLNetConfig(backbone=backbone, **SMALL)).eval()
-    program = torch.export.export(
-        model, (), {"pixel_values": picture()}, dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}}
-    )
-    with torch.no_grad():
-        ours = model(picture(3)).saliency_map
-        torch.testing.assert_close(program.module()(pixel_values=picture(3)).saliency_map, ours)
-
-
-@pytest.mark.parametrize("backbone", ["vgg11", "resnet18"])
-def test_activation_checkpointing_gives_the_same_gradients(backbone):
-    torch.manual_seed(0)
-    model = MLNetModel(MLNetConfig(backbone=backbone, dropout=0.0, **SMALL)).train()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()  # recomputing would move the statistics twice
-    labels = torch.rand(2, 8, 12)
-    gradients = []
-    for checkpointing in (False, True):
-        if checkpointing:
-            model.activation_checkpointing_enable()
-            units = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
-            assert len(units) == (3 if backbone == "vgg11" else 1)
-        model.zero_grad()
-        model(picture(), labels=labels).loss.backward()
-        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
-    for plain, checkpointed in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, checkpointed)
 
 
 def test_auto_classes_know_the_model(small_checkpoint):

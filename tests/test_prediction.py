@@ -185,6 +185,6 @@ def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint(tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vgg16-salicon").mkdir()
     assert (
-        resolve_model("vgg16-salicon").place == "vgg16-salicon"
+        resolve_model("vgg16-salicon").location == "vgg16-salicon"
     )  # what the converter made, as long as none is published
     assert resolve_model("someone/their-model") == ("someone/their-model", None, None)

@@ -59,7 +59,7 @@ def test_a_dry_run_prints_what_would_go_and_sends_nothing(hub, checkpoint):
     result = CliRunner().invoke(app, ["push", str(checkpoint), ID, "--dry-run"])
     assert result.exit_code == 0, result.output
     assert {line.split()[-1] for line in result.stdout.splitlines()[:-1]} == CHECKPOINT
-    assert "would go to someone/eyes" in result.stdout and not hub.requests
+    assert "would be sent to someone/eyes" in result.stdout and not hub.requests
 
 
 def test_private_and_revision_reach_the_hub(hub, checkpoint):

@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 
 from modeling_mlnet import MLNetModel
 from modeling_mlnet.data.files import UnusableError
-from modeling_mlnet.training import dataloader_workers as loader_workers
+from modeling_mlnet.training import dataloader_workers
 from modeling_mlnet.training.arguments import MLNetTrainingArguments, parse_recipe
-from modeling_mlnet.training.checkpoints import checkpoints_of, is_whole, why_unwritten
+from modeling_mlnet.training.checkpoints import checkpoints_of, is_whole, write_error
+from modeling_mlnet.training.checks import last_checkpoint
 from modeling_mlnet.training.resume import SETTINGS
-from modeling_mlnet.training.run import last_checkpoint, train
+from modeling_mlnet.training.run import train
 from modeling_mlnet.training.trainer import MLNetTrainer
 
 STEPS = [
@@ -84,7 +85,7 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
         process.send_signal(stop)
         errors = process.communicate(timeout=120)[1].strip().splitlines()
         assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[stop]
-    assert errors[-1] == "mlnet: stopped; the same command goes on from the last checkpoint"
+    assert errors[-1] == "mlnet: stopped; the same command continues from the last checkpoint"
     assert "Traceback" not in "".join(errors)
     process = start(recipe, *words, limit=2**20)  # a full disk
     process.communicate(timeout=120)
@@ -98,9 +99,9 @@ def test_a_run_stopped_in_every_way_ends_with_the_weights_of_one_that_was_not(re
 def test_a_worker_that_starts_after_its_run_was_killed_ends():
     code = (
         "import os, signal\nfrom torch.utils.data import DataLoader\n"
-        "from modeling_mlnet.training.dataloader_workers import end_with_run\n"
+        "from modeling_mlnet.training.dataloader_workers import exit_with_parent\n"
         "loader = DataLoader([1], num_workers=1, multiprocessing_context='spawn')\n"
-        "end_with_run(loader)\nworkers = iter(loader)\n"
+        "exit_with_parent(loader)\nworkers = iter(loader)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -110,7 +111,7 @@ def test_a_worker_that_starts_after_its_run_was_killed_ends():
 
 def test_a_fork_server_s_workers_are_left_to_it():
     loader = DataLoader([1], num_workers=1, multiprocessing_context="forkserver")
-    loader_workers.end_with_run(loader)
+    dataloader_workers.exit_with_parent(loader)
     assert loader.worker_init_fn is None and list(loader) == [torch.tensor([1])]
 
 
@@ -131,7 +132,7 @@ class Refusing:
 
 @pytest.mark.parametrize("kind", [ValueError, UnusableError, OSError, Refused])
 def test_a_worker_s_error_is_its_own_message(kind):
-    with pytest.raises(Exception) as caught, loader_workers.plain_errors():
+    with pytest.raises(Exception) as caught, dataloader_workers.unwrap_worker_errors():
         list(DataLoader(Refusing(kind), num_workers=1))
     if kind is Refused:
         assert "Traceback" in str(caught.value) and caught.type is Refused
@@ -146,7 +147,7 @@ def test_training_and_evaluation_start_their_workers_so(small_model, tmp_path):
     trainer = MLNetTrainer(small_model, arguments, train_dataset=rows, eval_dataset=rows)
     for prepared in (trainer.get_train_dataloader(), trainer.get_eval_dataloader()):
         loader = getattr(prepared, "base_dataloader", prepared)
-        assert loader.worker_init_fn.func is loader_workers._start and loader.worker_init_fn.args[0] == os.getpid()
+        assert loader.worker_init_fn.func is dataloader_workers._start and loader.worker_init_fn.args[0] == os.getpid()
 
 
 @pytest.mark.parametrize(("workers", "steps"), [("0", (2, 6)), ("2", (6,))])
@@ -252,6 +253,6 @@ def test_a_folder_is_that_of_one_run_which_may_go_on_longer_and_on_another_machi
 
 def test_a_disk_that_is_full_is_called_so(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10**9, 10**9, 0))
-    assert why_unwritten(tmp_path, ValueError("unexpected pos")) == "the disk is full (unexpected pos)"
+    assert write_error(tmp_path, ValueError("unexpected pos")) == "the disk is full (unexpected pos)"
     monkeypatch.undo()
-    assert why_unwritten(tmp_path / "gone", ValueError("unexpected pos")) == "unexpected pos"
+    assert write_error(tmp_path / "gone", ValueError("unexpected pos")) == "unexpected pos"

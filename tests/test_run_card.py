@@ -89,6 +89,8 @@ def test_pictures_of_several_sets_get_names_that_none_of_them_has():
 def test_a_card_names_no_folder_of_the_machine(tmp_path):
     assert TrainingSet.of(str(tmp_path), 1, 1).title == tmp_path.name
     assert str(tmp_path) not in command_line("r.yaml", [f"--output_dir={tmp_path}/run", "--datasets", f"a:{tmp_path}"])
+    words = command_line("C:\\Users\\me\\r.yaml", ["--datasets", "osie:D:\\data\\OSIE\\", "--learning_rate", "1e-3"])
+    assert words == "`mlnet train r.yaml --datasets osie:OSIE --learning_rate 1e-3`"
 
 
 def test_optimizer_states_are_never_asked_for(pushing):

@@ -18,7 +18,8 @@ from modeling_mlnet.data import load
 from modeling_mlnet.pictures_mlnet import image_to_tensor, to_rgb
 from modeling_mlnet.training.arguments import DataArguments, parse_recipe
 from modeling_mlnet.training.augmentation import Augment, Collator, RandomReduction, SetEpoch
-from modeling_mlnet.training.run import augmented, check_arguments, train
+from modeling_mlnet.training.checks import check_arguments
+from modeling_mlnet.training.run import augmented, train
 
 UNSCORED = ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "false"]
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -222,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_with_step_pictures_and_learning_rate(rec
     model.save_pretrained(tmp_path / "broken")
     MLNetImageProcessor.from_pretrained(small_checkpoint).save_pretrained(tmp_path / "broken")
     words = ["--model", str(tmp_path / "broken"), "--per_device_train_batch_size", "2", *UNSCORED]
-    with pytest.raises(ValueError, match=r"step 1: the loss is nan at learning rate 0\.\d+, pictures images/"):
+    with pytest.raises(ValueError, match=r"step 1: the loss is nan at learning rate 0\.\d+, images images/"):
         train(recipe, words)
     with torch.no_grad():
         model.prior.weight.fill_(100.0)

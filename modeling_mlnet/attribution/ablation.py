@@ -1,4 +1,4 @@
-"""Whether importance means something: what the scores lose when a level says nothing any more."""
+"""Ablation: the drop in each score when a level is replaced by its mean."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,15 +24,15 @@ def level_ablation(
     workers: int = 0,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Scores the maps with each level replaced by its mean over the data set, per channel, on the same pictures.
+    """Scores the maps with each level replaced by its mean over the data set, per channel, on the same images.
 
-    Two passes through the backbone: one for the means, one for all maps; then one scoring per variant.
+    Takes two passes through the backbone, one for the means and one for all maps, and one evaluation for each variant.
 
     Args:
         predictor: Its model and `apply_prior` are used.
         dataset: Rows of `modeling_mlnet.data`.
         protocol: As in `evaluate`.
-        keep_only: Whether all levels but one are replaced, too, one after the other.
+        keep_only: Whether to replace all levels but one, too.
         workers: As in `evaluate`.
         progress: As in `evaluate`.
 
@@ -44,9 +44,8 @@ def level_ablation(
     Raises:
         ValueError: As `evaluate`.
     """
-    from ..evaluation.evaluate import (
-        evaluate,
-    )  # needs the extra `eval`, which the rest of the package's attribution does not
+    # These need the extra `eval`, which the rest of this room does not.
+    from ..evaluation.evaluate import evaluate
     from ..evaluation.results import compare
 
     protocol = get_protocol(protocol)
@@ -54,19 +53,21 @@ def level_ablation(
     indices = range(len(names))
     variants = {"full": [], **{f"without {name}": [index] for index, name in enumerate(names)}}
     if keep_only and len(names) > 2:  # with two levels, "only A" is "without B"
-        variants |= {f"only {name}": [one for one in indices if one != index] for index, name in enumerate(names)}
+        variants |= {
+            f"only {name}": [other for other in indices if other != index] for index, name in enumerate(names)
+        }
 
-    def pictures(description: str) -> Iterable[Any]:
+    def images(description: str) -> Iterable[Any]:
         return progress((row["image"] for row in dataset.select_columns("image")), description)
 
     with evaluation_mode(predictor.model):
-        means = _channel_means(predictor, pictures("averaging the levels"))
-        maps, sizes = _maps(predictor, pictures("predicting"), means, variants)
+        means = _channel_means(predictor, images("averaging the levels"))
+        maps, sizes = _maps(predictor, images("predicting"), means, variants)
 
     def of_variant(name: str) -> Callable[[Any], Iterator[np.ndarray]]:
         process = predictor.image_processor.post_process_saliency
         return lambda rows: (
-            process(one[None], [size])[0].numpy() for one, size in zip(maps[name], sizes, strict=True)
+            process(cells[None], [size])[0].numpy() for cells, size in zip(maps[name], sizes, strict=True)
         )
 
     scores = {name: evaluate(dataset, of_variant(name), protocol, workers, progress) for name in variants}
@@ -80,14 +81,14 @@ def level_ablation(
 
 @torch.inference_mode()
 def _channel_means(predictor: SaliencyPredictor, images: Iterable[Any]) -> list[Tensor]:
-    """Per level, the mean of every channel over positions and pictures, `(1, channels, 1, 1)`."""
+    """For each level, the mean of every channel over positions and images, `(1, channels, 1, 1)`."""
     running: list[RunningMean] = [RunningMean() for _ in predictor.model.backbone.channels]
     for pixel_values, _ in readable_batches(predictor, images):
         for mean, level in zip(running, predictor.model.extract_levels(pixel_values), strict=True):
             mean.update(level.double().mean((2, 3)).cpu().numpy())
     return [
-        torch.from_numpy(one.mean).to(predictor.model.device, predictor.model.dtype)[None, :, None, None]
-        for one in running
+        torch.from_numpy(level.mean).to(predictor.model.device, predictor.model.dtype)[None, :, None, None]
+        for level in running
     ]
 
 
@@ -95,12 +96,12 @@ def _channel_means(predictor: SaliencyPredictor, images: Iterable[Any]) -> list[
 def _maps(
     predictor: SaliencyPredictor, images: Iterable[Any], means: list[Tensor], variants: dict[str, list[int]]
 ) -> tuple[dict[str, list[Tensor]], list[tuple[int, int]]]:
-    """By variant the maps on the grid, which are small enough to be kept, and the pictures' sizes."""
+    """The maps of every variant on the grid, which are small enough to keep, and the sizes of the images."""
     maps: dict[str, list[Tensor]] = {name: [] for name in variants}
     sizes: list[tuple[int, int]] = []
-    for pixel_values, of_batch in readable_batches(predictor, images):
+    for pixel_values, batch_sizes in readable_batches(predictor, images):
         levels = predictor.model.extract_levels(pixel_values)
-        sizes += of_batch
+        sizes += batch_sizes
         for name, replaced in variants.items():
             parts = [means[k].expand_as(level) if k in replaced else level for k, level in enumerate(levels)]
             saliency_map, _ = predictor.model.map_from_levels(torch.cat(parts, dim=1), predictor.apply_prior)

@@ -1,4 +1,4 @@
-"""What `mlnet explain` writes: importance of levels, the prior, and single pictures before and behind it."""
+"""The results of `mlnet explain`: importance of levels, the prior, and maps of images with and without it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 IMPORTANCE, PRIOR = "importance.png", "prior.png"
-CAP = 99.0  # percentile from which pixel attribution is shown as full: single pixels would darken all others
+CAP = 99.0  # percentile that pixel attribution is clipped at for display, as single pixels would darken the rest
 
 
 def explain_files(
@@ -31,30 +31,30 @@ def explain_files(
     seed: int = 0,
     on_done: Callable[[str | None], None] = lambda error: None,
 ) -> Report:
-    """Explains pictures one by one and the levels over all of them; a picture that fails stops nothing.
+    """Explains single images, and the levels over all of them. An image that fails does not stop the rest.
 
-    Writes `importance.png`, `prior.png`, `explanation.json` and a `STEM.explain.png` per picture.
+    Writes `importance.png`, `prior.png`, `explanation.json` and a `STEM.explain.png` for every image.
 
     Args:
-        predictor: Its `apply_prior` decides which map importance and pixel attribution are about.
-        jobs: Of `find_pictures`.
-        output_dir: Made if it is not there.
+        predictor: Its `apply_prior` says whether the explained map includes the prior.
+        jobs: From `find_pictures`.
+        output_dir: Created if it does not exist.
         samples: Of `pixel_attribution`; 0 leaves it out.
         seed: Of `pixel_attribution`.
-        on_done: Called after every picture with its error, `None` if there was none.
+        on_done: Called after every image, with its error or `None`.
 
     Raises:
-        ValueError: If a result would overwrite one of the pictures.
+        ValueError: If a result would overwrite an image.
     """
     jobs = list(jobs)
     _check_no_overwriting(jobs, output_dir)
-    report, good = Report(), []
+    report, explained = Report(), []
     for job in jobs:
         error = None
         try:
-            panels = picture_panels(predictor, job.picture, samples, seed)
+            panels = image_panels(predictor, job.picture, samples, seed)
             save_figure(draw_panels(panels, job.picture.name), _panels_path(job, output_dir))
-            good.append(job.picture)
+            explained.append(job.picture)
         except ValueError as failure:
             error = str(failure)
         except OSError as failure:
@@ -62,8 +62,8 @@ def explain_files(
         report.failed += error is not None
         report.written += error is None
         on_done(error)
-    if good:
-        _write_importance(predictor, good, output_dir, {"pictures": [str(one) for one in good]})
+    if explained:
+        _write_importance(predictor, explained, output_dir, {"image_files": [str(path) for path in explained]})
     return report
 
 
@@ -73,10 +73,10 @@ def _panels_path(job: Job, output_dir: Path) -> Path:
 
 def _check_no_overwriting(jobs: list[Job], output_dir: Path) -> None:
     results = [output_dir / IMPORTANCE, output_dir / PRIOR, *(_panels_path(job, output_dir) for job in jobs)]
-    pictures = {job.picture.resolve() for job in jobs}
+    images = {job.picture.resolve() for job in jobs}
     for path in results:
-        if path.resolve() in pictures:
-            raise ValueError(f"{path}: a result would overwrite this picture; choose another output folder")
+        if path.resolve() in images:
+            raise ValueError(f"{path}: a result would overwrite this image; choose another output folder")
 
 
 def explain_dataset(
@@ -88,99 +88,101 @@ def explain_dataset(
     details: dict[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Explains the levels over a data set; no photograph is written.
+    """Explains the levels over a data set, without writing any image of it.
 
     Writes `importance.png`, `prior.png`, `explanation.json` and, with `ablation`, `ablation.png`.
 
     Args:
         predictor: As in `explain_files`.
         dataset: Rows of `modeling_mlnet.data`.
-        output_dir: Made if it is not there.
-        ablation: Whether levels are also replaced by their mean and the maps scored, which takes much longer.
-        protocol: Of these scores.
+        output_dir: Created if it does not exist.
+        ablation: Whether to run `level_ablation`, too, which takes much longer.
+        protocol: Of the scores of the ablation.
         details: Further keys of the JSON.
-        progress: Wraps an iteration, `(iterable, description)`, to show a bar.
+        progress: Wraps an iterable, `(iterable, description)`, to show a bar.
 
     Returns:
-        What is in `explanation.json`.
+        The content of `explanation.json`.
     """
-    found = dict(details or {})
+    explanation = dict(details or {})
     if ablation:
-        found["ablation"] = level_ablation(predictor, dataset, protocol, keep_only=True, progress=progress)
-        save_figure(draw_ablation(found["ablation"]), output_dir / "ablation.png")
-    pictures = (row["image"] for row in dataset.select_columns("image"))
-    return _write_importance(predictor, progress(pictures, "importance"), output_dir, found)
+        explanation["ablation"] = level_ablation(predictor, dataset, protocol, keep_only=True, progress=progress)
+        save_figure(draw_ablation(explanation["ablation"]), output_dir / "ablation.png")
+    images = (row["image"] for row in dataset.select_columns("image"))
+    return _write_importance(predictor, progress(images, "importance"), output_dir, explanation)
 
 
-def picture_panels(
-    predictor: SaliencyPredictor, picture: Any, samples: int = 16, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """A picture, its map before the prior, the prior, the map behind it, and what moved it, all of its size.
+def image_panels(predictor: SaliencyPredictor, image: Any, samples: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
+    """An image, its map without the prior, the prior, the map with it, and pixel attribution, all of the image's size.
 
     Args:
-        predictor: Whose model is meant; both maps are made, whatever its `apply_prior` is.
-        picture: A path, or what the predictor takes.
+        predictor: Predicts both maps, whatever its `apply_prior` is.
+        image: A path, or another image that the predictor accepts.
         samples: Of `pixel_attribution`; 0 leaves it out.
         seed: Of `pixel_attribution`.
 
     Returns:
-        By title: the picture, uint8 `(height, width, 3)`, and maps `(height, width)` of maximum 1.
+        By title: the image, uint8 `(height, width, 3)`, and maps `(height, width)` with the maximum 1.
 
     Raises:
-        ValueError: If the picture cannot be read.
+        ValueError: If the image cannot be read.
     """
     processor, model = predictor.image_processor, predictor.model
-    before, behind = copy(predictor), copy(predictor)
-    before.apply_prior, behind.apply_prior = False, True
-    first = next(before.stream([picture], keep_images=True))
+    without_prior, with_prior = copy(predictor), copy(predictor)
+    without_prior.apply_prior, with_prior.apply_prior = False, True
+    first = next(without_prior.stream([image], keep_images=True))
     if first.saliency_map is None or first.image is None:
         raise ValueError(first.error)
-    [grid] = [one.pixel_values.shape[-2:] for [one] in before.batches([picture]) if one.pixel_values is not None]
+    [grid] = [
+        prepared.pixel_values.shape[-2:]
+        for [prepared] in without_prior.batches([image])
+        if prepared.pixel_values is not None
+    ]
     factor = model.prior(*(-(-side // STRIDE) for side in grid)).detach().clamp_min(0)
     prior = processor.invert_letterbox(factor, first.saliency_map.shape)
     panels = {
-        "picture": first.image,
+        "image": first.image,
         "map before the prior": first.saliency_map,
         "prior": divide_by_maximum(prior).cpu().numpy(),
-        "map behind the prior": next(behind.maps([picture])),
+        "map behind the prior": next(with_prior.maps([image])),
     }
     if samples:
-        pixels = pixel_attribution(predictor, picture, samples=samples, seed=seed)
+        pixels = pixel_attribution(predictor, image, samples=samples, seed=seed)
         cap = max(float(np.percentile(pixels, CAP)), np.finfo(np.float32).tiny)
         panels["pixels that moved it"] = np.minimum(pixels / cap, 1)
     return panels
 
 
 def _write_importance(
-    predictor: SaliencyPredictor, pictures: Iterable[Any], output_dir: Path, details: dict[str, Any]
+    predictor: SaliencyPredictor, images: Iterable[Any], output_dir: Path, details: dict[str, Any]
 ) -> dict[str, Any]:
-    importance, prior = level_importance(predictor, pictures), prior_map(predictor.model)
+    importance, prior = level_importance(predictor, images), prior_map(predictor.model)
     save_figure(draw_importance(importance), output_dir / IMPORTANCE)
     save_figure(draw_prior(prior), output_dir / PRIOR)
-    found = {**details, "prior": prior.describe(), **importance.describe()}
-    write_json(output_dir / "explanation.json", found)
-    return found
+    explanation = {**details, "prior": prior.describe(), **importance.describe()}
+    write_json(output_dir / "explanation.json", explanation)
+    return explanation
 
 
-def in_words(found: dict[str, Any]) -> Iterator[str]:
-    """Lines for people: the levels with their shares, the prior, and what ablation changed.
+def summary_lines(explanation: dict[str, Any]) -> Iterator[str]:
+    """A summary as lines of text: the levels with their shares, the prior, and the changes by ablation.
 
     Args:
-        found: As `explain_dataset` returns it.
+        explanation: As `explain_dataset` returns it.
     """
-    yield f"{found['images']} pictures; per level the mean importance of a channel, and the level's part in the whole"
+    yield f"{explanation['images']} images; for each level the mean importance of a channel, and the level's share"
     for measure in ("mean", "mean_contribution"):
-        for level in found["levels"]:
-            one, share = level["importance"][measure], level["share"][measure]
+        for level in explanation["levels"]:
+            value, share = level["importance"][measure], level["share"][measure]
             yield (
-                f"  {measure:17} {level['name']:10} {one['mean']:.3g} ({one['low']:.3g} .. {one['high']:.3g})"
+                f"  {measure:17} {level['name']:10} {value['mean']:.3g} ({value['low']:.3g} .. {value['high']:.3g})"
                 f"   {100 * share['mean']:5.1f} % ({100 * share['low']:.1f} .. {100 * share['high']:.1f})"
             )
-    yield found["prior"]["words"]
-    for name, changes in found.get("ablation", {}).get("variants", {}).items():
+    yield explanation["prior"]["words"]
+    for name, changes in explanation.get("ablation", {}).get("variants", {}).items():
         shown = [
-            f"{metric} {one['mean']:+.3f} ({one['low']:+.3f} .. {one['high']:+.3f})"
-            for metric, one in changes.items()
+            f"{metric} {change['mean']:+.3f} ({change['low']:+.3f} .. {change['high']:+.3f})"
+            for metric, change in changes.items()
             if metric in ("CC", "NSS", "KL")
         ]
         yield f"  {name:18} {'   '.join(shown)}"

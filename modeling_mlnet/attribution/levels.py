@@ -1,4 +1,4 @@
-"""Which level moves the map: the paper's importance of features (Sec. IV, Eq. 4-6, Fig. 3)."""
+"""Importance of levels and channels for the saliency map (paper, Sec. IV, Eq. 4-6, Fig. 3)."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,23 +15,23 @@ from ..metrics.evaluator import mean_with_interval
 from ..modeling_mlnet import MLNetModel
 from ..prediction import SaliencyPredictor
 
-# The paper's own are the first two. A level of small features can have large gradients, so that gradients alone do
-# not compare levels of different scale; gradient times feature does.
+# The first two are the paper's. Gradients alone do not compare levels of different scale, as a level with small
+# features can have large gradients; gradient times feature does.
 MEASURES = ("mean", "variance", "mean_contribution", "variance_contribution")
-BATCH_SIZE = 8  # of pixel values that come in one tensor
+BATCH_SIZE = 8  # when pixel values are given as one tensor
 
 
 @dataclass(frozen=True)
 class LevelImportance:
-    """Importance of the levels and of every channel, averaged over pictures.
+    """Importance of the levels and of every channel, averaged over images.
 
     Args:
-        levels: Their names, in the order of concatenation.
-        channels: Number of channels of each.
-        apply_prior: Whether the map was that behind the learned prior.
-        per_image: By measure, `(pictures, levels)`: the mean over the level's channels.
-        channel_mean: By measure, `(channels,)`: the mean over pictures, channels in the order of concatenation.
-        channel_std: By measure, `(channels,)`: the standard deviation over pictures.
+        levels: Names of the levels, in the order of concatenation.
+        channels: Number of channels of every level.
+        apply_prior: Whether the map includes the learned prior.
+        per_image: By measure, `(images, levels)`: the mean over the level's channels.
+        channel_mean: By measure, `(channels,)`: the mean over images, channels in the order of concatenation.
+        channel_std: By measure, `(channels,)`: the standard deviation over images.
     """
 
     levels: tuple[str, ...]
@@ -43,26 +43,26 @@ class LevelImportance:
 
     @property
     def images(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.per_image[MEASURES[0]])
 
     def intervals(self, measure: str) -> list[dict[str, Any]]:
-        """Per level the mean over pictures and its bootstrap 95 % interval: `{"mean", "low", "high", "n"}`."""
+        """For each level the mean over images and its bootstrap 95 % interval: `{"mean", "low", "high", "n"}`."""
         return [mean_with_interval(column) for column in self.per_image[measure].T]
 
     def shares(self, measure: str) -> list[dict[str, Any]]:
-        """As `intervals`, of the level's part, 0..1, in the sum over all channels; dead maps do not count."""
+        """As `intervals`, of the level's share of the sum over all channels, in [0, 1]; maps of 0 are left out."""
         totals = self.per_image[measure] * np.array(self.channels)
         sums = totals.sum(axis=1, keepdims=True)
         parts = np.divide(totals, sums, out=np.full_like(totals, np.nan), where=sums > 0)
         return [mean_with_interval(column) for column in parts.T]
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Values of all channels, `(channels,)`, as one array per level."""
+        """Splits values of all channels, `(channels,)`, into one array for each level."""
         return np.split(values, np.cumsum(self.channels)[:-1])
 
     def describe(self) -> dict[str, Any]:
-        """Everything but the single pictures, for JSON."""
+        """Everything but the values of single images, for JSON."""
         importance = {measure: self.intervals(measure) for measure in MEASURES}
         share = {measure: self.shares(measure) for measure in MEASURES}
         return {
@@ -89,51 +89,51 @@ def level_importance(
     images: Iterable[Any],
     apply_prior: bool | None = None,
 ) -> LevelImportance:
-    """How much a change of each level, and of each channel, would move the map, to first order.
+    """How much a change of each level, and of each channel, would change the map, to first order.
 
-    With x the concatenated levels of a picture and phi the mean of its map or the map's variance over positions, the
-    weight is w = d phi / d x at the picture's own x (Simonyan et al., 2014; paper, Eq. 4-6). Importance of a channel
+    With x the concatenated levels of an image and phi the mean of its map or the map's variance over positions, the
+    weight is w = d phi / d x at the x of the image (Simonyan et al., 2014; paper, Eq. 4-6). Importance of a channel
     is the mean over positions of |w| (measures `mean` and `variance`), or of |x * w|, the first-order contribution
-    (`mean_contribution` and `variance_contribution`), averaged over pictures; that of a level the mean over its
-    channels. The backbone runs once per picture and is not differentiated; dropout is off.
+    (`mean_contribution` and `variance_contribution`), averaged over images; that of a level is the mean over its
+    channels. The backbone runs once for every image and is not differentiated; dropout is off.
 
     Args:
-        model: A `SaliencyPredictor`, or what its `model` takes by name; or a loaded `MLNetModel`.
-        images: Pictures, any iterable, read one batch at a time; for an `MLNetModel` tensors of pixel values
+        model: A `SaliencyPredictor`, the name of a checkpoint, or a loaded `MLNetModel`.
+        images: An iterable of images, read one batch at a time; for an `MLNetModel` tensors of pixel values
             `(batch, 3, height, width)`, or one such tensor.
-        apply_prior: Whether phi is of the map behind the prior; `None` as the predictor does, else yes.
+        apply_prior: Whether phi is of the map with the prior; `None` is the setting of the predictor, or true.
 
     Raises:
-        ValueError: If there is no picture, or one that cannot be read, naming it.
+        ValueError: If there is no image, or if an image cannot be read, naming it.
     """
     network, batches, apply_prior = _resolve(model, images, apply_prior)
     channels = tuple(network.backbone.channels)
-    over_pictures = {measure: RunningMean() for measure in MEASURES}
+    over_images = {measure: RunningMean() for measure in MEASURES}
     per_image: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
     with evaluation_mode(network):
         for pixel_values in batches:
-            of_batch = _importance(network, pixel_values.to(network.device, network.dtype), apply_prior)
-            for measure, values in of_batch.items():
+            batch_importance = _importance(network, pixel_values.to(network.device, network.dtype), apply_prior)
+            for measure, values in batch_importance.items():
                 of_channels = values.double().cpu().numpy()  # (batch, channels)
-                over_pictures[measure].update(of_channels)
+                over_images[measure].update(of_channels)
                 levels = np.split(of_channels, np.cumsum(channels)[:-1], axis=1)
                 per_image[measure].append(np.stack([level.mean(axis=1) for level in levels], axis=1))
     if not per_image[MEASURES[0]]:
-        raise ValueError("there is no picture to explain")
+        raise ValueError("there is no image to explain")
     return LevelImportance(
         level_names(network),
         channels,
         apply_prior,
         {measure: np.concatenate(rows) for measure, rows in per_image.items()},
-        {measure: one.mean for measure, one in over_pictures.items()},
-        {measure: one.std for measure, one in over_pictures.items()},
+        {measure: running.mean for measure, running in over_images.items()},
+        {measure: running.std for measure, running in over_images.items()},
     )
 
 
 def _resolve(
     model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any], apply_prior: bool | None
 ) -> tuple[MLNetModel, Iterable[Tensor], bool]:
-    """The network, batches of pixel values, and whether the prior applies."""
+    """The network, batches of pixel values, and whether the prior is applied."""
     if isinstance(model, MLNetModel):
         batches = images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
         return model, batches, apply_prior is not False
@@ -143,7 +143,7 @@ def _resolve(
 
 
 def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> dict[str, Tensor]:
-    """By measure, of every picture and channel: `(batch, channels)`."""
+    """By measure, the importance for every image and channel, `(batch, channels)`."""
     with torch.no_grad():
         features = torch.cat(model.extract_levels(pixel_values), dim=1)
     features.requires_grad_()
@@ -157,8 +157,8 @@ def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> d
     }
     values = features.detach()
     return {
-        **{name: one.abs().mean((2, 3)) for name, one in gradients.items()},
-        **{f"{name}_contribution": (one * values).abs().mean((2, 3)) for name, one in gradients.items()},
+        **{name: gradient.abs().mean((2, 3)) for name, gradient in gradients.items()},
+        **{f"{name}_contribution": (gradient * values).abs().mean((2, 3)) for name, gradient in gradients.items()},
     }
 
 
@@ -192,20 +192,23 @@ def readable_batches(
     """Pixel values `(batch, 3, height, width)` and the pictures' own sizes `(height, width)`.
 
     Raises:
-        ValueError: At a picture that cannot be read.
+        ValueError: If an image cannot be read.
     """
     for batch in predictor.batches(images):
         tensors = []
-        for one in batch:
-            if one.pixel_values is None:
-                raise ValueError(one.error)
-            tensors.append(one.pixel_values)
-        yield torch.cat(tensors).to(predictor.model.device, predictor.model.dtype), [one.size for one in batch]
+        for prepared in batch:
+            if prepared.pixel_values is None:
+                raise ValueError(prepared.error)
+            tensors.append(prepared.pixel_values)
+        yield (
+            torch.cat(tensors).to(predictor.model.device, predictor.model.dtype),
+            [prepared.size for prepared in batch],
+        )
 
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Dropout and batch-norm updates off, and as they were afterwards."""
+    """Puts a model into evaluation mode, and back into its former modes afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -216,10 +219,10 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def level_names(model: MLNetModel) -> tuple[str, ...]:
-    """What to call the levels, in the order of concatenation: `pool3` in a VGG, `stride 8` elsewhere."""
+    """Names of the levels, in the order of concatenation: `pool3` in a VGG, `stride 8` elsewhere."""
     backbone: Any = model.backbone
     if isinstance(backbone, MLNetVGGBackbone):
-        last = 0  # convolutions behind the last pool: the paper's level conv5_3 is the third
+        last = 0  # number of convolutions after the last pooling; the paper's level conv5_3 is the third
         for layer in backbone.modules():
             last = 0 if isinstance(layer, MLNetMaxPool2d) else last + isinstance(layer, nn.Conv2d)
         levels = model.config.feature_levels or (3, 4, 5)

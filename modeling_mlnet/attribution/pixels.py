@@ -1,4 +1,4 @@
-"""Which pixels moved the map: the gradient with respect to the picture, smoothed over noise."""
+"""Pixel attribution: the gradient of the map with respect to the image, averaged over noisy copies."""
 
 from typing import Any
 
@@ -20,25 +20,25 @@ def pixel_attribution(
     noise: float = 0.15,
     seed: int = 0,
 ) -> np.ndarray:
-    """How much each pixel would move the map's mean, to first order (SmoothGrad; Smilkov et al., 2017).
+    """How much each pixel would change the mean of the map, to first order (SmoothGrad; Smilkov et al., 2017).
 
-    The gradient of the mean with respect to the picture is averaged over copies with Gaussian noise of standard
+    The gradient of the mean with respect to the image is averaged over copies with Gaussian noise of standard
     deviation `noise * (max - min)` of the network's input; its absolute value, the largest of the three colours
-    (Simonyan et al., 2014), is brought to the picture's size. The same seed gives the same map.
+    (Simonyan et al., 2014), is resized to the image. The same seed gives the same map.
 
     Args:
-        predictor: Its `apply_prior` decides which map is meant.
-        image: One picture.
-        region: Left, top, right and bottom in pixels of the upright picture; the mean is then that of the map inside.
-        samples: Copies; 1 with `noise=0` is the plain gradient.
-        noise: At least 0, as a part of the input's range.
+        predictor: Its `apply_prior` says whether the map includes the prior.
+        image: An image that the predictor accepts.
+        region: Left, top, right and bottom in pixels of the upright image; the mean is then taken inside it.
+        samples: Number of noisy copies; 1 with `noise=0` is the plain gradient.
+        noise: Standard deviation of the noise as a fraction of the input's range, >= 0.
         seed: Of the noise.
 
     Returns:
-        Float32 `(height, width)` in 0..1, the largest value 1 (all 0 where the map does not move).
+        Float32 `(height, width)` in 0..1, with the maximum 1, or 0 everywhere if the map does not change.
 
     Raises:
-        ValueError: If the picture cannot be read or an argument is out of its range.
+        ValueError: If the image cannot be read or an argument is out of its range.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}")
@@ -59,34 +59,34 @@ def pixel_attribution(
                 phi = (saliency_map * weights).sum()
             [gradient] = torch.autograd.grad(phi, noisy)
             total += gradient.float().sum(0)
-    return _to_picture(predictor, (total / samples).abs().amax(0), size)
+    return _to_image(predictor, (total / samples).abs().amax(0), size)
 
 
 def _region_weights(
     predictor: SaliencyPredictor, size: tuple[int, int], region: tuple[int, int, int, int] | None, canvas: tuple
 ) -> Tensor:
-    """What each cell of the map counts, summing to 1: the letterbox of the region, as it is for labels."""
+    """The weight of every cell of the map in the mean: the letterboxed region, with the sum 1."""
     height, width = size
     left, top, right, bottom = region or (0, 0, width, height)
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise ValueError(f"region must lie on the picture of {width}x{height} px, got {region}")
+        raise ValueError(f"region must lie on the image of {width}x{height} px, got {region}")
     mask = torch.zeros(1, height, width, dtype=torch.uint8)
     mask[:, top:bottom, left:right] = 255
     labels = predictor.image_processor(mask, saliency_maps=mask, return_tensors="pt")["labels"]
-    if region is None:  # the paper's phi, the whole map, borders of the letterbox included
+    if region is None:  # the paper's phi is the mean of the whole map, with the borders of the letterbox
         labels = torch.ones_like(labels)
     if not labels.sum() > 0:
         raise ValueError(f"region {region} is smaller than what the map resolves on a canvas of {canvas}")
     return (labels / labels.sum()).to(predictor.model.device, predictor.model.dtype)
 
 
-def _to_picture(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """From the canvas `(height, width)` to the picture."""
+def _to_image(predictor: SaliencyPredictor, values: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Resizes values on the canvas `(height, width)` to the image."""
     processor = predictor.image_processor
     if processor.do_resize:
-        # a map of one cell per pixel is just a finer grid to the inverse of the letterbox
+        # the inverse of the letterbox accepts a grid of any resolution
         cut = processor.invert_letterbox(values, size)
     else:
-        top, left = ((one - side) // 2 for one, side in zip(values.shape, size, strict=True))
+        top, left = ((canvas - side) // 2 for canvas, side in zip(values.shape, size, strict=True))
         cut = F.relu(values[top : top + size[0], left : left + size[1]])
     return divide_by_maximum(cut).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Figures of what the network sees: importance of levels (the paper's Fig. 3), the prior, a picture's way through."""
+"""Figures of attribution: importance of levels (paper, Fig. 3), ablation, the prior, maps of an image."""
 
 from textwrap import fill
 from typing import Any
@@ -20,14 +20,14 @@ TITLES = {
 
 
 def draw_importance(importance: LevelImportance, title: str = "") -> Figure:
-    """The paper's Fig. 3: bars per level with their 95 % intervals over pictures, and every channel's importance.
+    """The paper's Fig. 3: bars per level with their 95 % intervals over images, and every channel's importance.
 
     Args:
         importance: Of a model.
-        title: Above all.
+        title: Of the figure.
     """
     figure = Figure(figsize=(13, 6.4), layout="constrained")
-    count = f"{importance.images} picture{'s' * (importance.images > 1)}"
+    count = f"{importance.images} image{'s' * (importance.images > 1)}"
     prior = "behind the prior" if importance.apply_prior else "before the prior"
     figure.suptitle(f"{literal(title)}: {count}, map {prior}" if title else f"{count}, map {prior}")
     grid = figure.subplots(2, 3, width_ratios=(1, 1, 1.8))
@@ -40,28 +40,28 @@ def draw_importance(importance: LevelImportance, title: str = "") -> Figure:
 
 def _draw_bars(axes: Axes, importance: LevelImportance, measure: str) -> None:
     intervals = importance.intervals(measure)
-    means = np.array([one["mean"] for one in intervals])
+    means = np.array([interval["mean"] for interval in intervals])
     errors = _errors(intervals)
-    places = np.arange(len(means))
-    # a single picture has no interval
-    axes.bar(places, means, color=_colors(len(means)), yerr=errors if importance.images > 1 else None, capsize=4)
+    positions = np.arange(len(means))
+    # a single image has no interval
+    axes.bar(positions, means, color=_colors(len(means)), yerr=errors if importance.images > 1 else None, capsize=4)
     labels = [
         f"{name}\n{100 * share['mean']:.0f} % of all"
         for name, share in zip(importance.levels, importance.shares(measure), strict=True)
     ]
-    axes.set_xticks(places, labels, fontsize=8)
-    axes.set_title(TITLES[measure], fontsize=9, y=1.05)  # above the axis' power of ten
+    axes.set_xticks(positions, labels, fontsize=8)
+    axes.set_title(TITLES[measure], fontsize=9, y=1.05)  # above the power of ten of the axis
     axes.set_ylabel("mean per channel", fontsize=8)
     axes.ticklabel_format(axis="y", scilimits=(-2, 3))
 
 
 def _draw_channels(axes: Axes, importance: LevelImportance, measure: str) -> None:
-    """Within a level from the most to the least important channel: how evenly the level's work is spread."""
+    """Draws the importance of all channels, sorted within their level."""
     start = 0
     levels = importance.split(importance.channel_mean[measure])
     for color, name, values in zip(_colors(len(levels)), importance.levels, levels, strict=True):
-        places = np.arange(start, start + len(values))
-        axes.fill_between(places, np.sort(values)[::-1], color=color, step="mid", label=f"{name}, {len(values)}")
+        positions = np.arange(start, start + len(values))
+        axes.fill_between(positions, np.sort(values)[::-1], color=color, step="mid", label=f"{name}, {len(values)}")
         start += len(values)
     axes.set_xlim(0, start)
     axes.set_ylim(0)
@@ -71,9 +71,9 @@ def _draw_channels(axes: Axes, importance: LevelImportance, measure: str) -> Non
 
 
 def _errors(intervals: list[dict[str, Any]]) -> np.ndarray:
-    """Lengths below and above the means, `(2, n)`."""
-    errors = np.array([[one["mean"] - one["low"], one["high"] - one["mean"]] for one in intervals]).T
-    return errors.clip(0, None)  # where all pictures agree, rounding can put the mean outside of its interval
+    """Lengths of the error bars below and above the means, `(2, n)`."""
+    errors = np.array([[value["mean"] - value["low"], value["high"] - value["mean"]] for value in intervals]).T
+    return errors.clip(0, None)  # if all images agree, rounding can put the mean outside of its interval
 
 
 def _colors(count: int) -> list[str]:
@@ -81,22 +81,20 @@ def _colors(count: int) -> list[str]:
 
 
 def draw_ablation(ablation: dict[str, Any], metrics: tuple[str, ...] = ("CC", "NSS", "KL")) -> Figure:
-    """What each variant of `level_ablation` changes in the scores, with the paired 95 % intervals.
+    """Draws the change of the scores by every variant of `level_ablation`, with paired 95 % intervals.
 
     Args:
-        ablation: Its result.
-        metrics: Those to show; those the protocol does not have are left out.
+        ablation: The result of `level_ablation`.
+        metrics: The metrics that are shown; those that the protocol does not have are left out.
     """
     metrics = tuple(name for name in metrics if name in ablation["full"]) or tuple(ablation["full"])[:3]
     variants = ablation["variants"]
     figure = Figure(figsize=(4.2 * len(metrics), 0.45 * len(variants) + 1.6), layout="constrained")
-    figure.suptitle(
-        f"{ablation['images']} pictures, protocol {ablation['protocol']}: change against the whole network"
-    )
+    figure.suptitle(f"{ablation['images']} images, protocol {ablation['protocol']}: change against the whole network")
     for axes, metric in zip(figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0], metrics, strict=True):
-        for place, one in enumerate(variants[name][metric] for name in variants):
-            color = COLORS[0] if one["differs"] else COLORS[-1]
-            axes.errorbar(one["mean"], place, xerr=_errors([one]), fmt="o", color=color, capsize=4)
+        for row, change in enumerate(variants[name][metric] for name in variants):
+            color = COLORS[0] if change["differs"] else COLORS[-1]
+            axes.errorbar(change["mean"], row, xerr=_errors([change]), fmt="o", color=color, capsize=4)
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_title(f"{metric} (whole: {ablation['full'][metric]['mean']:.3f})", fontsize=9)
         axes.set_yticks(range(len(variants)), list(variants))
@@ -106,7 +104,7 @@ def draw_ablation(ablation: dict[str, Any], metrics: tuple[str, ...] = ("CC", "N
 
 
 def draw_prior(prior: PriorMap) -> Figure:
-    """The factor on the map's grid, its centre of mass and the ellipse of one standard deviation, in words below."""
+    """Draws the factor on the grid of the map, its centre of mass and the ellipse of one standard deviation."""
     height, width = prior.factor.shape
     figure = Figure(figsize=(6.4, 5.2 * height / width + 1.3), layout="constrained")
     axes = figure.subplots()
@@ -114,7 +112,8 @@ def draw_prior(prior: PriorMap) -> Figure:
     figure.colorbar(shown, ax=axes, label="factor", shrink=0.8)
     angle = np.linspace(0, 2 * np.pi, 100)
     outline = [
-        c + s * one for c, s, one in zip(prior.centre, prior.spread, (np.cos(angle), np.sin(angle)), strict=True)
+        centre + spread * unit
+        for centre, spread, unit in zip(prior.centre, prior.spread, (np.cos(angle), np.sin(angle)), strict=True)
     ]
     axes.plot(*outline, color="white", linewidth=1)
     axes.plot(*prior.centre, "+", color="white", markersize=12)
@@ -125,11 +124,11 @@ def draw_prior(prior: PriorMap) -> Figure:
 
 
 def draw_panels(panels: dict[str, np.ndarray], title: str) -> Figure:
-    """Pictures `(height, width, 3)` in uint8 and maps `(height, width)` in 0..1 side by side, all of one size.
+    """Draws images `(height, width, 3)` in uint8 and maps `(height, width)` in 0..1 side by side, all of one size.
 
     Args:
-        panels: By their titles.
-        title: Above all.
+        panels: Images and maps by their titles.
+        title: Of the figure.
     """
     height, width = next(iter(panels.values())).shape[:2]
     columns = 3.2

@@ -1,4 +1,4 @@
-"""What the network expects before it looks: the learned prior."""
+"""The learned prior: its centre of mass and its spread."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from ..letterbox_mlnet import STRIDE
 from ..modeling_mlnet import MLNetModel
 
 FLAT_SPREAD = 12**-0.5  # standard deviation of a prior that is 1 everywhere, relative to the side
-NOTABLE = 0.01  # of the side; smaller shifts are not worth a word
+NOTABLE = 0.01  # as a fraction of the side; smaller shifts are not mentioned
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class PriorMap:
     """The learned prior on the grid of the map.
 
     Args:
-        factor: `(height, width)`, what the map is multiplied with.
+        factor: `(height, width)`, multiplied with the map.
         centre: x and y of its centre of mass, relative to width and height (0..1 from the left and from the top).
         spread: Standard deviation in x and in y, relative to width and height; a flat prior's is 0.289.
     """
@@ -28,7 +28,7 @@ class PriorMap:
     spread: tuple[float, float]
 
     def words(self) -> str:
-        """Range, place and spread in three sentences."""
+        """Describes range, centre and spread in three sentences."""
         low, high = float(self.factor.min()), float(self.factor.max())
         if high - low < 1e-6:
             return f"The prior is flat: it multiplies the map by {low:.2f} everywhere."
@@ -41,20 +41,20 @@ class PriorMap:
         rows, columns = self.factor.shape
         row, column = divmod(int(self.factor.argmax()), columns)
         top, left = 100 * (row + 0.5) / rows, 100 * (column + 0.5) / columns
-        place = f"{' and '.join(sides)} the middle" if sides else "in the middle"
+        position = f"{' and '.join(sides)} the middle" if sides else "in the middle"
         mean_spread = (spread_x + spread_y) / 2
         pull = "draws the map together" if mean_spread < FLAT_SPREAD - NOTABLE else "hardly draws the map together"
         if mean_spread > FLAT_SPREAD + NOTABLE:
             pull = "pushes the map apart"
         return (
             f"The prior multiplies the map by {low:.2f} to {high:.2f}, the most {left:.0f} % from the left and "
-            f"{top:.0f} % from the top. Its centre of mass lies {place}. "
+            f"{top:.0f} % from the top. Its centre of mass lies {position}. "
             f"It spreads over {100 * spread_x:.0f} % of the width and {100 * spread_y:.0f} % of the height "
             f"(a flat one: {100 * FLAT_SPREAD:.0f} %), which {pull}."
         )
 
     def describe(self) -> dict[str, Any]:
-        """For JSON."""
+        """Everything for JSON."""
         return {
             "factor": {"low": float(self.factor.min()), "high": float(self.factor.max())},
             **{"centre": list(self.centre), "spread": list(self.spread), "words": self.words()},
@@ -64,11 +64,11 @@ class PriorMap:
 def prior_map(model: MLNetModel, height: int | None = None, width: int | None = None) -> PriorMap:
     """The learned prior as the network enlarges it (paper, Eq. 1), with its centre of mass and its spread.
 
-    Mass is the factor where it is above 0; elsewhere it erases the map, whatever its value.
+    Where the factor is 0 or less, the map is 0 and there is no mass.
 
     Args:
         model: Any `MLNetModel`.
-        height: Cells; `None` takes the training canvas.
+        height: In cells; `None` is that of the training canvas.
         width: As `height`.
 
     Raises:
@@ -79,7 +79,7 @@ def prior_map(model: MLNetModel, height: int | None = None, width: int | None = 
         factor = model.prior(height or rows, width or columns).double().cpu().numpy()
     mass = np.clip(factor, 0, None)
     if not mass.sum() > 0:
-        raise ValueError("the prior is 0 or less everywhere: every map behind it is empty")
+        raise ValueError("the prior is 0 or less everywhere: every map is empty")
     mass = mass / mass.sum()
     centre, spread = [], []
     for axis in (0, 1):  # the profile along x is the sum over rows

@@ -11,13 +11,11 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.", metavar="DIR")] = None,
     in_place: Annotated[
         bool,
-        typer.Option(
-            "--in-place", help="Beside the checkpoint, whose weights it reads; `mlnet predict` is quick then."
-        ),
+        typer.Option("--in-place", help="Write the graph beside the checkpoint, whose weights it uses."),
     ] = False,
-    format: Annotated[str, typer.Option(help="onnx is the only one.")] = "onnx",
+    format: Annotated[str, typer.Option(help="Only onnx.")] = "onnx",
 ) -> None:
-    """Write a checkpoint as an ONNX model, checked against PyTorch: in a new folder for any batch and size.
+    """Export a checkpoint to ONNX and compare it with PyTorch: in a new folder, for any batch and image size.
 
     Examples: mlnet export mini -o mini-onnx; mlnet export my-checkpoint --in-place
     """

@@ -18,12 +18,14 @@ def models() -> None:
     from ..hub.registry import ALIASES, is_here, read_manifest
 
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "backbone", "parameters", "NSS / CC (tuebingen)", "licence", "where", "here"):
+    for title in ("name", "backbone", "parameters", "NSS / CC (tuebingen)", "licence", "where", "on this machine"):
         table.add_column(title)
     notes = []
     for name, entry in read_manifest().items():
         short = next((alias for alias, long in ALIASES.items() if long == name), None)
-        figures = "\n".join(f"{data} {one['NSS']:.2f} / {one['CC']:.3f}" for data, one in entry.scores.items())
+        figures = "\n".join(
+            f"{data} {scores['NSS']:.2f} / {scores['CC']:.3f}" for data, scores in entry.scores.items()
+        )
         where = "in the package" if entry.path else entry.hub_id or "not published yet"
         table.add_row(
             f"{short} ({name})" if short else name,
@@ -36,6 +38,6 @@ def models() -> None:
         )
         notes.append(f"{name}: {entry.description}")
     console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)  # wrapped cells are harder to read than wrapped lines
+    console.width = max(console.width, WIDTH)  # a table with wrapped cells is harder to read than one with long lines
     console.print(table)
     typer.echo("\n".join(["", *notes]))

@@ -39,7 +39,7 @@ def choose_predictor(
     is_plain = prior and dtype in ("auto", "float32") and device in ("auto", "cpu")
     if engine == "onnx" and not is_plain:
         raise ValueError("engine 'onnx' predicts in float32, on the CPU and with the prior")
-    folder = Path(resolve_model(model).place)
+    folder = Path(resolve_model(model).location)
     if engine == "onnx" or (engine == "auto" and is_plain and (folder / GRAPH).is_file()):
         must = engine == "onnx" or not (folder / WEIGHTS).is_file()
         try:

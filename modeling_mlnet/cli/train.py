@@ -20,8 +20,8 @@ def train(
     early_stopping_patience, average_checkpoints, teachers, teacher_share, freeze_batch_norm, channels_last.
     docs/reproduce.md says what each means. In a recipe, ${NAME} is an environment variable.
 
-    A run that was interrupted goes on from its last checkpoint. Learning curves and predictions for the same eight
-    pictures are in the folder report/ of the run.
+    An interrupted run continues from its last checkpoint. The folder report/ of the run has learning curves, and
+    predictions for the same eight images after every evaluation.
 
     Example: mlnet train recipes/mini.yaml --num_train_epochs 2 --output_dir runs/short
 
@@ -37,7 +37,7 @@ def train(
     try:
         scores = run(recipe, [*silent, *context.args])
     except KeyboardInterrupt:
-        print("mlnet: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("mlnet: stopped; the same command continues from the last checkpoint", file=sys.stderr)
         raise typer.Exit(130) from None
     if os.environ.get("RANK", "0") != "0":
         return

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hub.checkpoint import locate
+from ..hub.checkpoint import checkpoint_folder
 from ..hub.download import fetch_card
 from ..hub.model_card import REFERENCES
 from ..hub.registry import CARD, resolve_model
@@ -30,7 +30,7 @@ class Card:
 
 def read_card(model: str) -> Card:
     """The card beside a checkpoint; for one from the Hub it is fetched, if it can be."""
-    place, path = resolve_model(model).place, locate(model) / CARD
+    place, path = resolve_model(model).location, checkpoint_folder(model) / CARD
     if not path.is_file():
         fetched = None if Path(place).is_dir() else fetch_card(place, path.parent.name)
         if fetched is None:

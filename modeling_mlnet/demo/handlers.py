@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..attribution import level_importance
-from ..attribution.explain import picture_panels
+from ..attribution.explain import image_panels
 from ..attribution.prior import prior_map
 from . import pictures
 from .comparing import differences, on_one_scale
@@ -184,8 +184,8 @@ class Handlers:
             {"level": name, "gradient": one["mean"], "contribution": other["mean"]}
             for name, one, other in zip(importance.levels, *shares, strict=True)
         ]
-        panels = picture_panels(predictor, result.image, SAMPLES)
-        panels.pop("picture")
+        panels = image_panels(predictor, result.image, SAMPLES)
+        panels.pop("image")
         files = []
         for title, values in panels.items():
             path = self.store.place(f"{result.stem}.{title.replace(' ', '_')}.png")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..hub.checkpoint import locate
+from ..hub.checkpoint import checkpoint_folder
 from ..hub.registry import WEIGHTS, resolve_model, sha256
 from ..io.atomic import write_whole
 from ..metrics import LOWER_IS_BETTER
@@ -49,10 +49,10 @@ def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> di
         "versions": versions,
     }
     if predictor is not None:
-        folder = locate(model)
+        folder = checkpoint_folder(model)
         run["prediction"] = {
             "sha256": sha256(folder / WEIGHTS),
-            "revision": None if Path(resolve_model(model).place).is_dir() else folder.name,
+            "revision": None if Path(resolve_model(model).location).is_dir() else folder.name,
             "device": str(predictor.model.device),
             "network": predictor.choice,
             "apply_prior": predictor.apply_prior,

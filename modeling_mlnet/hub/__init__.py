@@ -1,1 +1,1 @@
-"""Checkpoints: their names, their download, loading and publishing."""
+"""Checkpoints: names, download, loading, publishing, model cards."""

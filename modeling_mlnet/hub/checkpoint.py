@@ -1,6 +1,6 @@
-"""A checkpoint from its name: found or downloaded, checked, loaded.
+"""Checkpoints from their names: resolved, downloaded, checked and loaded here and nowhere else.
 
-Torch is imported where a network is loaded: commands that only need a checkpoint's folder start without it.
+torch is imported by `load_checkpoint` only, as some commands need just the folder of a checkpoint.
 """
 
 from pathlib import Path
@@ -14,44 +14,44 @@ if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
 
 
-def locate(name: str) -> Path:
-    """The folder of a checkpoint on this machine, downloaded if it has to be.
+def checkpoint_folder(name: str) -> Path:
+    """The folder of a checkpoint on this machine; it is downloaded if necessary.
 
     Args:
         name: As in `resolve_model`.
 
     Raises:
-        ValueError: As `resolve_model`; or if it cannot be downloaded or is not what it should be.
+        ValueError: As `resolve_model`, or if the download fails or is not the checkpoint of the registry.
     """
     source = resolve_model(name)
-    if Path(source.place).is_dir():
-        return Path(source.place)
+    if Path(source.location).is_dir():
+        return Path(source.location)
     return fetch(*source)
 
 
 def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImageProcessor]":
-    """Loads a model, in float32, and its image processor.
+    """Loads a model in float32, and its image processor.
 
     Args:
-        name: As `model` of `SaliencyPredictor`.
-        config: Keys of `MLNetConfig` that take precedence over the checkpoint's.
+        name: As in `resolve_model`.
+        config: Fields of `MLNetConfig` that replace those of the checkpoint.
 
     Raises:
-        ValueError: If it cannot be found or is not an ML-Net checkpoint.
+        ValueError: If there is no such checkpoint, or it is not one of ML-Net.
     """
     import torch
 
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
 
-    folder = locate(name)
+    folder = checkpoint_folder(name)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: it has no {CONFIG}")
     check_config(folder / CONFIG, name)
     try:
         model, info = MLNetModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **config)
         image_processor = MLNetImageProcessor.from_pretrained(folder)
-    except Exception as error:  # files damaged in any way raise the types of half a dozen libraries
+    except Exception as error:  # damaged files raise errors of many libraries
         reason = " ".join(str(error).split())
         raise ValueError(f"{name}: no ML-Net checkpoint could be loaded: {reason}") from error
     if info["missing_keys"]:

@@ -1,9 +1,8 @@
-"""Checkpoints from the Hub: whole files of one commit, those that the manifest means, and one line for what fails."""
+"""Downloads of checkpoints from the Hub, with errors of one line."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 from huggingface_hub import constants, hf_hub_download
@@ -20,17 +19,17 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ..configuration_mlnet import TRANSFORMERS_KEYS, MLNetConfig, nearest_name
+from ..configuration_mlnet import MLNetConfig
 from .registry import CARD, CONFIG, PROCESSOR, WEIGHTS, sha256
 
 STATUS = {401: "log in with `hf auth login`", 403: "your token may not do this", 429: "wait a while and try again"}
 
 
 def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None = None) -> Path:
-    """Downloads a checkpoint, or finds it in the cache.
+    """Downloads a checkpoint, unless it is in the cache.
 
-    Its configuration comes first: a repository of another kind is refused before its weights are loaded. All files
-    are of the commit that the first one came from.
+    The configuration is downloaded first, so that a repository of another model is refused before its weights are
+    loaded. All files are of the commit of the configuration.
 
     Args:
         hub_id: `owner/name`.
@@ -38,11 +37,11 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
         expected_sha256: Of model.safetensors.
 
     Returns:
-        The folder in the cache that holds config.json, model.safetensors and preprocessor_config.json; its name is
-        the commit.
+        The folder in the cache with config.json, model.safetensors and preprocessor_config.json. Its name is the
+        commit.
 
     Raises:
-        ValueError: If anything is missing or wrong, naming it. A file with another sum is removed from the cache.
+        ValueError: If a file is missing or wrong, naming it. Weights with another sum are removed from the cache.
     """
     with one_line_errors(hub_id, revision):
         config = Path(hf_hub_download(hub_id, CONFIG, revision=revision))
@@ -50,18 +49,18 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
         commit = config.parent.name
         hf_hub_download(hub_id, PROCESSOR, revision=commit)
         weights = Path(hf_hub_download(hub_id, WEIGHTS, revision=commit))
-    if expected_sha256 is not None and (found := sha256(weights)) != expected_sha256:
-        weights.resolve().unlink()  # the content that the name in the snapshot points to
+    if expected_sha256 is not None and (actual := sha256(weights)) != expected_sha256:
+        weights.resolve().unlink()  # the file that the link in the snapshot points to
         weights.unlink(missing_ok=True)
         raise ValueError(
-            f"{hub_id}: {WEIGHTS} has sha256 {found}, hubconfig.json expects {expected_sha256}; it was removed from "
+            f"{hub_id}: {WEIGHTS} has sha256 {actual}, hubconfig.json expects {expected_sha256}; it was removed from "
             "the cache: try again, and if it happens twice, do not use this repository"
         )
     return config.parent
 
 
 def fetch_card(hub_id: str, revision: str) -> Path | None:
-    """The card of a checkpoint on the Hub; `None` if it has none or cannot be reached."""
+    """Downloads the card of a checkpoint; `None` if there is none or the Hub cannot be reached."""
     try:
         with one_line_errors(hub_id, revision):
             return Path(hf_hub_download(hub_id, CARD, revision=revision))
@@ -70,7 +69,7 @@ def fetch_card(hub_id: str, revision: str) -> Path | None:
 
 
 def check_config(path: Path, name: str) -> None:
-    """Raises a ValueError unless a config.json is one of ML-Net that this version of the package knows.
+    """Raises a ValueError unless a config.json is one of ML-Net without a misspelt field.
 
     Args:
         path: The file.
@@ -83,23 +82,22 @@ def check_config(path: Path, name: str) -> None:
         raise ValueError(f"{name}: its {CONFIG} cannot be read: {error}") from error
     if model_type != MLNetConfig.model_type:
         raise ValueError(f"{name}: is a checkpoint of model type {model_type!r}, not of ML-Net")
-    known = {one.name for one in fields(MLNetConfig)}
-    for key in config:
-        if key not in known | TRANSFORMERS_KEYS:
-            raise ValueError(
-                f"{name}: its {CONFIG} has the key {key!r}, which this version of mlnet-saliency does not know "
-                f"(the nearest one is {nearest_name(key, known)!r}): a newer version wrote it, update mlnet-saliency"
-            )
+    try:
+        MLNetConfig.refuse_misspelt_fields(config)
+    except ValueError as error:
+        raise ValueError(f"{name}: its {CONFIG} cannot be used: {error}") from error
 
 
 @contextmanager
 def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what the Hub and the way to it can answer into a ValueError of one line that says what to do."""
+    """Turns the errors of huggingface_hub and of the connection into a ValueError of one line that says what to do."""
     try:
         yield
     except GatedRepoError as error:
-        place = f"{constants.ENDPOINT}/{hub_id}"
-        raise ValueError(f"{hub_id}: is gated: ask for access at {place}, then log in with `hf auth login`") from error
+        address = f"{constants.ENDPOINT}/{hub_id}"
+        raise ValueError(
+            f"{hub_id}: is gated: ask for access at {address}, then log in with `hf auth login`"
+        ) from error
     except RepositoryNotFoundError as error:
         raise ValueError(
             f"{hub_id}: there is no such repository at {constants.ENDPOINT}, or it is private: check the name, or log "
@@ -118,7 +116,7 @@ def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
         raise ValueError(f"{hub_id}: {error}") from error
     except (HTTPError, OSError) as error:  # the connection broke, or the disk is full
         raise ValueError(
-            f"{hub_id}: the transfer was cut off: {error or type(error).__name__}; nothing of it is used: try again"
+            f"{hub_id}: the download was interrupted: {error or type(error).__name__}; it is not used: try again"
         ) from error
 
 

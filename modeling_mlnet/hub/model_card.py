@@ -1,4 +1,4 @@
-"""The model card: front matter the Hub reads, how to use a checkpoint, its data, its scores beside references."""
+"""Model cards: front matter, usage, training data, scores beside references, limits."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from ..metrics import LOWER_IS_BETTER, PROTOCOLS
 
 TAGS = ["saliency", "visual-attention", "eye-fixations", "mlnet"]
-PIPELINE_TAG = "image-to-image"  # the Hub has no tag of its own for saliency
+PIPELINE_TAG = "image-to-image"  # the Hub has no tag for saliency prediction
 REFERENCES = ("centre", "uniform", "inter-observer")
 USE = ("<!-- use -->", "<!-- end of use -->")
 
@@ -57,17 +57,17 @@ from modeling_mlnet import SaliencyPredictor  # the package mlnet-saliency
 saliency_map = SaliencyPredictor("{name}")("photo.jpg")  # float32 (height, width), 0..1, its maximum being 1
 ```
 
-`mlnet predict photo.jpg -o maps --model {name}` writes it as a picture, `mlnet push {name} OWNER/NAME` puts this
+`mlnet predict photo.jpg -o maps --model {name}` writes it as an image, `mlnet push {name} OWNER/NAME` puts this
 folder on the Hub with a card that says how to use it from there,
 `mlnet export {name} -o onnx` makes an ONNX model of it.
 """
 LIMITS = """\
 - It predicts where the average viewer looks in the first seconds of free viewing, not what one person does, and not
   under a task (searching, reading, driving).
-- A map is relative to its picture: two pictures' maps cannot be compared by their values.
+- A map is relative to its image: the values of maps of two images cannot be compared.
 - The grid has one cell per 8x8 px of the canvas: small, close objects share one peak.
-- Pictures unlike those it was trained on are outside of what it has seen, and it does not say so.
-- It says nothing about a person in the picture, and must not be used to judge viewers.
+- For images unlike those it was trained on, its maps may be wrong; nothing in the output says so.
+- It says nothing about a person in the image, and must not be used to judge viewers.
 """
 CITATION = """```bibtex
 @inproceedings{cornia2016deep,
@@ -82,14 +82,14 @@ CITATION = """```bibtex
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a card says of one data set that was trained on.
+    """A data set in the card of a model that was trained on it.
 
     Args:
-        title: What it is called.
+        title: Its name.
         slug: Its short name, for the front matter.
-        trained: Pictures trained on; `None` if they were streamed and not counted.
-        scored: Pictures kept for the scores.
-        observers: How many people looked at a picture, in words.
+        trained: Number of images of the training; `None` if they were streamed and not counted.
+        scored: Number of images that were kept for the scores.
+        observers: How many people looked at an image, in words.
         licence: Of the annotations and the photographs, in words.
     """
 
@@ -102,15 +102,14 @@ class TrainingSet:
 
     @classmethod
     def of(cls, spec: str, trained: int | None, scored: int | None) -> "TrainingSet":
-        """From `NAME:DIR`, a folder or a Hub id, and what is known of public data sets."""
-        from ..data.catalog import CATALOG  # `data` needs an extra, which writing a card for the Hub does not
+        """From `NAME:DIR`, a folder or a Hub id; observers and licence of public data sets are in the catalogue."""
+        from ..data.catalog import CATALOG  # needs an extra that `mlnet push` does not
 
-        name, _, place = spec.rpartition(":")
-        known = CATALOG.get(name)
-        if known is not None:
-            terms = f"annotations {known.licence}, photographs: {known.photos}"
-            return cls(known.title, name, trained, scored, known.observers, terms)
-        title = Path(place).name if name or Path(spec).is_dir() else spec
+        name, _, folder = spec.rpartition(":")
+        if (entry := CATALOG.get(name)) is not None:
+            terms = f"annotations {entry.licence}, photographs: {entry.photos}"
+            return cls(entry.title, name, trained, scored, entry.observers, terms)
+        title = Path(folder).name if name or Path(spec).is_dir() else spec
         return cls(title, re.sub(r"[^\w.-]+", "-", title).strip("-.").lower() or "data", trained, scored)
 
 
@@ -122,15 +121,15 @@ def front_matter(
     license: str = "mit",
     base_model: str | None = None,
 ) -> ModelCardData:
-    """What the Hub reads: tags, data sets, and every score as an entry of the model index.
+    """The front matter: tags, data sets, and every score as an entry of the model index.
 
     Args:
-        name: Of the model.
+        name: The name of the model.
         scores: `{data set: {metric: {"mean", ...}}}`; may be empty.
-        protocol: Under which they were taken.
-        slugs: Short name of every data set.
-        license: As the Hub abbreviates licences.
-        base_model: timm's name of the backbone, on the Hub.
+        protocol: The protocol of the scores.
+        slugs: The short name of every data set.
+        license: The Hub's abbreviation of the licence.
+        base_model: Hub id of the backbone.
     """
     results = [
         EvalResult(
@@ -143,10 +142,10 @@ def front_matter(
             metric_name=f"{metric} ({protocol})",
             metric_value=round(score["mean"], 4),
         )
-        for dataset, found in scores.items()
-        for metric, score in found.items()
+        for dataset, scores_of_metrics in scores.items()
+        for metric, score in scores_of_metrics.items()
     ]
-    metrics = sorted({metric.lower() for found in scores.values() for metric in found})
+    metrics = sorted({metric.lower() for scores_of_metrics in scores.values() for metric in scores_of_metrics})
     return ModelCardData(
         model_name=name,
         library_name="transformers",
@@ -166,20 +165,20 @@ def score_lines(
     """A Markdown table of scores; the first of the sources is the model.
 
     Args:
-        protocol: A name of `PROTOCOLS`; metrics that one of the results does not have are left out.
+        protocol: A name of `PROTOCOLS`; metrics that are not in all results are left out.
         datasets: `{data set: {source: results of evaluate}}`.
-        sources: Those to show, in their order.
+        sources: The rows of every data set, in this order.
         intervals: Whether the 95 % intervals are shown.
     """
-    given = [set(results["metrics"]) for found in datasets.values() for results in found.values()]
-    names = [name for name in PROTOCOLS[protocol].metrics if all(name in one for one in given)]
-    yield f"| data set | pictures | | {' | '.join(names)} |"
+    metrics_of_results = [set(results["metrics"]) for by_source in datasets.values() for results in by_source.values()]
+    names = [name for name in PROTOCOLS[protocol].metrics if all(name in metrics for metrics in metrics_of_results)]
+    yield f"| data set | images | | {' | '.join(names)} |"
     yield "|---|---|---|" + "---|" * len(names)
-    for dataset, found in datasets.items():
+    for dataset, by_source in datasets.items():
         for source in sources:
-            if source in found:
-                cells = [_cell(found[source]["metrics"][name], intervals) for name in names]
-                first = f"{dataset} | {found[source]['images']}" if source == sources[0] else " | "
+            if source in by_source:
+                cells = [_cell(by_source[source]["metrics"][name], intervals) for name in names]
+                first = f"{dataset} | {by_source[source]['images']}" if source == sources[0] else " | "
                 yield f"| {first} | {source} | {' | '.join(cells)} |"
 
 
@@ -188,13 +187,13 @@ def _cell(score: Mapping[str, float], interval: bool) -> str:
 
 
 def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Any]], source: str) -> str:
-    """The table with what has to be known to read it."""
+    """The table of scores, with what is needed to read it."""
     lower = ", ".join(name for name in PROTOCOLS[protocol].metrics if name in LOWER_IS_BETTER)
     table = "\n".join(score_lines(protocol, datasets, (source, *REFERENCES)))
     return f"""\
-Protocol `{protocol}`, with bootstrap 95 % intervals over pictures, every map at its picture's own size. Lower
-is better for {lower} only. `centre` looks at no picture: a Gaussian with the mean and spread of the data set's
-fixations. `inter-observer` is the human ceiling: every second observer predicts the others, on those others'
+Protocol `{protocol}`, with bootstrap 95 % intervals over images, every map at the size of its image. Lower
+is better for {lower} only. `centre` is the same map for all images: a Gaussian with the mean and spread of the data
+set's fixations. `inter-observer` is the human ceiling: every second observer predicts the others, on those others'
 fixations alone.
 
 {table}
@@ -202,12 +201,13 @@ fixations alone.
 
 
 def training_section(data: Iterable[TrainingSet], facts: Mapping[str, str]) -> str:
-    """The table of facts and that of the data sets."""
+    """The tables of facts and of data sets."""
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
     lines += ["", "| data set | trained on | kept out for the scores | observers | licence |", "|---|---|---|---|---|"]
     lines += [
-        f"| {one.title} | {_count(one.trained)} | {_count(one.scored)} | {one.observers} | {one.licence} |"
-        for one in data
+        f"| {dataset.title} | {_count(dataset.trained)} | {_count(dataset.scored)} | {dataset.observers} | "
+        f"{dataset.licence} |"
+        for dataset in data
     ]
     return "\n".join(lines) + "\n"
 
@@ -217,14 +217,14 @@ def _count(number: int | None) -> str:
 
 
 def compose(data: ModelCardData, title: str, text: str, name: str, sections: Mapping[str, str]) -> str:
-    """A whole card.
+    """Composes a card.
 
     Args:
-        data: Its front matter.
-        title: Heading.
+        data: The front matter.
+        title: The heading.
         text: What the model is.
-        name: How the checkpoint is called where the card stands: a folder.
-        sections: Further ones by their headings; limits and citation follow them.
+        name: The `--model` argument that the usage shows.
+        sections: Further sections by their headings; limits and citation follow them.
     """
     parts = [f"---\n{data.to_yaml()}\n---", f"# {title}", text.strip()]
     parts += ["## Use", f"{USE[0]}\n\n{USE_FOLDER.format(name=name).strip()}\n\n{USE[1]}"]
@@ -234,10 +234,10 @@ def compose(data: ModelCardData, title: str, text: str, name: str, sections: Map
 
 
 def for_hub(text: str, hub_id: str) -> str:
-    """A card as it is pushed: how to use the model from the Hub, and what the Hub has to find in the front matter.
+    """Adds to a card how to use the model from the Hub, and the front matter that the Hub needs.
 
     Args:
-        text: Any card; what stands in it already stays.
+        text: Any card; its front matter takes precedence.
         hub_id: `owner/name`.
     """
     card = ModelCard(text, ignore_metadata_errors=False)

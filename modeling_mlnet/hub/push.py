@@ -1,4 +1,4 @@
-"""Publishing a checkpoint: what goes to the Hub, and nothing else, in one commit."""
+"""Publishing a checkpoint on the Hub in one commit."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from typing import Any
 
 from huggingface_hub import HfApi, ModelCard
 
-from .checkpoint import load_checkpoint, locate
+from .checkpoint import checkpoint_folder, load_checkpoint
 from .download import one_line_errors
 from .model_card import compose, for_hub, front_matter
 from .registry import ALIASES, CARD, CONFIG, PROCESSOR, WEIGHTS
 
-CODE = (  # flat beside the checkpoint, for `trust_remote_code=True`
+CODE = (  # copied beside the checkpoint, for `trust_remote_code=True`
     "backbones_mlnet.py",
     "configuration_mlnet.py",
     "image_processing_mlnet.py",
@@ -37,21 +37,21 @@ CONFIG_CODE = {
     },
 }
 PROCESSOR_CODE = {"auto_map": {"AutoImageProcessor": "image_processing_mlnet.MLNetImageProcessor"}}
-PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)\n*")
+IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)\n*")
 
 
 @contextmanager
 def staged(model: str, hub_id: str) -> Iterator[Path]:
-    """A temporary folder with all that is pushed: weights, configurations, code, card and the card's pictures.
+    """Prepares a temporary folder with everything that is pushed: weights, configurations, code, card and its images.
 
     Args:
-        model: As in `resolve_model`; it is loaded once, so that nothing is published that cannot be used.
-        hub_id: Where it will go, for the card.
+        model: As in `resolve_model`. It is loaded once, so that only checkpoints that work are published.
+        hub_id: `owner/name`, for the card.
 
     Raises:
-        ValueError: If it is no whole checkpoint, or its card is not valid.
+        ValueError: If the checkpoint is incomplete, or its card is not valid.
     """
-    source = locate(model)
+    source = checkpoint_folder(model)
     load_checkpoint(model)
     with tempfile.TemporaryDirectory(prefix="mlnet-push-") as temporary:
         folder = Path(temporary)
@@ -61,20 +61,20 @@ def staged(model: str, hub_id: str) -> Iterator[Path]:
         shutil.copyfile(source / WEIGHTS, folder / WEIGHTS)
         for name in CODE:
             shutil.copyfile(Path(__file__).parent.parent / name, folder / name)
-        own = source / CARD
-        text = own.read_text(encoding="utf-8") if own.is_file() else _plain_card(source, hub_id)
+        card = source / CARD
+        text = card.read_text(encoding="utf-8") if card.is_file() else _plain_card(source, hub_id)
         try:
             text = for_hub(text, hub_id)
             ModelCard(text)
-        except Exception as error:  # of the YAML reader, or whatever a wrong value leads to
+        except Exception as error:  # the YAML reader's, or another one that a wrong value causes
             reason = " ".join(str(error).split())
-            raise ValueError(f"{own}: its front matter is not valid: {reason}") from error
-        (folder / CARD).write_text(_with_pictures(text, source, folder), encoding="utf-8")
+            raise ValueError(f"{card}: its front matter is not valid: {reason}") from error
+        (folder / CARD).write_text(_with_images(text, source, folder), encoding="utf-8")
         yield folder
 
 
 def _plain_card(source: Path, hub_id: str) -> str:
-    """For a checkpoint of which nothing is known but its configuration."""
+    """The card of a checkpoint without one."""
     config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
     backbone = config.get("backbone", "vgg16")
     text = (
@@ -85,21 +85,21 @@ def _plain_card(source: Path, hub_id: str) -> str:
     return compose(front_matter(title, {}, "tuebingen", {}, license="unknown"), title, text, title, {})
 
 
-def _with_pictures(text: str, source: Path, folder: Path) -> str:
-    """Copies the pictures that the card shows, and takes those out that are not there or lie elsewhere."""
+def _with_images(text: str, source: Path, folder: Path) -> str:
+    """Copies the images that the card shows, and removes links to those that are missing or outside of the folder."""
 
-    def keep(match: re.Match) -> str:
+    def copy_image(match: re.Match) -> str:
         name = match[1]
-        picture = source / name
+        image = source / name
         if "://" in name:
             return match[0]
-        if Path(name).is_absolute() or ".." in Path(name).parts or not picture.is_file():
+        if Path(name).is_absolute() or ".." in Path(name).parts or not image.is_file():
             return ""
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, folder / name)
+        shutil.copyfile(image, folder / name)
         return match[0]
 
-    return PICTURE.sub(keep, text)
+    return IMAGE.sub(copy_image, text)
 
 
 def push(
@@ -111,22 +111,22 @@ def push(
     token: str | None = None,
     message: str | None = None,
 ) -> tuple[dict[str, int], str | None]:
-    """Publishes a checkpoint on the Hub, in one commit; what is there already and is not replaced stays.
+    """Publishes a checkpoint on the Hub in one commit; other files of the repository stay as they are.
 
     Args:
-        model: A checkpoint's folder, or another name that `SaliencyPredictor` takes.
-        hub_id: `owner/name`; the repository is made if it is not there.
-        private: Whether a new repository is private; `None` as the account's default.
-        revision: Branch, made if it is not there; the main branch if not given.
-        dry_run: Only say what would go; nothing is sent.
-        token: Instead of the one of `hf auth login`.
+        model: As in `resolve_model`.
+        hub_id: `owner/name`; the repository is created if it does not exist.
+        private: Whether a new repository is private; `None` is the default of the account.
+        revision: Branch, created if it does not exist; the main branch if not given.
+        dry_run: Whether to return the files without sending them.
+        token: Replaces the one of `hf auth login`.
         message: Of the commit.
 
     Returns:
-        Size in bytes of every file, and the address of the commit, `None` for a dry run.
+        The size in bytes of every file, and the address of the commit, which is `None` for a dry run.
 
     Raises:
-        ValueError: If the checkpoint is not whole, or the Hub refuses it.
+        ValueError: If the checkpoint is incomplete, or the Hub refuses it.
     """
     if hub_id.count("/") != 1:
         raise ValueError(f"{hub_id}: a repository on the Hub is called OWNER/NAME")

@@ -1,4 +1,4 @@
-"""Checkpoints by name: the manifest `hubconfig.json`, and what a `--model` argument means."""
+"""The registry of checkpoints, `hubconfig.json`, and what a `--model` argument refers to."""
 
 import hashlib
 import json
@@ -8,25 +8,26 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent
 ALIASES = {"mini": "mlnet-mini"}
-CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"  # of every checkpoint
-GRAPH = "model.onnx"  # beside them where `mlnet export` put it
-CARD = "README.md"  # beside them, as a rule
+# The files of a checkpoint; graph and card may be missing.
+CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
+GRAPH = "model.onnx"  # written by `mlnet export`
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One entry of the manifest.
+    """An entry of the registry.
 
     Args:
         path: Folder inside the package, or `None`.
         hub_id: Repository on the Hub, or `None`.
         revision: Commit of that repository, or `None`.
-        sha256: Of `model.safetensors`, or `None` as long as it is not published.
-        license: SPDX name.
+        sha256: Of `model.safetensors`; `None` if the checkpoint is not published.
+        license: SPDX identifier.
         description: One line.
-        backbone: timm's name of it.
-        parameters: How many.
-        scores: Under the protocol `tuebingen` on pictures it was not trained on, `{data set: {metric: mean}}`.
+        backbone: Name of the architecture in timm.
+        parameters: Number of parameters.
+        scores: `{data set: {metric: mean}}` on images kept out of training, under the protocol `tuebingen`.
     """
 
     path: str | None
@@ -40,59 +41,61 @@ class Checkpoint:
     scores: dict[str, dict[str, float]]
 
 
-class Source(NamedTuple):
-    """What a name given as model stands for.
+class CheckpointSource(NamedTuple):
+    """Where a checkpoint comes from.
 
     Args:
-        place: A folder, or a Hub id.
-        revision: Of the Hub id, `None` for its main branch.
-        sha256: Of model.safetensors, `None` if any will do.
+        location: A folder, or a Hub id.
+        revision: Of the repository on the Hub; `None` is its main branch.
+        sha256: Of model.safetensors; `None` if it is not known.
     """
 
-    place: str
+    location: str
     revision: str | None = None
     sha256: str | None = None
 
 
 def read_manifest() -> dict[str, Checkpoint]:
-    """All published checkpoints by name."""
+    """Reads the registry: all checkpoints by name."""
     # At the root of a checkout, where torch.hub users look for it; inside the package when installed from a wheel.
     candidates = (PACKAGE / "hubconfig.json", PACKAGE.parent / "hubconfig.json")
-    path = next(one for one in candidates if one.is_file())
+    path = next(candidate for candidate in candidates if candidate.is_file())
     entries = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
     return {name: Checkpoint(**entry) for name, entry in entries.items()}
 
 
-def resolve_model(name: str) -> Source:
-    """What a name given as model stands for; nothing is downloaded.
+def resolve_model(name: str) -> CheckpointSource:
+    """Finds where a checkpoint comes from, without a download.
 
     Args:
-        name: A name of the manifest (`mini` for `mlnet-mini`), a checkpoint's folder, or a Hub id.
+        name: A name in the registry (`mini` for `mlnet-mini`), the folder of a checkpoint, or a Hub id.
 
     Raises:
-        ValueError: If it is listed but not published, or looks like a path that does not exist.
+        ValueError: If the name is in the registry but not published, or looks like a path that does not exist.
     """
-    entry = read_manifest().get(ALIASES.get(name, name))  # first: a folder called mini must not hide the default
+    entry = read_manifest().get(
+        ALIASES.get(name, name)
+    )  # before folders: a folder called mini must not hide the default
     is_published = entry is not None and (entry.path or entry.hub_id)
-    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may be what somebody converted
+    if entry is None or (not is_published and Path(name).is_dir()):  # the folder may hold a converted checkpoint
         if Path(name).expanduser().is_dir():
-            return Source(str(Path(name).expanduser()))
+            return CheckpointSource(str(Path(name).expanduser()))
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             known = ", ".join([*ALIASES, *read_manifest()])
             raise ValueError(f"{name}: no such checkpoint folder, and not one of the known models ({known})")
-        return Source(name)
+        return CheckpointSource(name)
     if entry.path is not None:
-        return Source(str(PACKAGE / entry.path))
+        return CheckpointSource(str(PACKAGE / entry.path))
     if entry.hub_id is None:
         raise ValueError(
             f"{name} is not published yet: convert the authors' file with conversion/convert_keras_weights.py "
             "and name the folder, or name a Hub id"
         )
-    return Source(entry.hub_id, entry.revision, entry.sha256)
+    return CheckpointSource(entry.hub_id, entry.revision, entry.sha256)
 
 
 def is_here(entry: Checkpoint) -> bool:
-    """Whether a checkpoint can be used without the network."""
+    """Whether a checkpoint can be used without a download."""
     if entry.path is not None:
         return True
     if entry.hub_id is None:

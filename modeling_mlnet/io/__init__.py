@@ -1,1 +1,1 @@
-"""Files and pictures shared by all rooms: whole writing, progress, overlays, figures."""
+"""Helpers that every room uses: writing files, progress, overlays, figures."""

@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all."""
+"""Writing files atomically."""
 
 import os
 import secrets
@@ -8,10 +8,14 @@ from typing import IO
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file under a temporary name and renames it, so that it is there whole or not at all.
+    """Writes a file under a temporary name and renames it, so that an incomplete file is never seen.
+
+    Args:
+        path: The file; its folder is created.
+        write: Writes the contents into an open file.
 
     Raises:
-        OSError: If it cannot be written; it names the file, not the temporary one.
+        OSError: If it cannot be written. The error names `path`, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

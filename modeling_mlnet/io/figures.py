@@ -1,4 +1,4 @@
-"""Figures of matplotlib: how an image or a map is shown, and a file written whole."""
+"""Helpers for figures of matplotlib: images and maps on axes, text, and files."""
 
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,13 @@ FORMATS = ("png", "pdf")
 
 
 def check_format(path: Path) -> None:
-    """Raises a ValueError unless `save_figure` can write the file, so that nobody learns it after the work."""
+    """Raises a ValueError unless the suffix is one that `save_figure` writes; call it before a long computation."""
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise ValueError(f"{path}: a figure's name must end in .png or .pdf")
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure, whole or not at all, as PNG or PDF by its suffix; the same figure gives the same bytes."""
+    """Writes a figure atomically, as PNG or PDF by its suffix; the same figure gives the same bytes."""
     check_format(path)
     suffix = path.suffix.lower().removeprefix(".")
     options: dict[str, Any] = {"metadata": {"CreationDate": None}} if suffix == "pdf" else {"dpi": 120}
@@ -28,12 +28,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it is: names may hold dollar signs, which would start a formula."""
+    """Escapes text for matplotlib, where a dollar sign would start a formula."""
     return text.replace("$", r"\$")
 
 
 def show(axes: Axes, values: np.ndarray) -> None:
-    """A picture as it is, a map from its 0 to its maximum in the colours of all figures."""
+    """Shows an image `(height, width, 3)`, or a map `(height, width)` with colours from 0 to its maximum."""
     options: dict[str, Any] = {} if values.ndim == 3 else {"cmap": "inferno", "vmin": 0}
     axes.imshow(values, **options)
     axes.set(xticks=[], yticks=[])

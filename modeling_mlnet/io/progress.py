@@ -1,4 +1,4 @@
-"""How long work is followed: a caller may wrap any iteration, to show a bar or to count."""
+"""Progress of long computations: callers pass a function that wraps an iterable, to show a bar or to count."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

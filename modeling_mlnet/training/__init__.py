@@ -1,1 +1,1 @@
-"""Training: recipe, data, Trainer, resuming, the run's card."""
+"""Training: recipe, Trainer, augmentation, distillation, checkpoints, report and model card of a run."""

@@ -30,7 +30,7 @@ def check_range(name: str, value: float | None, least: float, most: float = math
 
 @dataclass
 class ModelArguments:
-    """What is trained, and on which canvas."""
+    """The model that is trained, and its canvas."""
 
     model: str | None = field(default=None, metadata={"help": "checkpoint folder or Hub id to start from"})
     config: dict[str, Any] | str | None = field(
@@ -42,7 +42,7 @@ class ModelArguments:
     )
     frozen_modules: list[str] = field(
         default_factory=list,
-        metadata={"help": "modules of the backbone, by timm's names, whose weights stay as they are: blocks.0"},
+        metadata={"help": "modules of the backbone, by their names in timm, whose weights are not trained: blocks.0"},
     )
     image_processor: dict[str, Any] | str | None = field(
         default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
@@ -62,7 +62,7 @@ class ModelArguments:
 
 @dataclass
 class DataArguments:
-    """What it is trained on; every data set is `NAME:DIR` or a folder with metadata.jsonl."""
+    """Training and validation data; every data set is `NAME:DIR` or a folder with metadata.jsonl."""
 
     datasets: list[str] = field(default_factory=list, metadata={"help": "data sets to train on"})
     validation_datasets: list[str] = field(
@@ -71,15 +71,15 @@ class DataArguments:
     held_out: float = field(
         default=0.1, metadata={"help": "fraction of `datasets`, chosen by a hash of the image id, kept for validation"}
     )
-    horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training picture at random"})
+    horizontal_flip: bool = field(default=False, metadata={"help": "mirror every second training image at random"})
     random_crop: float = field(
-        default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the picture's area"}
+        default=0.0, metadata={"help": "probability of training on a crop of 50 to 100 % of the image's area"}
     )
     crop_off_epoch: int | None = field(
-        default=None, metadata={"help": "from this epoch on, counted from 0, train on whole pictures; default: never"}
+        default=None, metadata={"help": "from this epoch on, counted from 0, train on whole images; default: never"}
     )
     color_jitter: float = field(
-        default=0.0, metadata={"help": "by how much brightness, contrast and saturation vary, as a fraction"}
+        default=0.0, metadata={"help": "greatest change of brightness, contrast and saturation, as a fraction"}
     )
     reduction: float = field(
         default=0.0,
@@ -97,8 +97,8 @@ class DataArguments:
     streaming: bool = field(
         default=False,
         metadata={
-            "help": "read training pictures from the data sets' files as they come; needs max_steps; "
-            "without validation_datasets all names are read first, to hold a part out"
+            "help": "read training images from the files of the data sets during the training; needs max_steps; "
+            "without validation_datasets all image ids are read first, to hold a part out"
         },
     )
 
@@ -114,13 +114,13 @@ class DataArguments:
                 raise ValueError(f"canvas_sizes must hold {least} pixels, got {size!r}")
 
     def sizes(self) -> list[tuple[int, int]]:
-        """`canvas_sizes` as numbers, height first."""
+        """`canvas_sizes` as `(height, width)`."""
         return [tuple(map(int, size.split("x"))) for size in self.canvas_sizes]  # type: ignore[misc]
 
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """transformers' arguments, with the defaults a dense prediction needs and eight of our own."""
+    """TrainingArguments with eight more, and defaults for dense prediction."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
@@ -137,19 +137,24 @@ class MLNetTrainingArguments(TrainingArguments):
     average_checkpoints: int = field(
         default=0,
         metadata={
-            "help": "when training ends, try the mean of the weights of this many last checkpoints, and take it if it "
+            "help": "when training ends, average the weights of this many last checkpoints, and keep the mean if it "
             "scores better by metric_for_best_model"
         },
     )
     teachers: list[str] = field(
         default_factory=list,
-        metadata={"help": "trained checkpoints that predict every training picture, for labels mixed with their maps"},
+        metadata={"help": "checkpoints whose maps of the training images are mixed into the labels (distillation)"},
     )
-    teacher_share: float = field(default=0.5, metadata={"help": "of the labels that is the teachers', 0 to 1"})
-    freeze_batch_norm: bool = field(default=False, metadata={"help": "keep the batch-norm statistics as they are"})
-    channels_last: bool = field(default=False, metadata={"help": "lay the tensors out for faster convolutions"})
+    teacher_share: float = field(default=0.5, metadata={"help": "weight of the teachers' maps in the labels, 0 to 1"})
+    freeze_batch_norm: bool = field(default=False, metadata={"help": "do not update the statistics of batch norm"})
+    channels_last: bool = field(
+        default=False, metadata={"help": "use the channels-last memory format, which is faster on many CPUs and GPUs"}
+    )
     remove_unused_columns: bool = False
     batch_eval_metrics: bool = True
+    report_to: list[str] = field(  # a list only, so that a recipe and the command line may name several
+        default_factory=list, metadata={"help": "experiment trackers: tensorboard, trackio, wandb, mlflow, ..."}
+    )
 
     def __post_init__(self):
         check_range("teacher_share", self.teacher_share, 0, 1)
@@ -168,11 +173,7 @@ class MLNetTrainingArguments(TrainingArguments):
 
 
 class RecipeParser(HfArgumentParser):
-    """HfArgumentParser that raises instead of ending the program, and takes several trackers for `report_to`."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._option_string_actions["--report_to"].nargs = "+"  # TrainingArguments' own type is a name or a list
+    """HfArgumentParser that raises an error instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
         """Raises a ValueError with argparse's message."""
@@ -182,12 +183,12 @@ class RecipeParser(HfArgumentParser):
 ARGUMENTS = (ModelArguments, DataArguments, MLNetTrainingArguments)
 
 
-def check_keys(keys: Iterable[Any], valid: set[str], place: str) -> None:
+def check_keys(keys: Iterable[Any], valid: set[str], owner: str) -> None:
     """Raises a ValueError with the nearest valid name for the first key that is not valid."""
     for key in keys:
         if key not in valid:
             nearest = nearest_name(key, valid)
-            raise ValueError(f"{place}: there is no key {key!r}; the nearest valid key is {nearest!r}")
+            raise ValueError(f"{owner}: there is no key {key!r}; the nearest valid key is {nearest!r}")
 
 
 def fill_in_variables(value: Any) -> Any:
@@ -197,9 +198,9 @@ def fill_in_variables(value: Any) -> Any:
         ValueError: Naming a variable that is not set.
     """
     if isinstance(value, list):
-        return [fill_in_variables(one) for one in value]
+        return [fill_in_variables(item) for item in value]
     if isinstance(value, dict):
-        return {key: fill_in_variables(one) for key, one in value.items()}
+        return {key: fill_in_variables(item) for key, item in value.items()}
     if not isinstance(value, str):
         return value
     for name in re.findall(r"\$\{(\w+)\}", value):
@@ -228,12 +229,12 @@ def parse_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, 
         raise ValueError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path}: a recipe is a mapping of keys to values, got {type(recipe).__name__}")
-    valid = {one.name for arguments in ARGUMENTS for one in fields(arguments) if one.init}
+    valid = {field.name for arguments in ARGUMENTS for field in fields(arguments) if field.init}
     given = [word[2:].partition("=")[0].replace("-", "_") for word in overrides if word.startswith("--")]
     check_keys([*recipe, *given], valid, str(path))
     try:
-        kept = {key: value for key, value in recipe.items() if key not in given}  # its variables need not be set
-        words = [word for key, value in kept.items() for word in _as_words(key, fill_in_variables(value))]
+        entries = {key: value for key, value in recipe.items() if key not in given}  # variables of others may be unset
+        words = [word for key, value in entries.items() for word in _as_words(key, fill_in_variables(value))]
         *parsed, strays = RecipeParser(ARGUMENTS).parse_args_into_dataclasses(
             [*words, *overrides], return_remaining_strings=True
         )
@@ -250,4 +251,4 @@ def _as_words(key: str, value: Any) -> list[str]:
         return []
     if isinstance(value, dict):
         return [f"--{key}", json.dumps(value)]
-    return [f"--{key}", *(str(one) for one in (value if isinstance(value, list) else [value]))]
+    return [f"--{key}", *map(str, value if isinstance(value, list) else [value])]

@@ -1,4 +1,4 @@
-"""Random changes of training pictures. What a picture becomes depends on seed, epoch and picture, on nothing else."""
+"""Random augmentation of training images, which depends on seed, epoch and image id only."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .arguments import DataArguments
 
 
 def derived_seed(*parts: Any) -> int:
-    """A seed of 63 bits that follows from the parts: the same in every process, run and order of pictures."""
+    """A seed of 63 bits computed from the parts: the same in every process and run, in any order of images."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
@@ -39,14 +39,14 @@ class RandomReduction(v2.Transform):
 
 
 class Augment:
-    """Random changes of training pictures, for `Dataset.set_transform` and, one row at a time, streams.
+    """Augments training images, as a transform of a `Dataset` or row by row of a stream.
 
-    Every picture's changes are drawn with a seed of its own, so that a run that goes on in the middle of an epoch, has
-    other workers or more processes trains on the same pictures.
+    The changes of every image are drawn with a seed of its own. So a run that continues in the middle of an epoch, or
+    with another number of workers or processes, trains on the same images.
 
     Args:
         arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch`, `reduction` and `color_jitter`.
-        size: Height and width in pixels that crops are brought to.
+        size: Height and width in pixels of the crops after resizing.
         seed: Of the run.
     """
 
@@ -55,26 +55,30 @@ class Augment:
         ratio = size[1] / size[0]
         crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.9 * ratio, 1.1 * ratio))
         strength = arguments.color_jitter
-        # Picture and map are moved as one; only the picture changes its colours.
+        # Geometric changes apply to image and map alike, changes of colour and sharpness to the image only.
         self.flip = v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0)
         self.crop, self.crop_off_epoch = v2.RandomApply([crop], arguments.random_crop), arguments.crop_off_epoch
         self.recolor = v2.ColorJitter(strength, strength, strength)
         self.reduce = v2.RandomApply([RandomReduction()], arguments.reduction)
 
     def __call__(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Changes `image` and `saliency_map` of every row."""
+        """Augments `image` and `saliency_map` of a batch of rows."""
         changed = [
             self.change(*row) for row in zip(rows["image"], rows["saliency_map"], rows["image_id"], strict=True)
         ]
-        return {**rows, "image": [one[0] for one in changed], "saliency_map": [one[1] for one in changed]}
+        return {
+            **rows,
+            "image": [image for image, _ in changed],
+            "saliency_map": [saliency_map for _, saliency_map in changed],
+        }
 
     def change_row(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The same for a single row."""
+        """Augments a single row."""
         image, saliency_map = self.change(row["image"], row["saliency_map"], row["image_id"])
         return {**row, "image": image, "saliency_map": saliency_map}
 
     def change(self, image: Image.Image, saliency_map: Image.Image, image_id: str) -> tuple[Image.Image, Image.Image]:
-        """One picture and its map."""
+        """Augments an image and its saliency map."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, self.epoch, image_id))
             image, saliency_map = self.flip(pil_rgb(image), saliency_map)
@@ -88,14 +92,15 @@ UNSAID_RECORDING = "eye"  # how gaze was recorded where a data set does not say
 
 
 class Collator:
-    """Turns rows of the schema into the model's input.
+    """Collates rows into the input of the model.
 
-    Rows of a validation set keep their `row` number and the processor's canvas; others their `image_id`.
+    Rows of a validation set have a `row` number, which is kept, and get the canvas of the processor. Other rows keep
+    their `image_id`.
 
     Args:
-        image_processor: Letterboxes pictures and maps.
-        canvas_sizes: Heights and widths in pixels, one of which is drawn for every training batch; empty: the
-            processor's own.
+        image_processor: Letterboxes images and maps.
+        canvas_sizes: Heights and widths in pixels, of which one is drawn for every training batch; if empty, the
+            canvas of the processor is used.
         seed: Of the run.
         recordings: Kinds of recording that the model knows; with them batches hold `recording`, an index for each row.
     """
@@ -111,7 +116,7 @@ class Collator:
         self.image_processor, self.canvas_sizes, self.seed, self.epoch = image_processor, canvas_sizes, seed, 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """`pixel_values`, `labels`, and `row` or `image_id`."""
+        """Returns `pixel_values`, `labels`, and `row` or `image_id`."""
         images, saliency_maps, names = ([row[name] for row in rows] for name in ("image", "saliency_map", "image_id"))
         is_training = "row" not in rows[0]
         options = {}
@@ -128,20 +133,20 @@ class Collator:
 
 
 class SetEpoch(TrainerCallback):
-    """Tells what draws at random which epoch it is, before the workers that get a copy of it start.
+    """Sets the attribute `epoch` of augmentation and collator before the data loader's workers get a copy of them.
 
-    Epochs are counted here: of a stream, which has no length, the Trainer's are fractions of `max_steps`.
+    Epochs are counted here, as for a stream, which has no length, the Trainer's epoch is a fraction of `max_steps`.
     """
 
     def __init__(self, *listeners: Any):
         self.listeners, self.next = listeners, 0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Called by the Trainer."""
+        """Continues with the epoch of the state."""
         self.next = int(state.epoch or 0)
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        """Called by the Trainer."""
+        """Sets the epoch."""
         for listener in self.listeners:
             listener.epoch = self.next
         self.next += 1

@@ -1,4 +1,4 @@
-"""The checkpoints in a run's folder: which there are, which are whole, and the mean of their weights."""
+"""The checkpoints in the folder of a run: which are complete, and the mean of their weights."""
 
 import json
 import shutil
@@ -17,17 +17,17 @@ LEAST_FREE = 2**20  # bytes; a disk with less cannot hold a checkpoint
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The Trainer's state in a checkpoint, as it was written.
+    """Reads the Trainer's state in a checkpoint.
 
     Raises:
-        OSError: If it is not there.
-        ValueError: If it was not written to its end.
+        OSError: If there is none.
+        ValueError: If the file is incomplete.
     """
     return json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end: the Trainer writes its state last."""
+    """Whether a checkpoint is complete: the Trainer writes its state last."""
     try:
         read_state(checkpoint)
     except (OSError, ValueError):
@@ -36,32 +36,33 @@ def is_whole(checkpoint: Path) -> bool:
 
 
 def checkpoints_of(output_dir: Path) -> list[Path]:
-    """The checkpoints in a run's folder, whole or not, by their step."""
-    found = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
-    numbered = [one for one in found if one.is_dir() and one.name.rpartition("-")[2].isdigit()]
-    return sorted(numbered, key=lambda one: int(one.name.rpartition("-")[2]))
+    """The checkpoints in the folder of a run, complete or not, in the order of their steps."""
+    folders = [path for path in output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
+    numbered = [path for path in folders if path.name.rpartition("-")[2].isdigit()]
+    return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
-def why_unwritten(folder: Path, error: Exception) -> str:
-    """The error; torch's own says nothing of a full disk."""
-    with suppress(OSError):  # the folder may be gone as well
+def write_error(folder: Path, error: Exception) -> str:
+    """Why a file could not be written: the error, and that the disk is full, which errors of torch do not say."""
+    with suppress(OSError):  # the folder may not exist any more
         if shutil.disk_usage(folder).free < LEAST_FREE:
             return f"the disk is full ({error})"
     return str(error)
 
 
 def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """The mean of every weight over checkpoints; whole numbers, which count batches, are the last one's.
-
-    Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
+    """Averages every weight over checkpoints (Izmailov et al., UAI 2018, arXiv 1803.05407).
 
     Args:
         checkpoints: Folders of one run with model.safetensors.
+
+    Returns:
+        The state dict of the means. Integers, which count batches, are those of the last checkpoint.
     """
-    states = [load_file(one / SAFE_WEIGHTS_NAME) for one in checkpoints]
+    states = [load_file(path / SAFE_WEIGHTS_NAME) for path in checkpoints]
     mean = {}
     for name, last in states[-1].items():
         if last.is_floating_point():
-            last = torch.stack([one[name].double() for one in states]).mean(0).to(last.dtype)
+            last = torch.stack([state[name].double() for state in states]).mean(0).to(last.dtype)
         mean[name] = last
     return mean

@@ -1,4 +1,4 @@
-"""Workers of a data loader that end with the run they work for, and whose errors read like its own."""
+"""Workers of a data loader that exit with the process that started them, and whose errors are readable."""
 
 import multiprocessing
 import os
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 
-# What PyTorch makes of an error in a worker: the kind, the traceback, and at its end the kind again and the message
+# PyTorch wraps an error of a worker: its type, its traceback, then type and message once more.
 WRAPPED = re.compile(r"\ACaught (\w+) in DataLoader worker.*^(?:[\w.]+\.)?\1: (.*)\Z", re.DOTALL | re.MULTILINE)
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raises a ValueError or OSError of a worker with its message alone, without the traceback in it."""
+def unwrap_worker_errors() -> Iterator[None]:
+    """Raises a ValueError or OSError of a worker with its own message, without PyTorch's text around it."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -27,19 +27,19 @@ def plain_errors() -> Iterator[None]:
         raise (OSError if isinstance(error, OSError) else ValueError)(match[2].strip()) from error
 
 
-def end_with_run(loader: "DataLoader") -> None:
-    """Lets the loader's workers end if this process is killed before they are up.
+def exit_with_parent(loader: "DataLoader") -> None:
+    """Makes the workers of a loader exit if their parent was killed before they started.
 
-    PyTorch's own watch begins later: it would take the process that inherits such a worker for its run, for ever. A
-    fork server's workers are its own children, not the run's, and end with it.
+    PyTorch watches the parent only after a worker has started, and then would take the process that adopted the worker
+    for its parent. Workers of a fork server are children of the server, which ends with the parent.
     """
     if (loader.multiprocessing_context or multiprocessing).get_start_method() == "forkserver":
         return
     loader.worker_init_fn = partial(_start, os.getpid(), loader.worker_init_fn)
 
 
-def _start(run: int, prepare: Callable[[int], None] | None, worker: int) -> None:
-    if os.getppid() != run:
+def _start(parent: int, prepare: Callable[[int], None] | None, worker: int) -> None:
+    if os.getppid() != parent:
         os._exit(1)
     if prepare is not None:
         prepare(worker)

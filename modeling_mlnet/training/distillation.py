@@ -1,4 +1,4 @@
-"""Training with teachers: labels are mixed with what trained networks predict for the same pictures."""
+"""Distillation: labels are mixed with the saliency maps that trained networks predict for the same images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from ..modeling_mlnet import to_grid
 
 
 class Teacher(NamedTuple):
-    """A trained network.
+    """A trained network, and how the student's pixel values are converted to its own.
 
     Args:
-        network: In the form that runs.
-        canvas: Height and width in pixels of the largest picture it is given.
-        scale: What the student's pixel values are multiplied by, `(3, 1, 1)`.
-        offset: What is added to them then.
+        network: Predicts maps from pixel values.
+        canvas: Height and width in pixels of its canvas; larger inputs are reduced to it.
+        scale: Factor of the student's pixel values, `(3, 1, 1)`.
+        offset: Added after the factor, `(3, 1, 1)`.
     """
 
     network: Network
@@ -30,7 +30,12 @@ class Teacher(NamedTuple):
     offset: Tensor
 
     def predict(self, pixel_values: Tensor, like: Tensor) -> Tensor:
-        """Its maps of the student's pictures, on the grid of `like`."""
+        """Predicts saliency maps for the student's pixel values.
+
+        Args:
+            pixel_values: `(batch, 3, height, width)`, normalised for the student.
+            like: A tensor whose last two dimensions and dtype the maps get.
+        """
         if pixel_values.shape[-2] > self.canvas[0] and pixel_values.shape[-1] > self.canvas[1]:
             pixel_values = F.interpolate(pixel_values, size=self.canvas, mode="bilinear", antialias=True)
         maps = self.network(pixel_values * self.scale + self.offset, True).to(like.dtype)
@@ -38,18 +43,17 @@ class Teacher(NamedTuple):
 
 
 class Teachers:
-    """Trained networks whose mean map takes a share of the labels.
+    """Trained networks whose mean saliency map is mixed into the labels.
 
-    They see what the student sees, after crops and changes of colour (Beyer et al., Knowledge distillation: A good
-    teacher is patient and consistent, CVPR 2022), reduced to their own canvas if it is smaller, and its mirror image,
-    whose map is turned back: the mean of both scores better than one. They run fused where their backbone allows it,
-    in bfloat16 where the processor is made for it.
+    They get the same input as the student, after crops and colour changes (Beyer et al., CVPR 2022, arXiv 2106.05237),
+    and its mirror image, whose map is mirrored back: the mean of both scores better than one map. They run in bfloat16
+    where the hardware multiplies it fast.
 
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
-        share: Of the labels that is theirs, 0..1.
-        image_processor: The student's; the teachers' may have other statistics.
-        device: Where they run.
+        share: Weight of the teachers' maps in the training target, in [0, 1].
+        image_processor: Of the student; those of the teachers may have other channel statistics.
+        device: Of the teachers.
 
     Raises:
         ValueError: If a checkpoint cannot be loaded.
@@ -62,43 +66,43 @@ class Teachers:
         dtype = "bfloat16" if is_gpu or has_fast_bfloat16(device) else "float32"
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
-            model, own = load_checkpoint(name)
-            scale, offset = _from_pixel_values(own, device)
+            model, own_processor = load_checkpoint(name)
+            scale, offset = _from_pixel_values(own_processor, device)
             height, width = model.config.image_size
-            blank = torch.zeros(1, 3, height, width, device=device)  # in a given dtype nothing is looked at
+            blank = torch.zeros(1, 3, height, width, device=device)  # any input will do, as the dtype is given
             network, _ = choose_network(model.to(device).eval(), "auto", dtype, blank, True)
             self.teachers.append(
                 Teacher(network, (height, width), student_scale / scale, (student_offset - offset) / scale)
             )
 
     def mix(self, pixel_values: Tensor, labels: Tensor) -> Tensor:
-        """The labels with the teachers' share in them.
+        """Mixes the teachers' maps into the labels.
 
-        All maps are taken as distributions, so that bright and dark ones count alike.
+        Every map is divided by its sum first, so that its scale does not matter.
 
         Args:
-            pixel_values: Pictures `(batch, 3, height, width)`, as the student gets them.
-            labels: Saliency maps `(batch, height/8, width/8)` of any scale, at least 0.
+            pixel_values: `(batch, 3, height, width)`, normalised for the student.
+            labels: Saliency maps `(batch, height/8, width/8)`, >= 0, of any scale.
 
         Returns:
-            Saliency maps like `labels` whose maximum is 1, or 0 if there is nothing in them.
+            Saliency maps of the shape of `labels` with the maximum 1, or 0 if labels and teachers are 0 everywhere.
         """
         with torch.inference_mode():
-            taught = torch.zeros_like(labels)
+            predicted = torch.zeros_like(labels)
             for pixels in (pixel_values, pixel_values.flip(-1)):
                 for teacher in self.teachers:
-                    taught += _distribution(teacher.predict(pixels, labels))
-                taught = taught.flip(-1)
-            mixed = (1 - self.share) * _distribution(labels) + self.share * _distribution(taught)
+                    predicted += _distribution(teacher.predict(pixels, labels))
+                predicted = predicted.flip(-1)
+            mixed = (1 - self.share) * _distribution(labels) + self.share * _distribution(predicted)
             mixed /= mixed.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(mixed.dtype).tiny)
-        return mixed.clone()  # an ordinary tensor again, for the loss
+        return mixed.clone()  # outside of inference mode, so that the loss can use it
 
 
 def _from_pixel_values(image_processor: MLNetImageProcessor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and summand, `(3, 1, 1)`, that make colours in 0..255 of pixel values."""
+    """Factor and offset, `(3, 1, 1)`, that turn pixel values back into colours in 0..255."""
     std, mean = torch.ones(3, 1, 1), torch.zeros(3, 1, 1)
     if image_processor.do_normalize:
-        std, mean = (torch.tensor(getattr(image_processor, f"image_{one}")).view(3, 1, 1) for one in ("std", "mean"))
+        std, mean = (torch.tensor(getattr(image_processor, f"image_{name}")).view(3, 1, 1) for name in ("std", "mean"))
     factor = image_processor.rescale_factor if image_processor.do_rescale else 1
     return (std / factor).to(device), (mean / factor).to(device)
 

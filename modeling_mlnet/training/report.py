@@ -1,4 +1,4 @@
-"""What a person wants to see of a training run: learning curves, the same eight pictures after every evaluation."""
+"""The report of a run: learning curves, and predictions for the same eight images after every evaluation."""
 
 import sys
 import time
@@ -21,12 +21,12 @@ from .augmentation import derived_seed
 
 logger = logging.get_logger(__name__)
 
-PICTURES = 8
+IMAGES = 8
 CURVES = ("loss", "CC", "SIM", "KL", "NSS", "learning_rate")
 
 
 def draw_curves(history: list[dict[str, float]]) -> Figure:
-    """Loss, scores and learning rate over steps.
+    """Draws loss, scores and learning rate over steps.
 
     Args:
         history: `log_history` of the Trainer's state.
@@ -44,15 +44,15 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
     return figure
 
 
-def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], title: str) -> Figure:
-    """Pictures, their densities and the predictions, one below the other, with the correlation of the two maps.
+def draw_predictions(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], title: str) -> Figure:
+    """Draws images above their fixation densities and the predicted maps, with the correlation of the two.
 
     Args:
-        rows: Of the schema.
-        saliency_maps: `(height, width)` of each.
+        rows: With the columns `image` and `saliency_map`.
+        saliency_maps: The prediction for every row, `(height, width)`.
         title: Of the figure.
     """
-    figure = Figure(figsize=(2.2 * len(rows), 5.6))  # computing the layout would double the time of drawing
+    figure = Figure(figsize=(2.2 * len(rows), 5.6))  # a constrained layout would double the time of drawing
     figure.subplots_adjust(
         left=0.2 / len(rows), right=1 - 0.05 / len(rows), bottom=0.01, top=0.92, wspace=0.03, hspace=0.12
     )
@@ -64,7 +64,7 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
         grid[1, column].imshow(truth, cmap="inferno")
         grid[2, column].imshow(saliency_map, cmap="inferno")
         grid[2, column].set_title(f"CC {cc(saliency_map, truth):.2f}", fontsize=8)
-    for axes, name in zip(grid[:, 0], ("picture", "truth", "prediction"), strict=True):
+    for axes, name in zip(grid[:, 0], ("image", "truth", "prediction"), strict=True):
         axes.set_ylabel(name)
     for axes in grid.ravel():
         axes.set(xticks=[], yticks=[])
@@ -72,19 +72,19 @@ def draw_pictures(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray], t
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG whole or not at all."""
+    """Writes a PNG atomically."""
     write_whole(path, partial(figure.savefig, format="png", dpi=90))
 
 
-class Lines(TrainerCallback):
-    """A line on stderr whenever something is logged, for a run that has no terminal to show a bar on."""
+class LogLines(TrainerCallback):
+    """Prints what is logged as lines on stderr, for a run without a terminal."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Called by the Trainer."""
+        """Starts the clock."""
         self.start, self.first = time.perf_counter(), state.global_step
 
     def on_log(self, args, state, control, logs, **kwargs):
-        """Called by the Trainer with figures by their names."""
+        """Prints a line."""
         steps = state.global_step - self.first
         if not state.is_world_process_zero or not steps:
             return
@@ -95,24 +95,24 @@ class Lines(TrainerCallback):
         print(f"{where}: {figures}", file=sys.stderr, flush=True)
 
 
-class Report(TrainerCallback):
-    """Writes `report/curves.png` and `report/pictures_STEP.png` into the run's folder; TensorBoard also gets pictures.
+class ReportCallback(TrainerCallback):
+    """Writes `report/curves.png` and `report/predictions_STEP.png` into the run's folder, and sends both to trackers.
 
-    A report that cannot be written is a warning: it must not cost a run.
+    A report that cannot be written is a warning and does not end the run.
 
     Args:
-        trainer: Whose model and history are shown.
-        rows: Validation rows; the same eight are shown in every run.
+        trainer: Its model predicts, and its history is drawn.
+        rows: Validation rows, of which the same eight are shown in every run.
     """
 
     def __init__(self, trainer: Any, rows: Dataset):
         self.trainer = trainer
         order = sorted(range(len(rows)), key=lambda index: derived_seed(rows[index : index + 1]["image_id"][0]))
-        self.rows = rows.select(order[:PICTURES])
+        self.rows = rows.select(order[:IMAGES])
         self.folder = Path(trainer.args.output_dir) / "report"
 
     def on_evaluate(self, args, state, control, **kwargs):
-        """Called by the Trainer, also once more with the best model, which `pictures_best.png` then shows."""
+        """Writes the report; after the training, `predictions_best.png` shows the best model."""
         if not state.is_world_process_zero:
             return
         step = f"{state.global_step:06d}" if self.trainer.is_in_train else "best"
@@ -120,23 +120,23 @@ class Report(TrainerCallback):
         dtype = str(model.dtype).removeprefix("torch.")
         predictor = SaliencyPredictor(model, self.trainer.processing_class, str(model.device), dtype, engine="eager")
         rows = list(self.rows)
-        pictures = draw_pictures(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
-        path = self.folder / f"pictures_{step}.png"
+        figure = draw_predictions(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
+        path = self.folder / f"predictions_{step}.png"
         try:
             save(draw_curves(state.log_history), self.folder / "curves.png")
-            save(pictures, path)
+            save(figure, path)
         except OSError as error:
             logger.warning(f"{self.folder}: the report cannot be written: {error}")
         try:
-            self._send(pictures, path, state.global_step)
+            self._send(figure, path, state.global_step)
         except OSError as error:
-            logger.warning(f"the report's pictures cannot be sent on: {error}")
+            logger.warning(f"the report cannot be sent to a tracker: {error}")
 
-    def _send(self, pictures: Figure, path: Path, step: int) -> None:
+    def _send(self, figure: Figure, path: Path, step: int) -> None:
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, TensorBoardCallback) and callback.tb_writer is not None:
-                callback.tb_writer.add_figure("pictures", pictures, step)
-            if isinstance(callback, TrackioCallback) and self.trainer.is_in_train:  # it ends with the training
+                callback.tb_writer.add_figure("predictions", figure, step)
+            if isinstance(callback, TrackioCallback) and self.trainer.is_in_train:  # trackio ends with the training
                 import trackio
 
-                trackio.log({"pictures": trackio.Image(path), "train/global_step": step})
+                trackio.log({"predictions": trackio.Image(path), "train/global_step": step})

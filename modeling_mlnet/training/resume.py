@@ -1,4 +1,4 @@
-"""The settings of the run in a folder: a run with other ones must not go on from its checkpoints."""
+"""Settings of a run, kept in its folder, so that a run with other settings does not continue from its checkpoints."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from .arguments import DataArguments, MLNetTrainingArguments, ModelArguments
 from .checkpoints import read_state
 
 SETTINGS = "settings.json"
-# Those of transformers and our own that change what is learned; the others, as workers and precision, are a machine's.
+# Arguments that change what is learned. The others, such as workers and precision, depend on the machine.
 LEARNING = (
     *("seed", "data_seed", "learning_rate", "backbone_learning_rate", "learning_rate_decay", "lr_scheduler_type"),
     *("lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2"),
@@ -21,49 +21,50 @@ LEARNING = (
 
 
 def settings_of(model: ModelArguments, data: DataArguments, arguments: MLNetTrainingArguments) -> dict[str, Any]:
-    """What a run learns from and how. Files and data sets go by their last name, as folders may be moved."""
+    """The settings of a run. Files and data sets are named without their folders, which may be moved."""
     values = {**vars(model), **vars(data), **{name: getattr(arguments, name) for name in LEARNING}}
-    values["optim"] = str(arguments.optim.value).removesuffix("_fused")  # the same steps, where PyTorch has it
+    values["optim"] = str(arguments.optim.value).removesuffix("_fused")  # the same optimizer in another implementation
     batch = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    values["pictures in a batch"] = batch
+    values["images in a batch"] = batch
     for name in ("model", "backbone_weights"):
         values[name] = values[name] and _last_name(Path(values[name]))
-    values["teachers"] = [_last_name(Path(one)) for one in values["teachers"]]
+    values["teachers"] = [_last_name(Path(name)) for name in values["teachers"]]
     for name in ("datasets", "validation_datasets"):
         sets = map(split_spec, values[name])
-        values[name] = [f"{kind}:{_last_name(place)}" for kind, place in sets]
-    return json.loads(json.dumps(values, default=lambda one: getattr(one, "value", str(one)), sort_keys=True))
+        values[name] = [f"{kind}:{_last_name(folder)}" for kind, folder in sets]
+    return json.loads(json.dumps(values, default=lambda value: getattr(value, "value", str(value)), sort_keys=True))
 
 
 def _last_name(path: Path) -> str:
     path = path.absolute()
-    is_step = path.name.startswith(f"{PREFIX_CHECKPOINT_DIR}-")  # which many runs have
+    is_step = path.name.startswith(f"{PREFIX_CHECKPOINT_DIR}-")  # a name that occurs in many runs
     return f"{path.parent.name}/{path.name}" if is_step else path.name
 
 
 def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTrainingArguments) -> None:
-    """Raises a ValueError if a run with other settings left a checkpoint, or a longer one did.
+    """Raises a ValueError if a checkpoint is of a run with other settings, or of a longer one.
 
     Args:
-        checkpoint: In the run's folder; one without settings, as older versions left it, is taken as it is.
-        settings: Of the run that is to go on there.
-        arguments: Its length.
+        checkpoint: In the folder of the run. If there are no settings beside it, as older versions left it, it is
+            accepted.
+        settings: Of the run that is to continue.
+        arguments: They hold its length.
     """
     folder = Path(checkpoint).parent
     then = (
         f"give another output_dir, go on all the same with --resume_from_checkpoint {checkpoint}, or remove the "
         "folder to start anew"
     )
-    kept = _read(folder / SETTINGS)
-    others = [name for name, value in settings.items() if name in kept and kept[name] != value]
-    if others:
-        name, more = others[0], f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        raise ValueError(f"{folder}: holds a run with {name} {kept[name]!r}, not {settings[name]!r}{more}; {then}")
+    previous = _read(folder / SETTINGS)
+    changed = [name for name, value in settings.items() if name in previous and previous[name] != value]
+    if changed:
+        name, more = changed[0], f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise ValueError(f"{folder}: holds a run with {name} {previous[name]!r}, not {settings[name]!r}{more}; {then}")
     state = read_state(Path(checkpoint))
     step, epoch = state["global_step"], state["epoch"]
     if arguments.max_steps > 0:
         name, is_beyond = "max_steps", step > arguments.max_steps
-    else:  # whose last step is counted whole
+    else:  # the last step may end in the next epoch
         name, is_beyond = "num_train_epochs", epoch * (step - 1) / step >= arguments.num_train_epochs
     if is_beyond:
         limit = getattr(arguments, name)
@@ -72,17 +73,17 @@ def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTr
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(kept, dict):
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
             raise ValueError("an object is expected")
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path}: is damaged, remove it to go on: {error}") from error
-    return kept
+    return settings
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Keeps the settings of a run in its folder."""
+    """Writes the settings of a run into its folder."""
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     write_whole(folder / SETTINGS, lambda file: file.write(text.encode()))

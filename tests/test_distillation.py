@@ -111,7 +111,7 @@ def test_a_run_learns_from_its_teachers_and_is_scored_on_the_truth(recipe, tmp_p
     assert runs["all"][0][0] < runs["none"][0][0] - 0.1  # the teacher is the student's own start
     assert runs["all"][1] == pytest.approx(runs["none"][1], abs=1e-4)  # the student has hardly moved
     card = (tmp_path / "all" / "README.md").read_text()
-    assert f"100% of the labels are of `{small_checkpoint.name}`" in card
+    assert f"`{small_checkpoint.name}`, with a weight of 100% in the labels" in card
 
 
 def test_teachers_are_loaded_before_the_run_starts(recipe, tmp_path):
@@ -124,7 +124,7 @@ def test_teachers_are_loaded_before_the_run_starts(recipe, tmp_path):
 
 def test_teachers_need_the_image_processor(small_model, small_checkpoint, tmp_path):
     arguments = MLNetTrainingArguments(output_dir=str(tmp_path), teachers=[str(small_checkpoint)], use_cpu=True)
-    with pytest.raises(ValueError, match="teachers need the MLNetImageProcessor"):
+    with pytest.raises(ValueError, match="teachers need an MLNetImageProcessor"):
         MLNetTrainer(model=small_model, args=arguments)
 
 
