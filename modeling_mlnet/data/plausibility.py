@@ -89,7 +89,7 @@ def find_implausible(images: Sequence[ImageFixations], left_out: int = 0) -> lis
 
     Args:
         images: All images of a data set or a sample of them.
-        left_out: Fixations outside images that have no other and were left out with them.
+        left_out: Fixations outside images that have no other and were left out with them; of a sample, its share.
     """
     total = sum(len(image.fixations) for image in images)
     outside = sum(image.outside for image in images) + left_out
