@@ -159,12 +159,13 @@ def _one_point(points: np.ndarray, sizes: np.ndarray, images: np.ndarray) -> tup
     }
     at_point, text = np.zeros(len(points), bool), ""
     for name, positions in anchors.items():
-        values, which, counts = np.unique(positions, axis=0, return_inverse=True, return_counts=True)
+        pairs = positions[:, 0] + 1j * positions[:, 1]  # sorted ten times faster than rows
+        values, counts = np.unique(pairs, return_counts=True)
         index = int(counts.argmax())
-        at_value = which.ravel() == index
+        at_value = pairs == values[index]
         is_common = len(np.unique(images[at_value])) > 1 or images[-1] == 0
         if counts[index] > at_point.sum() and is_common:
-            at_point, text = at_value, name.format(*np.abs(values[index]) + 0)
+            at_point, text = at_value, name.format(abs(values[index].real), abs(values[index].imag))
     count = int(at_point.sum())
     if count < max(FEWEST_AT_POINT, POINT_NOTED * len(points)):
         return np.zeros(len(points), bool), []
