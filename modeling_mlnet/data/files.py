@@ -89,7 +89,7 @@ def check_image(file: Any, kind: str, name: object = None) -> tuple[tuple[int, i
         name: How the message names it; `None` takes the path.
 
     Returns:
-        Width and height in pixels, upright; and a PNG file of it if `read_image` reads it but `datasets` does not.
+        Width and height in pixels, upright; and a PNG file of it where `read_image` reads what `datasets` would not.
 
     Raises:
         UnusableError: If it is missing or damaged.
@@ -105,11 +105,11 @@ def check_image(file: Any, kind: str, name: object = None) -> tuple[tuple[int, i
         raise UnusableError(f"{name}: {kind} is missing") from None
     except Exception as error:  # every decoder raises its own
         try:
-            decoded, content = PILImage.fromarray(read_image(file)), BytesIO()
+            repaired, content = PILImage.fromarray(read_image(file)), BytesIO()
         except ValueError:
             raise UnusableError(f"{name}: {kind} is damaged: {why_undecoded(error)}") from error
-        decoded.save(content, "PNG", compress_level=1)
-        return decoded.size, content.getvalue()
+        repaired.save(content, "PNG", compress_level=1)
+        return repaired.size, content.getvalue()
 
 
 def why_undecoded(error: Exception) -> str:
