@@ -196,7 +196,7 @@ def test_no_prior_changes_the_map(predict, pictures, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "jpeg"], "'jpeg' is not one of map, overlay, npy"),
+        (["--format", "jpeg"], "'jpeg' is not one of map, overlay, jpg"),
         (["--batch-size", "0"], "batch-size"),
         (["--colour"], "--colour"),
     ],

@@ -1,7 +1,5 @@
-"""The web page without its server: shares, words, comparison, what it refuses, what it keeps."""
+"""The web page without its server: boxes, words, what it refuses, what it keeps."""
 
-import csv
-import io
 import os
 import re
 import time
@@ -15,33 +13,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo import about, comparing, endpoints, front, limits, messages, regions, words
+from modeling_mlnet.analysis import Box, Spot
+from modeling_mlnet.demo import about, endpoints, front, limits, messages, regions, words
 from modeling_mlnet.demo.pictures import save_overlay
 from modeling_mlnet.demo.store import EXPIRED, Store, sweep
 from modeling_mlnet.images_mlnet import ImageWarning
 
-# --- shares and ranks
-
-
-def test_shares_of_a_partition_add_up_and_edges_count_in_part():
-    saliency_map = np.random.default_rng(0).random((30, 40)).astype(np.float32)
-    parts = [regions.Box("", x, y, 400 / 3, 300 / 7) for x in (0, 400 / 3, 800 / 3) for y in np.arange(7) * 300 / 7]
-    rows = regions.measure(saliency_map, parts, (400, 300))
-    assert sum(row["share"] for row in rows) == pytest.approx(1)
-    even = regions.measure(np.ones((30, 40)), [regions.Box("", 5, 5, 7, 3)], (400, 300))
-    assert even[0]["relative"] == pytest.approx(1)
-
-
-def test_share_of_whole_pixels_is_their_sum():
-    saliency_map = np.random.default_rng(1).random((30, 40))
-    box = regions.Box("", 10, 4, 8, 6)
-    expected = saliency_map[4:10, 10:18].sum() / saliency_map.sum()
-    assert regions.box_share(saliency_map, box, (40, 30)) == pytest.approx(expected)
-    assert regions.box_share(np.zeros((3, 3)), box, (40, 30)) == 0
-
-
-def test_equal_shares_have_equal_ranks():
-    assert regions.ranks([0.2, 0.5, 0.2, 0.1]) == [2, 1, 2, 4]
+# --- boxes and words
 
 
 @pytest.mark.parametrize(
@@ -49,11 +27,12 @@ def test_equal_shares_have_equal_ranks():
     [
         ("1,2,3", "Line 1: expected x, y, width, height"),
         ("0,0,5,5\nfour: a,b,c,d", "Line 2: expected"),
-        ("0,0,0,5", "Line 1: the box 0,0,0,5 must lie inside the picture of 60 x 40 px"),
-        ("50,0,20,5", "must lie inside"),
-        ("-1,0,5,5", "must lie inside"),
-        ("nan,0,5,5", "must lie inside"),
-        ("0,0,inf,5", "must lie inside"),
+        ("0,0,0,5", r"Line 1: box '1' \(0,0,0,5\) has no area"),
+        ("50,0,20,5", "reaches beyond the image of 60 x 40 px"),
+        ("-1,0,5,5", "reaches beyond"),
+        ("nan,0,5,5", "not finite"),
+        ("0,0,inf,5", "not finite"),
+        ("a:0,0,1,1\na:1,1,2,2", "used twice"),
         ("\n".join(["0,0,1,1"] * 51), "At most 50 boxes"),
     ],
 )
@@ -64,72 +43,18 @@ def test_a_line_that_is_no_box_is_named(text, message):
 
 def test_boxes_have_names_or_numbers():
     boxes = regions.parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
-    assert boxes == [regions.Box("title", 0, 0, 60, 10), regions.Box("2", 1, 2, 3, 4.5)]
-
-
-def test_a_spreadsheet_takes_no_name_for_a_formula():
-    rows = regions.measure(np.ones((4, 4)), [regions.Box("=1+1", 0, 0, 2, 2)], (4, 4))
-    [row] = csv.DictReader(io.StringIO(regions.as_csv(rows)))
-    assert row["region"] == "'=1+1" and float(row["share"]) == 0.25
-
-
-def peak(height, width, y, x, sigma):
-    rows, columns = np.mgrid[:height, :width]
-    return np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
-
-
-def test_the_strongest_regions_are_the_peaks_in_words():
-    saliency_map = peak(300, 400, 60, 70, 20) + 0.6 * peak(300, 400, 250, 350, 15)
-    first, second = regions.strongest(saliency_map)
-    assert (first["where"], second["where"]) == ("top left", "bottom right")
-    assert first["x"] == pytest.approx(70 / 400, abs=0.01) and first["y"] == pytest.approx(60 / 300, abs=0.01)
-    # of a Gaussian, half lies where it is above half of its peak
-    whole = 2 * np.pi * 20**2
-    assert first["share"] == pytest.approx(0.5 * whole / saliency_map.sum(), rel=0.1)
-    assert regions.strongest(np.zeros((30, 40))) == []
-    five = sum(peak(300, 400, 50 + 50 * (k % 2), 50 + 75 * k, 12) for k in range(5))
-    assert len(regions.strongest(five)) == 3
-
-
-def test_a_ripple_on_a_peak_is_no_region_of_its_own():
-    near = peak(300, 400, 150, 180, 20) + peak(300, 400, 150, 205, 20)
-    assert len(regions.strongest(near)) == 1
-    far = peak(300, 400, 150, 100, 20) + peak(300, 400, 150, 300, 20)
-    assert len(regions.strongest(far)) == 2
-
-
-def test_the_grid_keeps_the_sum_at_any_size():
-    for shape in ((1, 1), (1, 500), (333, 77), (30, 40)):
-        saliency_map = np.random.default_rng(2).random(shape)
-        grid = regions.to_grid(saliency_map)
-        assert grid.sum() == pytest.approx(saliency_map.sum()) and max(grid.shape) <= regions.GRID
+    assert boxes == [Box("title", 0, 0, 60, 10), Box("2", 1, 2, 3, 4.5)]
 
 
 def test_words():
-    assert (
-        words.place(0, 0) == "top left" and words.place(0.5, 0.5) == "middle" and words.place(1, 1) == "bottom right"
-    )
-    shown = [words.percent(one) for one in (0, 0.0001, 0.004, 0.0994, 0.0996, 0.34, 1)]
-    assert shown == ["0 %", "< 0.1 %", "0.4 %", "9.9 %", "10 %", "34 %", "100 %"]
-    assert "empty" in words.strongest_in_words([])
-    one = {"where": "top left", "share": 0.34, "area": 0.1, "x": 0.2, "y": 0.3}
-    assert "Only one region stands out" in words.strongest_in_words([one])
-    assert "Only two regions stand out" in words.strongest_in_words([one] * 2)
-    assert "stand" not in words.strongest_in_words([one] * 3)
-    assert words.strongest_in_short([one]) == "Strongest: top left, 34 % of the predicted attention."
-    assert words.alt_text([one]) == "The saliency map alone. Most predicted attention: top left 34 %"
-
-
-# --- two designs
-
-
-def test_two_designs_share_one_scale():
-    wide, narrow = np.ones((20, 20), np.float32), np.zeros((20, 20), np.float32)
-    narrow[:10, :10] = 1  # four times as much attention per area, though both maps' maximum is 1
-    first, second = comparing.densities(wide, narrow)
-    assert first.max() == pytest.approx(0.25) and second.max() == 1
-    dead, _ = comparing.densities(np.zeros((4, 4)), narrow)
-    assert dead.max() == 0
+    assert "empty" in words.strongest_in_words([], (100, 100))
+    spot = Spot(1, 20, 30, 0.34, 0.1, 1.0, "top left")
+    assert "around 20 % from the left and 15 %" in words.strongest_in_words([spot], (100, 200))
+    assert "Only one region stands out" in words.strongest_in_words([spot], (100, 100))
+    assert "Only two regions stand out" in words.strongest_in_words([spot] * 2, (100, 100))
+    assert "stand" not in words.strongest_in_words([spot] * 3, (100, 100))
+    assert words.strongest_in_short([spot]) == "Strongest: top left, 34 % of the predicted attention."
+    assert words.alt_text([spot]) == "The saliency map alone. Most predicted attention: top left 34 %"
 
 
 # --- the model card's figures

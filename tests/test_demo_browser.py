@@ -11,7 +11,7 @@ from demo_files import write_clip, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.demo.regions import strongest
+from modeling_mlnet.analysis import find_spots
 
 
 def test_a_picture_is_predicted_and_looked_at_without_the_network_again(open_page, monkeypatch):
@@ -22,7 +22,7 @@ def test_a_picture_is_predicted_and_looked_at_without_the_network_again(open_pag
     with page.expect_download() as download:
         page.click("#predict-get-npy")
     values = np.load(download.value.path())
-    assert words.startswith("Middle") and words.count("% of the predicted attention") == len(strongest(values)) > 1
+    assert words.startswith("Middle") and words.count("% of the predicted attention") == len(find_spots(values, 3)) > 1
     assert (
         values.shape == (400, 600) and values.dtype == np.float32 and download.value.suggested_filename == "coffee.npy"
     )
@@ -151,10 +151,10 @@ def test_boxes_are_drawn_with_two_clicks_or_typed(open_page):
     )
     with page.expect_download() as download:
         page.click("#regions-get-csv")
-    assert download.value.path().read_text().startswith("region,x,y,width,height,share")
+    assert download.value.path().read_text().startswith("name,x,y,width,height,share")
     with page.expect_download() as download:
         page.click("#regions-get-json")
-    assert [row["region"] for row in json.loads(download.value.path().read_text())["regions"]] == ["1", "corner"]
+    assert [row["name"] for row in json.loads(download.value.path().read_text())["regions"]] == ["1", "corner"]
     # no result stands beside another picture or another prior than its own
     for change in (lambda: page.locator("#regions-prior input").click(), lambda: remove_and_give("rocket.jpg")):
         page.wait_for_selector("#regions-table td")

@@ -65,12 +65,12 @@ def test_regions_endpoint(client):
         handle_file(COFFEE), "cup: 100,50,300,250\n0,0,600,400", api_name="/regions"
     )
     cup, whole = found["regions"]
-    assert cup["region"] == "cup" and whole["share"] == pytest.approx(1) and whole["rank"] == 1 and cup["rank"] == 2
+    assert cup["name"] == "cup" and whole["share"] == pytest.approx(1) and whole["rank"] == 1 and cup["rank"] == 2
     values = np.load(client.predict(handle_file(COFFEE), api_name="/predict")[2])
     np.testing.assert_array_equal(np.load(npy), values)
     assert cup["share"] == pytest.approx(values[50:300, 100:400].sum() / values.sum(), rel=1e-4)
     rows = list(csv.DictReader(Path(table).read_text(encoding="utf-8").splitlines()))
-    assert [row["region"] for row in rows] == ["cup", "2"]
+    assert [row["name"] for row in rows] == ["cup", "2"]
     assert Image.open(picture).size == (600, 400)
     with pytest.raises(AppError, match="Line 1: expected"):
         client.predict(handle_file(COFFEE), "here", api_name="/regions")

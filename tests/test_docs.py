@@ -88,6 +88,11 @@ def place(tmp_path_factory) -> Path:
     (place / "demo").symlink_to(ROOT / "demo")
     for name in ("photo.jpg", "a.jpg", "b.jpg", "MIT300/1.jpg"):
         write_image(place / name, (96, 64))
+    for name in ("old.png", "new.png", "designs/1.png", "photos/1.jpg", "banners/1.png", "banners/2.jpg"):
+        write_image(place / name, (96, 64))
+    write_image(place / "page.png", (300, 300))
+    for name in ("boxes.csv", "old.csv", "new.csv"):
+        (place / name).write_text("name,x,y,width,height\nbutton,5,5,80,55\n", encoding="utf-8")
     (place / "other_model").mkdir()
     for k in range(4):
         np.save(place / "other_model" / f"COCO_val2014_{k:012d}.npy", np.random.default_rng(k).random((48, 64)))

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from .compare import compare
+from .crop import crop
 from .data import app as data
 from .demo import demo
 from .evaluate import evaluate
@@ -19,6 +21,8 @@ from .figure import figure
 from .models import models
 from .predict import predict
 from .push import push
+from .regions import regions
+from .report import report
 from .train import train
 
 EXTRAS = {
@@ -39,6 +43,10 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
+app.command()(regions)
+app.command()(compare)
+app.command()(crop)
+app.command()(report)
 app.command()(figure)
 app.command()(demo)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)

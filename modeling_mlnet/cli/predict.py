@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from .answers import TilesOption
 from .options import MEGAPIXELS, PATHS, allow_pixels
 
-FORMATS = ("map", "overlay", "npy")
+FORMATS = ("map", "overlay", "jpg", "npy", "density", "logdensity")
+STYLES = ("heat", "contour", "spotlight")
 
 
 def parse_formats(value: str) -> list[str]:
@@ -29,9 +31,16 @@ def predict(
         str,
         typer.Option(
             "--format",
-            help="map (8-bit grey PNG), overlay (PNG), npy (float32, to score): one or several, with commas.",
+            help="map (8-bit grey PNG), overlay (PNG), jpg (the overlay as JPEG), npy (float32, to score), density "
+            "(sums to 1), logdensity (its natural logarithm): one or several, with commas.",
         ),
     ] = "map",
+    style: Annotated[
+        str,
+        typer.Option(help="Of overlays: heat, contour (lines around 25, 50, 75 % of attention), spotlight (dimmed)."),
+    ] = "heat",
+    colorbar: Annotated[bool, typer.Option("--colorbar", help="Add a scale below overlays.")] = False,
+    tiles: TilesOption = "auto",
     prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
     recording: Annotated[
         str | None,
@@ -67,8 +76,11 @@ def predict(
     Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
+    if style not in STYLES:
+        raise typer.BadParameter(f"{style!r} is not one of {', '.join(STYLES)}", param_hint="--style")
     allow_pixels(max_megapixels)
 
+    from ..analysis.tiles import TiledPredictor
     from ..inference.inputs import find_images
     from ..inference.network import default_device
     from ..inference.outputs import predict_files
@@ -89,7 +101,8 @@ def predict(
     if device == "auto" and "LOCAL_RANK" in os.environ:
         device = default_device(int(os.environ["LOCAL_RANK"]))
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
-    options = {"apply_prior": prior, "recording": recording}
+    tiled = TiledPredictor(predictor, tiles)
+    options, look = {"apply_prior": prior, "recording": recording}, {"style": style, "colorbar": colorbar}
     with progress_bar("predicting") as progress:
         task, done = progress.add_task("", total=len(jobs)), 0
 
@@ -101,7 +114,7 @@ def predict(
             progress.advance(task)
 
         try:
-            report = predict_files(predictor, jobs, output, chosen, options, resume, on_done)
+            report = predict_files(tiled, jobs, output, chosen, options, resume, on_done, look)
         except (SystemExit, OSError):
             print(f"mlnet: {done} of {len(jobs)} images are done; --resume does the rest", file=sys.stderr)
             raise

@@ -18,7 +18,13 @@ def progress_bar(description: str) -> Iterator[Progress]:
     """A bar with count and time left; its console prints lines above the bar."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # what is printed into a pipe belongs there
+    ) as progress:
         yield progress
 
 

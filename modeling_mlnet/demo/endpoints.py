@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -61,13 +62,18 @@ def _add_predict(handlers: Handlers) -> None:
         Takes the picture (send the file itself, addresses are not fetched), whether to apply the learned prior, and
         for the overlay the opacity of the map in 0..1 and the colour map. Returns the overlay (PNG), the saliency map
         (PNG, 8-bit grey), its values (npy, float32 (height, width) in 0..1, relative to the most salient point), and
-        the picture's width and height in pixels with the three strongest regions: where in words, share of all
-        predicted attention and part of the area in 0..1, centre x and y relative to the sides. Pictures longer than
-        1600 px are shrunk to that first.
+        the picture's width and height in pixels with the three strongest spots: where in words, share of all
+        predicted attention and part of the area in 0..1, centre x and y in pixels. Pictures longer than 1600 px are
+        shrunk to that first.
         """
         found = handlers.predict(image, apply_prior, opacity, colormap)
         width, height = found.result.size
-        details = {"picture": found.result.name, "width": width, "height": height, "regions": found.regions}
+        details = {
+            "picture": found.result.name,
+            "width": width,
+            "height": height,
+            "spots": [asdict(spot) for spot in found.spots],
+        }
         return found.overlay, found.grey_map, found.values, details
 
     gr.Button().click(
@@ -92,8 +98,8 @@ def _add_regions(handlers: Handlers) -> None:
 
         Takes the picture, the boxes in pixels, one a line (x, y, width, height; a name and a colon may come first),
         and whether to apply the learned prior. Returns the picture's size and the regions: share of all predicted
-        attention and part of the area in 0..1, relative (share over area), rank by share; the same as CSV; the boxes
-        over the overlay (PNG); and the map's values (npy, as of `/predict`).
+        attention and part of the area in 0..1, ratio (share over area), peak, rank by share; the same as CSV; the
+        boxes over the overlay (PNG); and the map's values (npy, as of `/predict`).
         """
         _, (picture, json_path, csv_path, values) = handlers.regions(image, boxes, apply_prior)
         return _read(json_path), csv_path, picture, values

@@ -6,21 +6,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from ..analysis import (
+    Spot,
+    compare_regions,
+    draw_regions,
+    find_spots,
+    measure_regions,
+    ninths,
+    to_csv,
+    to_one_scale,
+)
+from ..analysis.drawing import mark_point
 from ..attribution import level_importance
 from ..attribution.explain import image_panels
 from ..attribution.prior import prior_map
 from ..images_mlnet import read_image
+from ..io.overlay import overlay
 from . import pictures
-from .comparing import differences, on_one_scale
 from .limits import open_picture, receive
-from .regions import as_csv, measure, ninths, parse_boxes, strongest
+from .regions import parse_boxes
 from .store import Result, Store
 from .video import Clip, Moment, render_clip
 
 PROGRESS = 8  # frames from one message about the progress to the next
+SPOTS = 3
 SAMPLES = 8  # noisy copies for the pixels that moved the map: enough to see them, and a second or two on two cores
 
 
@@ -30,14 +41,14 @@ class Predicted:
 
     Args:
         result: Picture and map.
-        regions: Of `strongest`.
+        spots: Of `find_spots`, in pixels of the picture.
         overlay: File of the picture under its map.
         grey_map: File of the map in 8-bit grey.
         values: File of the map in float32.
     """
 
     result: Result
-    regions: list[dict[str, Any]]
+    spots: list[Spot]
     overlay: str
     grey_map: str
     values: str
@@ -71,7 +82,7 @@ class Handlers:
         result = self.open(payload, apply_prior)
         return Predicted(
             result,
-            strongest(result.saliency_map),
+            find_spots(result.saliency_map, SPOTS, result.size),
             pictures.save_overlay(result, self.store, opacity, colormap),
             pictures.save_map(result, self.store),
             pictures.save_values(result, self.store),
@@ -105,15 +116,18 @@ class Handlers:
         """
         upload = receive(payload, self.store.folder)
         picture, size = open_picture(upload)
-        rows = [{**asdict(box), "region": box.name} for box in parse_boxes(str(boxes or ""), size)]
-        shown = pictures.draw_boxes(read_image(picture), rows, size, corner)
+        typed = parse_boxes(str(boxes or ""), size)
+        shown = draw_regions(Image.fromarray(read_image(picture)), typed, size)
+        if corner is not None:
+            shown = mark_point(shown, corner[0] * shown.width / size[0], corner[1] * shown.height / size[1])
         return pictures.save_png(shown, self.store.place("boxes.png"))
 
     def regions(self, payload: Any, boxes: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], list[str]]:
         """Shares of boxes.
 
         Returns:
-            Rows of `measure`, and the files of the overlay with the boxes, of JSON, of CSV and of the map's values.
+            Rows of `measure_regions`, and the files of the overlay with the boxes, of JSON, of CSV and of the map's
+            values.
 
         Raises:
             ValueError: As `open` and `parse_boxes`, or if there is no box.
@@ -122,11 +136,10 @@ class Handlers:
         found = parse_boxes(str(boxes or ""), result.size)
         if not found:
             raise ValueError("Draw or type at least one box: x, y, width, height in pixels, one box a line.")
-        rows = measure(result.saliency_map, found, result.size)
-        shown = np.asarray(pictures.overlay(result.image, result.saliency_map))
-        picture = pictures.save_png(
-            pictures.draw_boxes(shown, rows, result.size), self.store.place(f"{result.stem}.regions.png")
-        )
+        measured = measure_regions(result.saliency_map, found, result.size)
+        shown = draw_regions(overlay(result.image, result.saliency_map), measured, result.size)
+        picture = pictures.save_png(shown, self.store.place(f"{result.stem}.regions.png"))
+        rows = [asdict(region) for region in measured]
         details = {"picture": result.name, "width": result.size[0], "height": result.size[1]}
         values = pictures.save_values(result, self.store)
         return rows, [picture, *self._tables(f"{result.stem}.regions", rows, details), values]
@@ -137,8 +150,8 @@ class Handlers:
         """Two designs on one scale.
 
         Returns:
-            Rows of `differences`, and the files of both overlays, of JSON, of CSV, and of both maps' values on their
-            common scale.
+            Rows of `compare_regions`, and the files of both overlays, of JSON, of CSV, and of both maps' values on
+            their common scale.
 
         Raises:
             ValueError: As `open` and `parse_boxes`, naming the design.
@@ -150,21 +163,27 @@ class Handlers:
             results.append(self.open(payload, apply_prior))
         first, second = results
         typed = parse_boxes(str(boxes or ""), first.size)
-        rows = differences(first, second, typed or ninths(first.size))
+        compared = compare_regions(
+            *(first.saliency_map, second.saliency_map, typed or ninths(first.size)),
+            first_size=first.size,
+            second_size=second.size,
+        )
+        scaled = to_one_scale(first.saliency_map, second.saliency_map)
+        rows = [asdict(region) for region in compared.regions]
         files, values = [], []
-        for number, one in enumerate(on_one_scale(first, second), 1):
-            shown = pictures.overlay(one.image, one.saliency_map)
+        for number, (result, saliency_map) in enumerate(zip(results, scaled, strict=True), 1):
+            shown = overlay(result.image, saliency_map)
             if typed:
-                shown = pictures.draw_boxes(np.asarray(shown), rows, first.size)
-            files.append(pictures.save_png(shown, self.store.place(f"{one.stem}.{number}.png")))
-            values.append(pictures.save_array(one.saliency_map, self.store.place(f"{one.stem}.{number}.npy")))
+                shown = draw_regions(shown, (compared.first, compared.second)[number - 1], result.size)
+            files.append(pictures.save_png(shown, self.store.place(f"{result.stem}.{number}.png")))
+            values.append(pictures.save_array(saliency_map, self.store.place(f"{result.stem}.{number}.npy")))
         details = {"first": first.name, "second": second.name, "width": first.size[0], "height": first.size[1]}
         return rows, [*files, *self._tables(f"{first.stem}.compared", rows, details), *values]
 
     def _tables(self, stem: str, rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, str]:
         json_path, csv_path = self.store.place(f"{stem}.json"), self.store.place(f"{stem}.csv")
         json_path.write_text(json.dumps({**details, "regions": rows}, indent=1), encoding="utf-8")
-        csv_path.write_text(as_csv(rows), encoding="utf-8")
+        csv_path.write_text(to_csv(rows), encoding="utf-8")
         return str(json_path), str(csv_path)
 
     def why(self, payload: Any, apply_prior: Any) -> tuple[list[dict[str, Any]], str, list[str]]:

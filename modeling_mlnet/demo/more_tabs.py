@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
+from ..analysis import percent
 from ..io.overlay import OPACITY
 from .handlers import Handlers
 from .limits import MAX_UPLOAD
@@ -14,7 +15,6 @@ from .parts import FAILED, NETWORK, PRIVATE, empty_when_changed, picture_input, 
 from .pictures import COLORMAPS
 from .tables import levels_table
 from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment
-from .words import percent
 
 SECOND, SPREAD = "second", "part of the picture, %"
 PANELS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ..inference.outputs import encode_map
 from ..io.overlay import OPACITY, overlay
@@ -73,35 +73,3 @@ def save_array(values: np.ndarray, path: Path) -> str:
     """Writes an npy file."""
     np.save(path, values)
     return str(path)
-
-
-def draw_boxes(
-    image: np.ndarray, rows: list[dict[str, Any]], size: tuple[int, int], corner: tuple[int, int] | None = None
-) -> Image.Image:
-    """Boxes with their names, light lines on dark ones, so that they stand out from any picture.
-
-    Args:
-        image: uint8 `(height, width, 3)`.
-        rows: Of `measure`.
-        size: Width and height of the picture that the boxes' pixels are meant in.
-        corner: A point to mark, in these pixels.
-    """
-    picture = Image.fromarray(image)
-    draw = ImageDraw.Draw(picture)
-    scale_x, scale_y = picture.width / size[0], picture.height / size[1]
-    line = max(2, round(max(picture.size) / 300))
-    font = ImageFont.load_default(size=max(12, max(picture.size) // 40))
-    for row in rows:
-        left, top = row["x"] * scale_x, row["y"] * scale_y
-        right, bottom = left + row["width"] * scale_x, top + row["height"] * scale_y
-        corners = (left, top, max(right - 1, left), max(bottom - 1, top))
-        draw.rectangle(corners, outline="black", width=2 * line)
-        draw.rectangle(corners, outline="white", width=line)
-        label = draw.textbbox((left + 2 * line, top + 2 * line), row["region"], font=font)
-        draw.rectangle((label[0] - line, label[1] - line, label[2] + line, label[3] + line), fill="black")
-        draw.text((left + 2 * line, top + 2 * line), row["region"], font=font, fill="white")
-    if corner is not None:
-        x, y = corner[0] * scale_x, corner[1] * scale_y
-        for color, reach in (("black", 4 * line), ("white", 3 * line)):
-            draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color)
-    return picture

@@ -156,10 +156,10 @@ class PredictTab:
         picture, bare = self.handlers.look(found.result, colormap)
         files = (found.overlay, found.grey_map, found.values)
         return [
-            f"Done. {strongest_in_short(found.regions)} [To the result](#predict-slider)",
+            f"Done. {strongest_in_short(found.spots)} [To the result](#predict-slider)",
             (picture, found.overlay),
-            strongest_in_words(found.regions),
-            gr.Image(bare, alt_text=alt_text(found.regions)),
+            strongest_in_words(found.spots, found.result.size),
+            gr.Image(bare, alt_text=alt_text(found.spots)),
             *(gr.DownloadButton(value=path, interactive=True) for path in files),
             (found.result.key, found.result.name),
             *[image["path"]] * followers,

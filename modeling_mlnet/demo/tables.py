@@ -4,7 +4,7 @@ import html
 import re
 from typing import Any
 
-from .words import percent
+from ..analysis import percent
 
 
 def _cell(text: str) -> str:
@@ -18,17 +18,15 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def regions_table(rows: list[dict[str, Any]]) -> str:
-    """Of `measure`."""
-    cells = [
-        [_cell(row["region"]), percent(row["share"]), f"{row['relative']:.2f} x", str(row["rank"])] for row in rows
-    ]
+    """Of `measure_regions`."""
+    cells = [[_cell(row["name"]), percent(row["share"]), f"{row['ratio']:.2f} x", str(row["rank"])] for row in rows]
     return _table(["Region", "Share", "Per area", "Rank"], cells)
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Of `differences`."""
+    """Of `compare_regions`."""
     cells = [
-        [_cell(row["region"]), percent(row["first"]), percent(row["second"]), f"{100 * row['difference']:+.1f}"]
+        [_cell(row["name"]), percent(row["first"]), percent(row["second"]), f"{100 * row['difference']:+.1f}"]
         for row in rows
     ]
     return _table(["Region", "First", "Second", "Points"], cells)

@@ -8,10 +8,10 @@ from typing import Any
 import av
 import numpy as np
 
+from ..analysis import effective_area
 from ..inference.predictor import SaliencyPredictor
 from ..io.overlay import overlay
 from .limits import Upload
-from .regions import to_grid
 
 MAX_SECONDS = 60
 FRAMES_A_SECOND = 8  # of the result; a gaze rests longer than an eighth of a second
@@ -34,23 +34,6 @@ class Moment:
 
     time: float
     effective_area: float
-
-
-def effective_area(saliency_map: np.ndarray) -> float:
-    """How widely attention is spread: the part of the picture, 0..1, that it would fill if it were even.
-
-    With p the map's sums over a grid of n cells, as parts of their total, it is exp(-sum p log p) / n: 1 for an even
-    spread, 1/n if all lies in one cell, 0 for an empty map. The smaller, the more concentrated.
-
-    Args:
-        saliency_map: `(height, width)`, at least 0.
-    """
-    grid = to_grid(saliency_map)
-    total = grid.sum()
-    if not total > 0:
-        return 0.0
-    p = grid[grid > 0] / total
-    return float(np.exp(-(p * np.log(p)).sum()) / grid.size)
 
 
 class Clip:

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
-SUFFIXES = {"map": ".map.png", "overlay": ".overlay.png", "npy": ".npy"}  # of results
+SUFFIXES = {  # of results
+    "map": ".map.png",
+    "overlay": ".overlay.png",
+    "jpg": ".overlay.jpg",
+    "npy": ".npy",
+    "density": ".density.npy",
+    "logdensity": ".logdensity.npy",
+}
 EXPLANATION = ".explain.png"  # of `mlnet explain`
 IMAGES = re.compile(  # suffixes of what Pillow reads
     r"\.(apng|avifs?|bmp|dib|gif|hei[cf]|hif|j2[ck]|jfif|jp[2cefx]|jpe?g|p[bfgnp]m|png|qoi|tga|tiff?|webp)",

@@ -4,12 +4,12 @@ import errno
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,14 +19,41 @@ from ..hub.registry import sha256 as file_sha256
 from ..io.atomic import write_whole
 from ..io.ordered import in_order
 from ..io.overlay import overlay, to_bytes
+from .density import to_density, to_log_density
 from .inputs import Job, Source
-from .predictor import Prediction, SaliencyPredictor
+from .predictor import Prediction
 
+ARRAYS: dict[str, Callable[[Any], np.ndarray]] = {
+    "npy": np.asarray,
+    "density": to_density,
+    "logdensity": to_log_density,
+}
+OVERLAYS = ("overlay", "jpg")
+QUALITY = 90  # of a JPEG
 WRITERS = 2  # threads that write results beside the network
 RECORD = "mlnet"  # key of what a result was made from, in PNG text and behind the values of an npy file
 LONGEST_RECORD = 4096  # bytes
-PNG_END = b"IEND\xaeB`\x82"
+ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}  # of whole files
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what keeps every further result from being written, too
+
+
+class Predictor(Protocol):
+    """What predicts: a `SaliencyPredictor`, or one that calls it, as `analysis.TiledPredictor` does."""
+
+    batch_size: int
+
+    def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
+        """As `SaliencyPredictor.settings`."""
+
+    def stream(
+        self,
+        images: Iterable[Any],
+        keep_images: bool = False,
+        allow_urls: bool = False,
+        apply_prior: bool = True,
+        recording: str | None = None,
+    ) -> Iterator[Prediction]:
+        """As `SaliencyPredictor.stream`."""
 
 
 @dataclass
@@ -51,29 +78,42 @@ def encode_map(saliency_map: np.ndarray) -> Image.Image:
     return Image.fromarray(to_bytes(saliency_map))
 
 
-def write_result(path: Path, prediction: Prediction, name: str, record: Mapping[str, Any]) -> None:
+def write_result(
+    path: Path,
+    prediction: Prediction,
+    name: str,
+    record: Mapping[str, Any],
+    look: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a result whole or not at all.
 
     Args:
-        name: `map`, `overlay` or `npy`.
+        name: `map`, `overlay`, `jpg`, `npy`, `density` or `logdensity`.
         record: What it was made from, for `read_record`; values of JSON.
+        look: `style` and `colorbar` of overlays.
     """
     saliency_map, image = prediction.saliency_map, prediction.image
     assert saliency_map is not None
     text, content = json.dumps(dict(record)), io.BytesIO()
-    if name == "npy":
-        np.save(content, saliency_map)
+    if name in ARRAYS:
+        np.save(content, ARRAYS[name](saliency_map))
         content.write(f"\n{RECORD}{text}".encode())  # behind the values, where readers of npy do not look
+    elif name == "map":
+        _save_png(encode_map(saliency_map), content, text)
     else:
-        if name == "map":
-            picture = encode_map(saliency_map)
+        assert image is not None
+        shown = overlay(image, saliency_map, **(look or {}))
+        if name == "jpg":
+            shown.save(content, "JPEG", quality=QUALITY, comment=text.encode())
         else:
-            assert image is not None
-            picture = overlay(image, saliency_map)
-        info = PngInfo()
-        info.add_text(RECORD, text)
-        picture.save(content, "PNG", compress_level=1, pnginfo=info)
+            _save_png(shown, content, text)
     write_whole(path, lambda file: file.write(content.getbuffer()))
+
+
+def _save_png(picture: Image.Image, content: io.BytesIO, record: str) -> None:
+    info = PngInfo()
+    info.add_text(RECORD, record)
+    picture.save(content, "PNG", compress_level=1, pnginfo=info)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -84,8 +124,9 @@ def read_record(path: Path) -> dict[str, Any] | None:
             end = file.read()
             if path.suffix == ".npy":
                 return json.loads(end.rpartition(f"\n{RECORD}".encode())[2])
-            with Image.open(file, formats=["PNG"]) as image:
-                return json.loads(image.info[RECORD]) if end.endswith(PNG_END) else None
+            with Image.open(file, formats=["PNG", "JPEG"]) as image:
+                text = image.info["comment" if path.suffix == ".jpg" else RECORD]
+                return json.loads(text) if end.endswith(ENDS[path.suffix]) else None
     except Exception:  # every decoder raises its own
         return None
 
@@ -109,29 +150,33 @@ def _fits(results: Iterable[Path], source: Source, settings: Mapping[str, Any]) 
 
 
 def predict_files(
-    predictor: SaliencyPredictor,
+    predictor: Predictor,
     jobs: Iterable[Job],
     output_dir: Path,
     formats: Iterable[str] = ("map",),
     options: Mapping[str, Any] | None = None,
     resume: bool = False,
     on_done: Callable[[str | None], None] = lambda error: None,
+    look: Mapping[str, Any] | None = None,
 ) -> Report:
     """Predicts images and writes the results; an image that fails stops nothing.
 
     Args:
-        formats: Of `map` (8-bit grey PNG), `overlay` (PNG) and `npy` (float32 `(height, width)` in 0..1).
+        formats: Of `map` (8-bit grey PNG), `overlay` (PNG), `jpg` (the overlay as JPEG), `npy` (float32
+            `(height, width)` in 0..1), `density` (float64, sums to 1) and `logdensity` (its natural logarithm).
         options: `apply_prior` and `recording` of a call of the predictor.
         resume: Whether images are left out whose results were all made from the same content, with the same
             checkpoint, options, kind of device and precision.
         on_done: Called after every image with its error, `None` if there was none.
+        look: `style` and `colorbar` of overlays.
 
     Raises:
         OSError: If there is no room for further results.
     """
     report, todo, formats, jobs = Report(), [], tuple(formats), list(jobs)
     options = dict(options or {})
-    settings = predictor.settings(**options)
+    shows_images = not set(OVERLAYS).isdisjoint(formats)
+    settings = {**predictor.settings(**options), **(look or {} if shows_images else {})}
     sources = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
     for job in jobs:
         outputs = job.outputs(output_dir, formats)
@@ -153,14 +198,14 @@ def predict_files(
         try:
             record = {"image": _fingerprint(job.source), **settings}
             for name, path in outputs.items():
-                write_result(path, prediction, name, record)
+                write_result(path, prediction, name, record, look)
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise
             return f"{job.name}: its result cannot be written: {error}"
         return None
 
-    predictions = predictor.stream((job.source for job, _ in todo), "overlay" in formats, allow_urls=True, **options)
+    predictions = predictor.stream((job.source for job, _ in todo), shows_images, allow_urls=True, **options)
     with ThreadPoolExecutor(WRITERS) as writers:  # PNG takes as long as a small network does
         for error in in_order(writers, write, zip(todo, predictions, strict=True), predictor.batch_size):
             report.failed += error is not None

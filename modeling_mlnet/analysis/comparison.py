@@ -1,0 +1,151 @@
+"""Two designs, compared box by box."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..metrics.inputs import check_map
+from .boxes import Box
+from .regions import Region, measure_regions
+
+SHAPE = 0.02  # relative difference of the aspect ratios from which a comparison is warned of
+
+
+@dataclass(frozen=True)
+class ComparedRegion:
+    """A named box in two designs.
+
+    Args:
+        name: Of the box in both.
+        first: Its share of all predicted attention in the first design, 0..1; `None` if the design lacks it.
+        second: Its share in the second design.
+        difference: Second minus first; `None` if one of them lacks it.
+        factor: Second over first; `None` if one lacks it or the first is 0.
+    """
+
+    name: str
+    first: float | None
+    second: float | None
+    difference: float | None
+    factor: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two designs, box by box.
+
+    Args:
+        regions: One for every name, in the order of the first design; what only the second has comes last.
+        first: What the first design's boxes hold.
+        second: What the second design's boxes hold.
+        same_place: Whether the first design's boxes were also laid over the second, which has no boxes of its own.
+        warnings: What makes the comparison doubtful, a line each.
+    """
+
+    regions: list[ComparedRegion]
+    first: list[Region]
+    second: list[Region]
+    same_place: bool
+    warnings: list[str]
+
+
+def compare_regions(
+    first_map: Any,
+    second_map: Any,
+    boxes: Iterable[Box],
+    second_boxes: Iterable[Box] | None = None,
+    first_size: tuple[int, int] | None = None,
+    second_size: tuple[int, int] | None = None,
+) -> Comparison:
+    """What named boxes hold of the predicted attention in two designs.
+
+    Boxes belong to a design and are matched by name: the button of the first with the button of the second, wherever
+    it lies. Without `second_boxes` the same place in the image is compared, which is right only where nothing moved.
+
+    Args:
+        first_map: `(height, width)`, at least 0.
+        second_map: `(height, width)`, at least 0, of any size.
+        boxes: Of the first design, in its pixels.
+        second_boxes: Of the second design, in its pixels.
+        first_size: Width and height of the first image in pixels, if its map has another resolution.
+        second_size: Width and height of the second image in pixels, if its map has another resolution.
+
+    Raises:
+        ValueError: As `measure_regions`.
+    """
+    first_size, second_size = first_size or _size(first_map), second_size or _size(second_map)
+    boxes = list(boxes)
+    same_place = second_boxes is None
+    if second_boxes is None:
+        second_boxes = stretch(boxes, first_size, second_size)
+    first = measure_regions(first_map, boxes, first_size)
+    second = measure_regions(second_map, second_boxes, second_size)
+    shares = [{region.name: region.share for region in regions} for regions in (first, second)]
+    names = dict.fromkeys([*shares[0], *shares[1]])
+    return Comparison(
+        [_compare(name, shares[0].get(name), shares[1].get(name)) for name in names],
+        first,
+        second,
+        same_place,
+        _warnings(first_size, second_size, shares),
+    )
+
+
+def stretch(boxes: Iterable[Box], size: tuple[int, int], new_size: tuple[int, int]) -> list[Box]:
+    """The same place in an image of another size.
+
+    Args:
+        boxes: In pixels of an image of `size`.
+        size: Width and height in pixels.
+        new_size: Width and height in pixels of the other image.
+    """
+    across, down = new_size[0] / size[0], new_size[1] / size[1]
+    return [Box(box.name, box.x * across, box.y * down, box.width * across, box.height * down) for box in boxes]
+
+
+def to_one_scale(first_map: Any, second_map: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two maps as attention per area, on one scale whose 1 is the highest of both, for overlays.
+
+    The values of a map are relative to its own highest point, so those of two maps cannot be compared. Their shares
+    can: each map is divided by its mean (1 is then an even spread), and both by the higher of their maxima.
+
+    Args:
+        first_map: `(height, width)`, at least 0.
+        second_map: `(height, width)`, at least 0, of any size.
+
+    Raises:
+        ValueError: If a map has another number of dimensions, or NaN, infinite or negative values.
+    """
+    maps = [check_map(saliency_map) for saliency_map in (first_map, second_map)]
+    first, second = (values / max(float(values.mean()), np.finfo(np.float32).tiny) for values in maps)
+    scale = max(float(first.max()), float(second.max())) or 1.0
+    return (first / scale).astype(np.float32), (second / scale).astype(np.float32)
+
+
+def _size(saliency_map: Any) -> tuple[int, int]:
+    height, width = np.shape(saliency_map)
+    return width, height
+
+
+def _compare(name: str, first: float | None, second: float | None) -> ComparedRegion:
+    if first is None or second is None:
+        return ComparedRegion(name, first, second, None, None)
+    return ComparedRegion(name, first, second, second - first, second / first if first > 0 else None)
+
+
+def _warnings(first_size: tuple[int, int], second_size: tuple[int, int], shares: list[dict[str, float]]) -> list[str]:
+    warnings = []
+    (first_width, first_height), (second_width, second_height) = first_size, second_size
+    if abs(np.log(first_width / first_height * second_height / second_width)) > SHAPE:
+        warnings.append(
+            f"the images differ in shape ({first_width} x {first_height} and {second_width} x {second_height} px): "
+            "shares of the same box can differ for this alone"
+        )
+    for number, (names, others) in enumerate((shares, shares[::-1])):
+        which = ("second", "first")[number]
+        warnings += [
+            f"the {which} design has no box {name!r}: nothing to compare" for name in names if name not in others
+        ]
+    return warnings

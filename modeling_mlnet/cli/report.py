@@ -1,0 +1,85 @@
+"""`mlnet report`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .answers import (
+    BoxesOption,
+    BoxOption,
+    ModelOption,
+    Outcome,
+    PriorOption,
+    TilesOption,
+    UnitsOption,
+    describe_image,
+    find_images,
+    image_name,
+    image_path,
+    open_predictor,
+    predicted,
+    write_text,
+)
+
+
+def report(
+    paths: Annotated[list[str], typer.Argument(help="Folders, images or patterns.", metavar="FOLDER...")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The report; report.csv is written beside it.", metavar="FILE.html")
+    ],
+    box: BoxOption = None,
+    boxes: BoxesOption = None,
+    units: UnitsOption = "auto",
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Predicted attention",
+    model: ModelOption = "mini",
+    prior: PriorOption = True,
+    tiles: TilesOption = "auto",
+) -> None:
+    """Rank a folder of images: one HTML file with overlays, sortable by focus, strongest spot and shares of boxes.
+
+    The file needs no other file and no network, and prints to PDF. The same rows are written as CSV.
+
+    Example: mlnet report banners/ -o report.html --boxes boxes.csv
+
+    Exit status: 0 all done, 1 some images or boxes failed, 2 nothing could be done.
+    """
+    from ..analysis import (
+        Answer,
+        BoxSource,
+        ReportRow,
+        focus,
+        measure_regions,
+        report_html,
+        report_rows,
+        to_csv,
+    )
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{output}: the report's name must end in .html")
+    source = BoxSource(box or (), boxes or (), units)
+    outcome = Outcome()
+    jobs = find_images(paths, output.parent, outcome)
+    for line in source.problems():
+        outcome.problem(line)
+    predictor, details = open_predictor(model, prior, tiles)
+    rows = []
+    with predicted(predictor, jobs, details, outcome, "reporting") as results:
+        for job, image, saliency_map in results:
+            size = (image.shape[1], image.shape[0])
+            image_boxes, problems = source.for_image(image_path(job), size) if source else ([], [])
+            for line in problems:
+                outcome.problem(line)
+            spread, regions = focus(saliency_map), measure_regions(saliency_map, image_boxes)
+            answer = Answer(describe_image(job, image), spread, regions)
+            rows.append(ReportRow.from_map(answer, image_name(job), image, saliency_map))
+            outcome.done += 1
+    if not rows:
+        raise typer.Exit(2)
+    page = report_html(rows, title, details, outcome.problems)
+    write_text(output, page)
+    write_text(output.with_suffix(".csv"), to_csv(report_rows(rows)))
+    size_in_mb = len(page.encode("utf-8")) / 1e6
+    print(f"{len(rows)} of {len(jobs)} images in {output} ({size_in_mb:.1f} MB)", file=sys.stderr)
+    outcome.exit()
