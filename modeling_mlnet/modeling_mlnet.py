@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .backbones_mlnet import MLNetTimmBackbone, MLNetVGGBackbone, create_timm_model
 from .configuration_mlnet import MIN_SIZE, MLNetConfig
 from .letterbox_mlnet import STRIDE
+from .losses_mlnet import LOSS_FUNCTIONS
 
 
 @dataclass
@@ -103,52 +104,6 @@ class MLNetPrior(nn.Module):
         weight = self.weight if self.weight.ndim == 2 else self.weight[recording]
         # float32 whatever the model's precision: the positions need it, and the product is tiny
         return (1 + vertical @ weight.float() @ horizontal.T).to(self.weight.dtype)
-
-
-def _max_normalize(saliency_map: Tensor) -> Tensor:
-    # A dead map has maximum 0; without the bound its gradient would be NaN and end the training.
-    return saliency_map / saliency_map.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-
-
-def release_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """Mean of (p / max(p) - y)^2 / (alpha - y) over all pixels, as in the released code."""
-    return ((_max_normalize(saliency_map) - labels).square() / (alpha - labels)).mean()
-
-
-def paper_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """Mean of ((p / max(p) - y) / (alpha - y))^2 over all pixels (paper, Eq. 2)."""
-    return ((_max_normalize(saliency_map) - labels) / (alpha - labels)).square().mean()
-
-
-def kl_cc_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """Kullback-Leibler divergence of the map from the labels minus half their correlation, averaged over images.
-
-    Both are taken as distributions, so the scale of the map is free. A map or a label without any variation adds
-    nothing to the correlation, and a label without mass nothing at all. `alpha` is not used.
-    """
-    eps = 1e-8
-    predicted, target = saliency_map.flatten(1), labels.flatten(1)
-    density = target / target.sum(1, keepdim=True).clamp_min(eps)
-    ratio = density / (predicted / predicted.sum(1, keepdim=True).clamp_min(eps) + eps)
-    divergence = (density * (ratio + eps).log()).sum(1)
-    predicted = predicted / predicted.mean(1, keepdim=True).clamp_min(eps)
-    predicted, target = predicted - predicted.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
-    norm = (predicted.square().sum(1) * target.square().sum(1) + eps).sqrt()
-    correlation = (predicted * target).sum(1) / norm
-    return (divergence - 0.5 * correlation).mean()
-
-
-def kl_cc_sim_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """`kl_cc_loss` minus half the similarity (SIM), the mass that the two distributions share, averaged over images.
-
-    The divergence alone forbids a map to be near 0 where labels are not; SIM asks for its mass where they have theirs.
-    """
-    predicted, target = (one / one.sum((1, 2), keepdim=True).clamp_min(1e-8) for one in (saliency_map, labels))
-    similarity = torch.minimum(predicted, target).sum((1, 2)).mean()
-    return kl_cc_loss(saliency_map, labels, alpha) - 0.5 * similarity
-
-
-LOSS_FUNCTIONS = {"release": release_loss, "paper": paper_loss, "kl_cc": kl_cc_loss, "kl_cc_sim": kl_cc_sim_loss}
 
 
 class MLNetPreTrainedModel(PreTrainedModel):

@@ -1,5 +1,7 @@
 """The `saliency-prediction` pipeline: an image in, a saliency map out."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -36,13 +38,11 @@ class SaliencyPredictionPipeline(Pipeline):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        try:
-            from modeling_mlnet import SaliencyPredictor
-        except ImportError:
-            self._predictor = None
-        else:
+        self._predictor = None
+        if find_spec("modeling_mlnet") is not None:  # the package is installed, not only its files from the Hub
             dtype = str(self.model.dtype).removeprefix("torch.")
-            self._predictor = SaliencyPredictor(self.model, self.image_processor, str(self.device), dtype)
+            predictor_class = import_module("modeling_mlnet").SaliencyPredictor
+            self._predictor = predictor_class(self.model, self.image_processor, str(self.device), dtype)
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """As described above; for generators, data sets and their columns an iterator of dictionaries."""

@@ -224,7 +224,7 @@ def test_pixel_attribution_is_the_gradient_and_the_same_for_the_same_seed(predic
     [
         ({"samples": 0}, "samples must be at least 1"),
         ({"noise": -1}, "noise must be at least 0"),
-        ({"region": (0, 0, 61, 10)}, "region must lie on the picture of 60x40 px"),
+        ({"region": (0, 0, 61, 10)}, "region must lie on the image of 60x40 px"),
         ({"region": (5, 0, 5, 10)}, "region must lie on"),
     ],
 )

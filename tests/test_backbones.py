@@ -33,7 +33,6 @@ BACKBONES = {
 }
 SMALL = {"encoder_channels": 8, "prior_shape": (3, 4)}
 SIZES = [(64, 96), (32, 32), (61, 43), (33, 127)]
-CHECKPOINTED = ["vgg11", "vgg13_bn", "resnet18", "convnext_atto", "mobilenetv1_100"]  # timm cannot with the others
 
 
 def build(name: str, **config) -> MLNetModel:
@@ -123,9 +122,7 @@ def test_compiles_as_one_graph(model):
 
 
 @torch.no_grad()
-def test_exports_with_a_dynamic_batch(model, name):
-    if name.startswith("swin"):
-        pytest.skip("timm's Swin computes window counts from the batch, which torch.export makes a constant")
+def test_exports_with_a_dynamic_batch(model):
     program = torch.export.export(
         model, (), {"pixel_values": images()}, dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}}
     )
@@ -133,7 +130,6 @@ def test_exports_with_a_dynamic_batch(model, name):
     torch.testing.assert_close(program.module()(pixel_values=images(3)).saliency_map, expected)
 
 
-@pytest.mark.parametrize("name", CHECKPOINTED)
 def test_activation_checkpointing_gives_the_same_gradients(name):
     model = build(name, dropout=0.0).train()
     for module in model.modules():
@@ -145,8 +141,9 @@ def test_activation_checkpointing_gives_the_same_gradients(name):
         if checkpointing:
             model.activation_checkpointing_enable()
             units = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
-            assert len(units) == (3 if name.startswith("vgg") else 1)
+            assert len(units) == (len(model.backbone.channels) if name.startswith("vgg") else 1)
         model.zero_grad()
+        torch.manual_seed(1)  # some drop whole paths at random
         model(images(), labels=labels).loss.backward()
         gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
     for plain, checkpointed in zip(*gradients, strict=True):

@@ -74,7 +74,7 @@ def test_a_damaged_image_is_named_and_left_out_and_the_rest_goes_on(spec):
         with warnings_seen() as seen:
             rows = load(spec)
         assert len(rows) == count - 1
-        assert [line.startswith(f"{victim}: image is damaged") for line in seen] == [True]
+        assert [line for line in seen if line.startswith(f"{victim}: image is damaged")] == seen[:1]
 
 
 def test_nothing_left_is_an_error_with_the_first_problem(tmp_path):

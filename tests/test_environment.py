@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from layouts import write_folder, write_picture
+from layouts import write_folder, write_image
 
 from modeling_mlnet.io.proxies import EVERYTHING, LOOPBACK, unproxied
 
@@ -64,7 +64,7 @@ def mlnet(*words, **environment):
     ],
 )
 def test_a_setting_that_does_not_work_is_named_in_one_line(tmp_path, words, environment, message):
-    places = {"image": write_picture(tmp_path / "a.jpg"), "data": write_folder(tmp_path / "data")}
+    places = {"image": write_image(tmp_path / "a.jpg"), "data": write_folder(tmp_path / "data")}
     (tmp_path / "recipe.yaml").write_text("seed: 1")
     result = mlnet(*[word.format(**places) for word in words.split()], **environment)
     assert result.returncode == 2
@@ -95,7 +95,7 @@ def test_the_version_is_shown():
 
 
 def test_a_home_that_cannot_be_written_leaves_nothing_behind(tmp_path):
-    image = write_picture(tmp_path / "a.jpg")
+    image = write_image(tmp_path / "a.jpg")
     (tmp_path / "tmp").mkdir()
     home = {"HOME": "/dev/null/home", "TMPDIR": tmp_path / "tmp", "MPLCONFIGDIR": None, "XDG_CACHE_HOME": None}
     result = mlnet("predict", image, "-o", tmp_path / "out", "--format", "map,overlay", **home)
@@ -105,7 +105,7 @@ def test_a_home_that_cannot_be_written_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_stopped_says_so_and_leaves_whole_files(tmp_path, number):
-    image = write_picture(tmp_path / "in" / "0.jpg").read_bytes()
+    image = write_image(tmp_path / "in" / "0.jpg").read_bytes()
     for index in range(1, 2000):
         (tmp_path / "in" / f"{index}.jpg").write_bytes(image)
     words = ["predict", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--format", "map,npy"]
@@ -184,7 +184,7 @@ def test_a_command_asks_nobody_and_keeps_files_in_named_caches_only(tmp_path, sm
         folder.mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(WATCH)
     data = json.loads(recipe.read_text())["datasets"][0].removeprefix("folder:")
-    places = {"image": write_picture(tmp_path / "a.jpg"), "model": small_checkpoint, "recipe": recipe, "data": data}
+    places = {"image": write_image(tmp_path / "a.jpg"), "model": small_checkpoint, "recipe": recipe, "data": data}
     words = COMMANDS[command].format(out=tmp_path / "out", **places).split()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_", "MPL", "CI"))

@@ -15,11 +15,13 @@ import pytest
 import torch
 from datasets import Dataset
 from datasets import Image as ImageColumn
+from layouts import write_folder
 from PIL import Image
 from transformers import pipeline
 
 import modeling_mlnet  # noqa: F401 - registers the pipeline
 from modeling_mlnet import MLNetImageProcessor
+from modeling_mlnet.data import load
 from modeling_mlnet.images_mlnet import ImageWarning, is_image, name_of, open_image, read_grey, read_image
 
 COFFEE = Path(__file__).parent / "fixtures" / "images" / "coffee.jpg"
@@ -227,6 +229,18 @@ def test_an_image_whose_pixels_are_whole_is_read_with_a_warning(coffee, tmp_path
         (tmp_path / name).write_bytes(content)
         with pytest.warns(ImageWarning, match=f"{name}: {message}"):
             np.testing.assert_array_equal(read_image(tmp_path / name), coffee)
+
+
+def test_a_data_set_holds_what_the_reader_reads(coffee, tmp_path):
+    data = write_folder(tmp_path / "data")
+    damaged = damaged_files(np.ascontiguousarray(coffee[:48, :64]))
+    for index, name in enumerate(["junk.png", "text.png"]):
+        (data / "images" / f"{index:03d}.png").write_bytes(damaged[name][0])
+    with pytest.warns(ImageWarning):
+        rows = load(f"folder:{data}")
+    assert len(rows) == 12
+    for index in (0, 1):
+        np.testing.assert_array_equal(np.asarray(rows[index]["image"]), coffee[:48, :64])
 
 
 def test_a_damaged_text_does_not_cost_the_orientation(coffee):

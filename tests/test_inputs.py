@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from layouts import write_picture
+from layouts import write_image
 
 from modeling_mlnet.inference.inputs import find_images
 
@@ -16,7 +16,7 @@ from modeling_mlnet.inference.inputs import find_images
 def find(tmp_path, monkeypatch):
     """Writes images (other names: empty files) and finds those that paths lead to, from that folder."""
     monkeypatch.chdir(tmp_path)
-    image = write_picture(tmp_path / "image.jpg").read_bytes()
+    image = write_image(tmp_path / "image.jpg").read_bytes()
     (tmp_path / "image.jpg").unlink()
 
     def run(names, *paths, output="out"):

@@ -6,7 +6,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.backbones_mlnet import MLNetMaxPool2d
-from modeling_mlnet.modeling_mlnet import LOSS_FUNCTIONS, MLNetPrior, MLNetSpread
+from modeling_mlnet.losses_mlnet import LOSS_FUNCTIONS
+from modeling_mlnet.modeling_mlnet import MLNetPrior, MLNetSpread
 
 MOBILENET = {"backbone": "mobilenetv1_100", "backbone_kwargs": {"pad_type": "same"}}
 SMALL = {"encoder_channels": 8, "prior_shape": (3, 4)}

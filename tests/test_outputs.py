@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from layouts import write_picture
+from layouts import write_image
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -42,13 +42,13 @@ def results(*stems):
 
 
 def test_resume_does_again_what_was_made_of_another_image(predict, tmp_path):
-    write_picture(tmp_path / "in" / "a.bmp", seed=1)
-    write_picture(tmp_path / "in" / "b.bmp", seed=2)
+    write_image(tmp_path / "in" / "a.bmp", seed=1)
+    write_image(tmp_path / "in" / "b.bmp", seed=2)
     assert predict("--resume")[1] == results("a", "b")
     line, written = predict("--resume")
     assert not written and line.startswith("0 of 2 images") and line.endswith(", 2 already there")
     stat = (tmp_path / "in" / "a.bmp").stat()
-    write_picture(tmp_path / "in" / "a.bmp", seed=3)  # of the same size, and
+    write_image(tmp_path / "in" / "a.bmp", seed=3)  # of the same size, and
     os.utime(tmp_path / "in" / "a.bmp", ns=(stat.st_atime_ns, stat.st_mtime_ns))
     line, written = predict("--resume")
     assert written == results("a") and "1 anew" in line and "1 already there" in line
@@ -57,7 +57,7 @@ def test_resume_does_again_what_was_made_of_another_image(predict, tmp_path):
 
 
 def test_resume_does_again_what_was_made_under_other_settings(predict, tmp_path, small_checkpoint, recipe):
-    write_picture(tmp_path / "in" / "a.jpg")
+    write_image(tmp_path / "in" / "a.jpg")
     predict()
     assert predict("--resume", "--no-prior")[1] == results("a")
     assert not predict("--resume", "--no-prior")[1]
@@ -76,7 +76,7 @@ def test_resume_does_again_what_was_made_under_other_settings(predict, tmp_path,
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("damage", ["empty", "cut", "foreign", "gone"])
 def test_resume_does_again_what_is_no_whole_result(predict, tmp_path, suffix, damage):
-    write_picture(tmp_path / "in" / "a.jpg")
+    write_image(tmp_path / "in" / "a.jpg")
     predict()
     path = tmp_path / "out" / f"a{suffix}"
     content = path.read_bytes()
@@ -116,7 +116,7 @@ def test_the_longest_legal_name_is_written(tmp_path):
 @pytest.mark.parametrize("name", ["map", "npy"])
 def test_a_disk_that_is_full_ends_the_run_with_the_reason(small_predictor, tmp_path, monkeypatch, name):
     for stem in "abc":
-        write_picture(tmp_path / "in" / f"{stem}.jpg")
+        write_image(tmp_path / "in" / f"{stem}.jpg")
     jobs = find_images([str(tmp_path / "in")], tmp_path / "out").jobs
     usual = open
 

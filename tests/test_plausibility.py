@@ -17,6 +17,8 @@ from modeling_mlnet.cli import app
 from modeling_mlnet.data import check, export_parquet, load
 from modeling_mlnet.data.plausibility import find_implausible, images_of
 from modeling_mlnet.evaluation.orientation import find_turned, sample_rows
+from modeling_mlnet.training.arguments import DataArguments
+from modeling_mlnet.training.run import train, warn_of_turned
 
 SIZE = (640, 480)
 
@@ -113,6 +115,15 @@ def test_parquet_is_judged_as_its_folder(tmp_path):
         export_parquet(str(tmp_path / "set"), tmp_path / "again")
 
 
+def test_evaluate_and_train_refuse_what_load_refuses(tmp_path, recipe):
+    spec = write_set(tmp_path, [points / SIZE for points in natural()])
+    result = CliRunner().invoke(app, ["evaluate", "--dataset", spec, "--baseline", "centre"])
+    assert isinstance(result.exception, ValueError)
+    assert re.search("these fixations cannot be right: .* fractions of width", str(result.exception))
+    with pytest.raises(ValueError, match=r"these fixations cannot be right: .* fractions of width"):
+        train(recipe, ["--datasets", spec])
+
+
 NOTED = {
     "lost samples": (
         lambda points: np.where(np.arange(40)[:, None] < 2, [0, 0], points),
@@ -172,7 +183,7 @@ IMAGES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_y_from_the_bottom_is_noted_by_a_model_s_maps_where_no_density_tells(tmp_path, flipped):
+def test_y_from_the_bottom_is_noted_by_a_model_s_maps_where_no_density_tells(tmp_path, flipped, caplog):
     predictor = SaliencyPredictor("mini")
     random = np.random.default_rng(0)
     lines = []
@@ -186,6 +197,9 @@ def test_y_from_the_bottom_is_noted_by_a_model_s_maps_where_no_density_tells(tmp
     notes = find_turned(predictor, sample_rows(load(str(tmp_path))))
     result = CliRunner().invoke(app, ["data", "check", "folder", str(tmp_path), "-o", str(tmp_path / "rows.png")])
     assert result.exit_code == 0
+    with caplog.at_level("WARNING", logger="modeling_mlnet.training.run"):
+        warn_of_turned(DataArguments(datasets=[str(tmp_path)]))
+    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path}: {note}" for note in notes]
     if flipped:
         assert notes[0].startswith("mirrored top to bottom, the fixations fit a model's maps better")
         assert f"note: {notes[0]}" in result.output

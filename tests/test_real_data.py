@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(DATA is None, reason="MLNET_DATA does not name a
 
 
 def specs() -> dict[str, tuple[str, int]]:
-    """Data set specification and number of pictures: salicon/, osie/, eyecrowd/ and sun500/ below MLNET_DATA."""
+    """Data set specification and number of images: salicon/, osie/, eyecrowd/ and sun500/ below MLNET_DATA."""
     folder = Path(DATA or "")
     return {
         "salicon": (f"salicon:{folder / 'salicon'}", 590),
@@ -57,13 +57,13 @@ def test_the_annotations_of_2015_are_those_of_the_file():
 
 
 @pytest.mark.parametrize(("name", "size"), [("salicon", (640, 480)), ("osie", (800, 600))])
-def test_a_part_of_a_set_is_whole_but_for_the_pictures_that_are_elsewhere(name, size):
+def test_a_part_of_a_set_is_whole_but_for_the_images_that_are_elsewhere(name, size):
     spec, count = specs()[name]
     found = check(spec, "train" if name == "salicon" else None)
     [split] = found.splits
     assert not found.problems and not found.notes and not found.is_complete
     assert split.usable == split.with_fixations == count < split.official
-    assert split.sizes == {size: count} and len(found.rows) == 4
+    assert split.sizes == {size: count} and len(found.rows) == 24
 
 
 def test_an_unchanged_set_is_found_in_the_cache_quickly():
@@ -74,7 +74,7 @@ def test_an_unchanged_set_is_found_in_the_cache_quickly():
     assert time.perf_counter() - start < 1.5
 
 
-def test_an_export_of_real_pictures_comes_back_byte_for_byte(tmp_path):
+def test_an_export_of_real_images_comes_back_byte_for_byte(tmp_path):
     spec = f"salicon:{Path(DATA or '') / 'salicon_examples'}"
     export_parquet(spec, tmp_path / "out", split="train")
     for ours, theirs in zip(load(str(tmp_path / "out")), load(spec), strict=True):
@@ -84,7 +84,7 @@ def test_an_export_of_real_pictures_comes_back_byte_for_byte(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "least"), [("salicon", 0.82), ("osie", 0.80)])
-def test_mini_beats_the_centre_on_pictures_it_was_not_trained_on(name, least):
+def test_mini_beats_the_centre_on_images_it_was_not_trained_on(name, least):
     rows = load(specs()[name][0], held_out=0.1)
     predictor = SaliencyPredictor("mini")
     ours = evaluate(rows, lambda dataset: predictor.maps(row["image"] for row in dataset))["metrics"]

@@ -134,6 +134,12 @@ def test_metadata_may_be_a_table_with_a_line_per_image_or_per_fixation(tmp_path)
     assert_read(load(str(tmp_path)))
 
 
+def test_metadata_without_ground_truth_lists_its_columns(tmp_path):
+    (write_images(tmp_path) / "metadata.csv").write_text("file_name,label\nimages/a.png,3\n")
+    with pytest.raises(ValueError, match=r"names neither x and y nor .*; the columns found are 'file_name', 'label'$"):
+        load(str(tmp_path))
+
+
 def test_metadata_may_be_one_list_in_any_encoding(tmp_path):
     entries = [
         {"File_Name": "images/a.png", "fixations": [[5, 6]]},

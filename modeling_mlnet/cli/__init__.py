@@ -119,7 +119,7 @@ def _describe(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"mlnet: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.stderr.write(f"mlnet: warning: {' '.join(str(message).split())}\n")  # at once: images are read in threads
 
 
 def _fail(message: str) -> int:

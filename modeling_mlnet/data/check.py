@@ -174,7 +174,7 @@ def _check_files(spec: str, kind: str, split: str | None, report: SplitCheck, pr
         if record.annotation is not None or density is not None:
             makers.append(partial(_encoded_row, record))
     report.notes += summarise(constant)
-    report.judge(find_implausible(images, left_out))
+    report.judge(find_implausible(images, left_out * len(images) // report.usable if report.usable else left_out))
     return makers
 
 
@@ -193,7 +193,8 @@ def _check_rows(spec: str, split: str | None, report: SplitCheck, progress: Prog
         size = upright_size(encoded_file(row["image"]))
         report.count(size, len(row["fixations"]), row["sigma"] is None, len(row["observers"]) > 0)
         report.outside += row["outside"] or 0
-    report.judge(find_implausible(images_of(rows), remarks.outside) if len(rows) else [])
+    images = images_of(rows) if len(rows) else []
+    report.judge(find_implausible(images, remarks.outside * len(images) // len(rows) if images else remarks.outside))
     return [partial(encoded.__getitem__, index) for index in range(len(encoded))]
 
 

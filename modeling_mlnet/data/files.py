@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from ..images_mlnet import read_image
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -78,16 +80,16 @@ def _same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def check_image(file: Any, kind: str, name: object = None) -> tuple[int, int]:
+def check_image(file: Any, kind: str, name: object = None) -> tuple[tuple[int, int], bytes | None]:
     """Decodes an image to see whether it is whole.
 
     Args:
-        file: Path or open file.
+        file: Path or file in memory.
         kind: What it is called in the message.
         name: How the message names it; `None` takes the path.
 
     Returns:
-        Width and height in pixels, upright.
+        Width and height in pixels, upright; and a PNG file of it where `read_image` reads what `datasets` would not.
 
     Raises:
         UnusableError: If it is missing or damaged.
@@ -98,11 +100,16 @@ def check_image(file: Any, kind: str, name: object = None) -> tuple[int, int]:
             size = _upright_size(image)
             image.draft("L", (image.width // 8, image.height // 8))  # a JPEG is then checked at an eighth of its size
             image.load()
-        return size
+        return size, None
     except FileNotFoundError:
         raise UnusableError(f"{name}: {kind} is missing") from None
     except Exception as error:  # every decoder raises its own
-        raise UnusableError(f"{name}: {kind} is damaged: {why_undecoded(error)}") from error
+        try:
+            repaired, content = PILImage.fromarray(read_image(file)), BytesIO()
+        except ValueError:
+            raise UnusableError(f"{name}: {kind} is damaged: {why_undecoded(error)}") from error
+        repaired.save(content, "PNG", compress_level=1)
+        return repaired.size, content.getvalue()
 
 
 def why_undecoded(error: Exception) -> str:

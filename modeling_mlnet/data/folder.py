@@ -19,7 +19,8 @@ from .tables import TableRow, quoted, read_objects, read_table, rename_keys, tab
 
 METADATA = "metadata.jsonl"
 LISTS = (METADATA, "fixations.csv", "metadata.csv", "fixations.tsv", "metadata.tsv")  # the first one there counts
-KEYS = ("file_name", "observers", "fixations", "map_file_name", "sigma", "recording", "log_density")  # of an image
+TRUTH_KEYS = ("observers", "fixations", "map_file_name")  # of an image; one is needed
+KEYS = ("file_name", *TRUTH_KEYS, "sigma", "recording", "log_density")
 POINT_COLUMNS = ("file_name", "x", "y")  # of a table with a line per fixation
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
@@ -57,10 +58,17 @@ def list_folder(directory: Path) -> Scan:
         )
     if path.name == METADATA:
         scan = _list_images(path, read_objects(path))
-    elif {"x", "y"} & set(table_columns(path, [*KEYS, *POINT_COLUMNS])) or path.name.startswith("fixations"):
-        scan = _list_points(path)
     else:
-        scan = _list_images(path, _rows_as_objects(path))
+        columns = table_columns(path, [*KEYS, "x", "y"])
+        if {"x", "y"} & set(columns.values()) or path.name.startswith("fixations"):
+            scan = _list_points(path)
+        elif {*TRUTH_KEYS} & set(columns.values()):
+            scan = _list_images(path, _rows_as_objects(path))
+        else:
+            names = quoted(list(columns))
+            raise ValueError(
+                f"{path}: names neither x and y nor {', '.join(TRUTH_KEYS)}; the columns found are {names}"
+            )
     if not scan.records and not scan.problems:
         raise ValueError(f"{path}: lists no image")
     stems = Counter(str(Path(record.image_id).with_suffix("")) for record in scan.records)
@@ -132,7 +140,7 @@ def _record(directory: Path, entry: Any) -> Record:
     for key in ("file_name", "map_file_name"):
         if (key == "file_name" or row.get(key)) and not (isinstance(row[key], str) and Path(row[key]).name):
             raise ValueError(f"{key} must be the name of a file, got {row[key]!r}")
-    if not {"observers", "fixations", "map_file_name"} & set(row):
+    if not {*TRUTH_KEYS} & set(row):
         raise ValueError(
             f"key 'fixations' (or observers or map_file_name) is missing; keys found are {quoted(list(entry))}"
         )

@@ -216,7 +216,8 @@ def load(
             raise ValueError(f"{spec}: held_out={held_out} leaves no image")
         raise nothing_usable(spec, remarks.problems)
     if check_plausibility:
-        require_plausible(images_of(rows), spec, remarks.outside)
+        images_looked_at = images_of(rows)
+        require_plausible(images_looked_at, spec, remarks.outside * len(images_looked_at) // len(rows))
     return rows
 
 

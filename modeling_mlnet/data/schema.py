@@ -83,11 +83,13 @@ class RecordContent:
         size: Width and height of the image in pixels.
         points: The fixations on the image.
         density: The density that the data set brings, float64 `(height, width)`.
+        repaired: As `check_image` returns it.
     """
 
     size: tuple[int, int]
     points: Points
     density: np.ndarray | None = None
+    repaired: bytes | None = None
 
 
 @dataclass
@@ -143,14 +145,14 @@ def read_record(record: Record) -> RecordContent:
     name = record.name(record.image)
     if not record.image:
         raise UnusableError(f"{name}: image is missing, the row holds none")
-    size = check_image(_openable(record.image), "image", name)
+    size, repaired = check_image(_openable(record.image), "image", name)
     density = None
     if record.saliency_map is not None:
         map_name = record.name(record.saliency_map)
         density = read_map(_openable(record.saliency_map), map_name, record.log_density)
         check_size(f"{map_name}: saliency map is", (density.shape[1], density.shape[0]), size)
     if record.annotation is None:
-        return RecordContent(size, NO_POINTS, density)
+        return RecordContent(size, NO_POINTS, density, repaired)
     points = record.annotation.read()
     if points.size is not None:
         check_size(f"{name}: its fixations are for", points.size, size)
@@ -163,7 +165,7 @@ def read_record(record: Record) -> RecordContent:
         reason = f"all {outside} lie outside it, the first at ({x:g}, {y:g})" if outside else "it has none"
         raise UnusableError(f"{name}: no fixation lies on the image, {reason}", outside)
     observers = points.observers[on_image] if len(points.observers) else points.observers
-    return RecordContent(size, Points(points.fixations[on_image], observers, size, outside), density)
+    return RecordContent(size, Points(points.fixations[on_image], observers, size, outside), density, repaired)
 
 
 def _openable(content: Path | bytes) -> Path | BytesIO:
@@ -199,7 +201,7 @@ def make_row(record: Record) -> tuple[dict[str, Any], str | None]:
         sigma = record.sigma or SIGMA_FRACTION * max(size)
         saliency_map = encode_map(fixation_density(points.fixations, size[1], size[0], sigma))
     row = {
-        "image": _stored(record.image),
+        "image": _stored(content.repaired or record.image),
         "saliency_map": saliency_map,
         "fixations": points.fixations.tolist(),
         "image_id": record.image_id,

@@ -109,10 +109,12 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
             yield TableRow(lines.number, values, delimiter != ",")
 
 
-def table_columns(path: Path, known: Sequence[str]) -> list[str]:
-    """Which of the known columns the first line of a table names."""
+def table_columns(path: Path, known: Sequence[str]) -> dict[str, str | None]:
+    """The columns that the first line of a table names, and which of the known ones each is."""
     with open_text(path) as file:
-        return list(_renamed(path, _header(_Lines(file), known)[0], known).values())
+        columns = _header(_Lines(file), known)[0]
+    renamed = _renamed(path, columns, known)
+    return {name: renamed.get(name) for name in columns}
 
 
 def _header(lines: Iterator[str], known: Sequence[str]) -> tuple[list[str], str]:

@@ -22,6 +22,7 @@ CODE = (  # copied beside the checkpoint, for `trust_remote_code=True`
     "image_processing_mlnet.py",
     "images_mlnet.py",
     "letterbox_mlnet.py",
+    "losses_mlnet.py",
     "modeling_mlnet.py",
     "pipeline_mlnet.py",
 )

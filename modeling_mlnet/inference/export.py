@@ -24,8 +24,7 @@ from ..hub.checkpoint import checkpoint_folder, load_checkpoint
 from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
 from ..letterbox_mlnet import STRIDE, Letterbox
 from ..modeling_mlnet import MLNetModel
-from .graph import MADE_FOR
-from .network import OpenVINONetwork
+from .network import MADE_FOR, OpenVINONetwork
 
 TOLERANCE = 1e-4  # of the map's maximum
 OUTPUTS = ("saliency_map", "before_prior")

@@ -13,12 +13,10 @@ from huggingface_hub import constants
 
 from ..hub.registry import GRAPH, WEIGHTS, fingerprint
 from ..io.atomic import write_whole
-from .network import read_graph
+from .network import MADE_FOR, read_graph
 
 if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
-
-MADE_FOR = "checkpoint_sha256"  # metadata of a graph beside weights, which it reads: `fingerprint` of the folder
 
 
 class GraphWarning(UserWarning):

@@ -19,6 +19,7 @@ import openvino  # noqa: E402 - after the line above
 if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
 
+MADE_FOR = "checkpoint_sha256"  # metadata of a graph beside weights, which it reads: `fingerprint` of the folder
 DTYPES = ("float32", "bfloat16", "float16")
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # those that OpenVINO runs here, in its words
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
