@@ -202,14 +202,14 @@ class Letterbox:
         """A training label `(rows/8, columns/8)`, float32 in 0..1.
 
         Args:
-            saliency_map: Float32 `(height, width)` in 0..255; any size with the image's aspect ratio.
+            saliency_map: `(height, width)` in 0..255, bytes or float32; any size with the image's aspect ratio.
             image_size: Height and width in pixels of the image.
         """
         rows, columns = self.canvas(*image_size)
         if self.do_resize:
             return self._place(saliency_map, (rows // STRIDE, columns // STRIDE)) / np.float32(255)
         # the image lies on the canvas at its own size, and so does its map
-        resized = _resize(saliency_map, *image_size, Image.Resampling.BILINEAR)
+        resized = _resize(saliency_map.astype(np.float32), *image_size, Image.Resampling.BILINEAR)
         placed = self._place(resized, (rows, columns))
         cells = placed.reshape(rows // STRIDE, STRIDE, columns // STRIDE, STRIDE)
         return cells.mean(axis=(1, 3)) / np.float32(255)
@@ -243,7 +243,8 @@ class Letterbox:
         Returns:
             Float32 `(height, width)` in 0..1; all 0 where nothing was predicted.
         """
-        values = put_tone_curve(cells, self.tone_curve)
+        # in float64, as the rounding of a power in float32 could exchange neighbouring values
+        values = put_tone_curve(cells.astype(np.float64), self.tone_curve).astype(np.float32)
         if size is not None:
             values = self.invert(values, size)
         return divide_by_maximum(values)

@@ -39,7 +39,8 @@ class SaliencyPredictionPipeline(Pipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._predictor = None
-        if find_spec("modeling_mlnet") is not None:  # the package is installed, not only its files from the Hub
+        spec = find_spec("modeling_mlnet")
+        if spec is not None and spec.submodule_search_locations:  # the package, not only its files from the Hub
             dtype = str(self.model.dtype).removeprefix("torch.")
             predictor_class = import_module("modeling_mlnet").SaliencyPredictor
             self._predictor = predictor_class(self.model, self.image_processor, str(self.device), dtype)

@@ -102,12 +102,10 @@ def test_fixations_that_fit_the_maps_better_upside_down_are_noted(tmp_path):
 class Recorder:
     """Stands for a predictor of a model that knows two kinds; its maps are the index of the kind."""
 
-    class model:
-        class config:
-            recordings = ("eye", "mouse")
+    recordings = ("eye", "mouse")
 
     def maps(self, images, recording=None):
-        return (np.full(image.size[::-1], self.model.config.recordings.index(recording or "eye")) for image in images)
+        return (np.full(image.size[::-1], self.recordings.index(recording or "eye")) for image in images)
 
 
 @pytest.mark.parametrize(("recording", "expected"), [("auto", [0, 1, 1, 0]), ("eye", [0] * 4), ("mouse", [1] * 4)])
