@@ -60,8 +60,10 @@ def test_every_tab_with_its_result_fits_a_phone_is_legible_and_has_names(open_pa
 
 
 def test_on_a_phone_waiting_and_the_result_show_beside_the_picture(open_page, monkeypatch):
-    pass_on = SaliencyPredictor._pass
-    monkeypatch.setattr(SaliencyPredictor, "_pass", lambda *given: time.sleep(4) or pass_on(*given))
+    pass_on = SaliencyPredictor._predict
+    monkeypatch.setattr(
+        SaliencyPredictor, "_predict", lambda *given, **options: time.sleep(4) or pass_on(*given, **options)
+    )
     page = open_page(360, 740, touch=True)
     give(page, "predict-picture", "rocket.jpg")
     page.wait_for_selector("#predict-status:has-text('Looking at the picture')", timeout=3000)  # and not the result

@@ -33,7 +33,7 @@ def test_a_picture_is_predicted_and_looked_at_without_the_network_again(open_pag
     def refuse(*_, **__):
         raise AssertionError("the network ran")
 
-    monkeypatch.setattr(SaliencyPredictor, "_pass", refuse)
+    monkeypatch.setattr(SaliencyPredictor, "_predict", refuse)
     before = overlay_of(page)
     page.get_by_label("viridis").first.check()
     page.wait_for_function("before => document.querySelectorAll('#predict-slider img')[1].src !== before", arg=before)

@@ -252,10 +252,12 @@ def test_who_waits_is_told_the_place_and_who_comes_too_late_that_the_queue_is_fu
 ):
     from modeling_mlnet.demo import page
 
-    go_on, pass_on = threading.Event(), SaliencyPredictor._pass
+    go_on, pass_on = threading.Event(), SaliencyPredictor._predict
     monkeypatch.setattr(page, "QUEUE", 3)
     with serving(str(small_checkpoint), quiet=True) as address:
-        monkeypatch.setattr(SaliencyPredictor, "_pass", lambda *given: go_on.wait(60) and pass_on(*given))
+        monkeypatch.setattr(
+            SaliencyPredictor, "_predict", lambda *given, **options: go_on.wait(60) and pass_on(*given, **options)
+        )
         client, jobs = Client(address, verbose=False), []
 
         def ask():
