@@ -89,6 +89,23 @@ def test_compare_endpoint(client):
     [row] = other["regions"]
     assert row["difference"] == pytest.approx(row["second"] - row["first"]) and row["difference"] != 0
     assert Image.open(first).size == (600, 400) and Image.open(second).size == Image.open(ROCKET).size
+    assert other["same_place"] and "the same places are measured in both" in other["notes"][0]
+
+
+def test_boxes_belong_to_a_design_and_are_matched_by_name(client):
+    boxes, second_boxes = "cup: 100,50,300,250\nspoon: 10,10,50,50", "cup: 20,30,90,200"
+    images = handle_file(COFFEE), handle_file(ROCKET)
+    compared, *_ = client.predict(*images, boxes, True, second_boxes, api_name="/compare")
+    cup, spoon = compared["regions"]
+    for image, text, share in zip(
+        images, ("cup: 100,50,300,250", second_boxes), (cup["first"], cup["second"]), strict=True
+    ):
+        alone, *_ = client.predict(image, text, api_name="/regions")
+        assert share == pytest.approx(alone["regions"][0]["share"], rel=1e-4)
+    assert spoon["second"] is None and spoon["difference"] is None and not compared["same_place"]
+    assert any("no box 'spoon'" in note for note in compared["notes"])
+    with pytest.raises(AppError, match="boxes of the first design, too"):
+        client.predict(*images, "", True, second_boxes, api_name="/compare")
 
 
 def test_video_endpoint(client, tmp_path):

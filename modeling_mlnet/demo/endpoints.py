@@ -122,17 +122,19 @@ def _add_regions(handlers: Handlers) -> None:
 def _add_compare(handlers: Handlers) -> None:
     @told
     def compare(
-        first: Any, second: Any, boxes: Any, apply_prior: Any
+        first: Any, second: Any, boxes: Any, apply_prior: Any, second_boxes: Any
     ) -> tuple[dict[str, Any], str, str, str, str, str]:
         """Two designs on one scale, and what boxes hold of either.
 
-        Takes two pictures, boxes as `/regions` in pixels of the first (none: its nine ninths), and whether to apply
-        the learned prior. Returns the size of the first and the regions: shares first and second in 0..1 and their
-        difference; the same as CSV; both overlays (PNG), as bright as attention per area on a common scale; and this
-        attention per area of both (npy, float32 (height, width), 1 being the highest of either).
+        Takes two pictures, boxes as `/regions` in pixels of the first (none: its nine ninths), whether to apply the
+        learned prior, and boxes of the second, which are matched by name (none: the same places, which a note says).
+        Returns the size of the first and the regions: shares first and second in 0..1 and their difference, null
+        where a design lacks a name; the same as CSV; both overlays (PNG), as bright as attention per area on a common
+        scale; and this attention per area of both (npy, float32 (height, width), 1 being the highest of either).
         """
-        _, (one, other, json_path, csv_path, *values) = handlers.compare((first, second), boxes, apply_prior)
-        return _read(json_path), csv_path, one, other, values[0], values[1]
+        *_, files = handlers.compare((first, second), boxes, second_boxes, apply_prior)
+        first_overlay, second_overlay, json_path, csv_path, *values = files
+        return _read(json_path), csv_path, first_overlay, second_overlay, values[0], values[1]
 
     gr.Button().click(
         compare,
@@ -141,6 +143,7 @@ def _add_compare(handlers: Handlers) -> None:
             _picture("Second design"),
             _with_example(gr.Textbox("", label=f"{BOXES}; of the first"), BOX),
             _prior(),
+            _with_example(gr.Textbox("", label=f"{BOXES}; of the second"), BOX),
         ],
         [
             gr.JSON(label="Found"),

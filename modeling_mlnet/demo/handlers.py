@@ -54,6 +54,9 @@ class Predicted:
     values: str
 
 
+SAME_PLACE = "the second design has no boxes of its own: the same places are measured in both"
+
+
 class Handlers:
     """Everything the page can do.
 
@@ -145,13 +148,19 @@ class Handlers:
         return rows, [picture, *self._tables(f"{result.stem}.regions", rows, details), values]
 
     def compare(
-        self, payloads: tuple[Any, Any], boxes: Any, apply_prior: Any
-    ) -> tuple[list[dict[str, Any]], list[str]]:
+        self, payloads: tuple[Any, Any], boxes: Any, second_boxes: Any, apply_prior: Any
+    ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
         """Two designs on one scale.
 
+        Args:
+            payloads: The two images.
+            boxes: Boxes of the first design, as text; without any, its nine ninths.
+            second_boxes: Boxes of the second design, matched by name; without any, the same places are measured.
+            apply_prior: As in `predict`.
+
         Returns:
-            Rows of `compare_regions`, and the files of both overlays, of JSON, of CSV, and of both maps' values on
-            their common scale.
+            Rows of `compare_regions`; notes on the comparison; and the files of both overlays, of JSON, of CSV, and of
+            both maps' values on their common scale.
 
         Raises:
             ValueError: As `open` and `parse_boxes`, naming the design.
@@ -163,13 +172,17 @@ class Handlers:
             results.append(self.open(payload, apply_prior))
         first, second = results
         typed = parse_boxes(str(boxes or ""), first.size)
+        typed_second = parse_boxes(str(second_boxes or ""), second.size)
+        if typed_second and not typed:
+            raise ValueError("Give the boxes of the first design, too: they are matched by name.")
         compared = compare_regions(
-            *(first.saliency_map, second.saliency_map, typed or ninths(first.size)),
+            *(first.saliency_map, second.saliency_map, typed or ninths(first.size), typed_second or None),
             first_size=first.size,
             second_size=second.size,
         )
         scaled = to_one_scale(first.saliency_map, second.saliency_map)
         rows = [asdict(region) for region in compared.regions]
+        notes = [SAME_PLACE, *compared.warnings] if typed and compared.same_place else compared.warnings
         files, values = [], []
         for number, (result, saliency_map) in enumerate(zip(results, scaled, strict=True), 1):
             shown = overlay(result.image, saliency_map)
@@ -178,7 +191,8 @@ class Handlers:
             files.append(pictures.save_png(shown, self.store.place(f"{result.stem}.{number}.png")))
             values.append(pictures.save_array(saliency_map, self.store.place(f"{result.stem}.{number}.npy")))
         details = {"first": first.name, "second": second.name, "width": first.size[0], "height": first.size[1]}
-        return rows, [*files, *self._tables(f"{first.stem}.compared", rows, details), *values]
+        details |= {"same_place": compared.same_place, "notes": notes}
+        return rows, notes, [*files, *self._tables(f"{first.stem}.compared", rows, details), *values]
 
     def _tables(self, stem: str, rows: list[dict[str, Any]], details: dict[str, Any]) -> tuple[str, str]:
         json_path, csv_path = self.store.place(f"{stem}.json"), self.store.place(f"{stem}.csv")

@@ -8,7 +8,7 @@ from .handlers import Handlers
 from .limits import MAX_BOXES
 from .messages import told
 from .parts import LIGHT, NETWORK, TAKES, empty_when_changed, picture_input, prior_switch
-from .tables import comparison_table, regions_table
+from .tables import comparison_table, plain, regions_table
 
 FIRST_CORNER = "Click or tap a corner of a box in the picture, then the opposite one; or type the boxes."
 SHARES = (
@@ -147,6 +147,10 @@ class CompareTab:
                 self.second = picture_input("Second design", "compare-second")
         gr.Markdown(TAKES)
         self.boxes = boxes_input("compare-boxes", "In pixels of the first design. Without boxes: the nine ninths.")
+        self.second_boxes = boxes_input(
+            "compare-second-boxes",
+            "In pixels of the second design, with the same names. Without boxes: the same places as in the first.",
+        )
         self.prior = prior_switch("compare-prior")
         self.button = gr.Button("Compare", variant="primary", elem_id="compare-button")
         with gr.Row():
@@ -165,13 +169,15 @@ class CompareTab:
         self.downloads = download_pair("compare-get")
 
         @told
-        def compare(first: Any, second: Any, boxes: Any, apply_prior: Any) -> list[Any]:
-            rows, (one, other, *files) = self.handlers.compare((first, second), boxes, apply_prior)
-            return [one, other, f"{comparison_table(rows)}\n\n{POINTS}", *ready(files[:2])]
+        def compare(first: Any, second: Any, boxes: Any, second_boxes: Any, apply_prior: Any) -> list[Any]:
+            rows, notes, files = self.handlers.compare((first, second), boxes, second_boxes, apply_prior)
+            first_overlay, second_overlay, json_file, csv_file, *_ = files
+            text = "\n\n".join([comparison_table(rows), *(f"Note: {plain(note)}." for note in notes), POINTS])
+            return [first_overlay, second_overlay, text, *ready([json_file, csv_file])]
 
         self.button.click(
             compare,
-            [self.first, self.second, self.boxes, self.prior],
+            [self.first, self.second, self.boxes, self.second_boxes, self.prior],
             [*self.shown, self.table, *self.downloads],
             preprocess=False,
             show_progress_on=self.shown,
