@@ -49,10 +49,13 @@ class MLNetEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.conv = nn.Conv2d(in_channels, config.encoder_channels, kernel_size=3, padding=1)
         self.out = nn.Conv2d(config.encoder_channels, max(1, len(config.recordings)), kernel_size=1)
+        self.has_kinds = bool(config.recordings)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden_state = F.relu(self.conv(self.dropout(features)))
-        return F.relu(self.out(hidden_state))  # (batch, kinds of recording, height/8, width/8)
+        # (batch, height/8, width/8), or (batch, kinds, height/8, width/8) with several kinds of recording
+        saliency_map = F.relu(self.out(hidden_state))
+        return saliency_map if self.has_kinds else saliency_map.squeeze(1)
 
 
 class MLNetSpread(nn.Module):
@@ -267,12 +270,15 @@ class MLNetModel(MLNetPreTrainedModel):
         Raises:
             ValueError: If the model does not know the recording.
         """
-        index = recording if isinstance(recording, Tensor) else self.config.recording_index(recording)
-        saliency_map = self.spread(self.encoder(features))  # (batch, kinds, height/8, width/8)
-        if isinstance(index, int):
-            saliency_map = saliency_map[:, index]
-        else:  # shape[0], as torch.export makes a constant of len()
+        saliency_map, index = self.spread(self.encoder(features)), recording
+        if not isinstance(index, Tensor):
+            index = self.config.recording_index(index)
+        elif not self.config.recordings:
+            raise ValueError("recording must be None: the model knows one kind only, got a tensor")
+        if self.config.recordings and isinstance(index, Tensor):  # shape[0], as torch.export makes a constant of len()
             saliency_map = saliency_map[torch.arange(saliency_map.shape[0], device=index.device), index]
+        elif self.config.recordings:
+            saliency_map = saliency_map[:, index]
         if not apply_prior:
             return saliency_map, None
         prior = self.prior(*features.shape[-2:], index)

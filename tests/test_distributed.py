@@ -102,4 +102,4 @@ def test_two_processes_predict_every_picture_once(tmp_path, launcher, small_chec
     words = [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(small_checkpoint)]
     said = run_two(launcher, "predict", *words).stderr
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [f"{one.stem}.map.png" for one in pictures]
-    assert sorted(re.findall(r"(\d) of (\d) pictures predicted", said)) == [("2", "2"), ("3", "3")]
+    assert sorted(re.findall(r"(\d) of (\d) images predicted", said)) == [("2", "2"), ("3", "3")]

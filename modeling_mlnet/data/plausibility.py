@@ -26,7 +26,8 @@ FEWEST_MAPS = 4  # images; of fewer the orientation is not told
 FRACTIONS_NOTED, FRACTIONS = 0.02, 0.5
 NEAR_ZERO = 1.5  # px; trackers of fractions also report gaze somewhat outside 0..1
 SMALLEST_SIDE = 32  # px; of smaller images a border of 1.5 px is no small part
-# At one exact point. OSIE, EyeCrowd, SUN500, MIT1003 and SALICON, its raw mouse samples too, have at most 0.02 %.
+# At one exact point; refused only at a corner or the centre, where trackers put lost samples and crosses are shown.
+# OSIE, EyeCrowd, SUN500, MIT1003 and SALICON, its raw mouse samples too, have at most 0.02 %.
 POINT_NOTED, POINT_REFUSED = 0.01, 0.1
 FEWEST_AT_POINT = 5
 # On the outermost pixels. The same data sets have at most 0.3 %.
@@ -157,7 +158,7 @@ def _one_point(points: np.ndarray, sizes: np.ndarray, images: np.ndarray) -> tup
         "({:g}, {:g}) from the lower right corner": sizes - 1 - points,
         "({:g}, {:g}) from the centre": points - (sizes - 1) / 2,
     }
-    at_point, text = np.zeros(len(points), bool), ""
+    at_point, text, is_anchor = np.zeros(len(points), bool), "", False
     for name, positions in anchors.items():
         pairs = positions[:, 0] + 1j * positions[:, 1]  # sorted ten times faster than rows
         values, counts = np.unique(pairs, return_counts=True)
@@ -166,13 +167,14 @@ def _one_point(points: np.ndarray, sizes: np.ndarray, images: np.ndarray) -> tup
         is_common = len(np.unique(images[at_value])) > 1 or images[-1] == 0
         if counts[index] > at_point.sum() and is_common:
             at_point, text = at_value, name.format(abs(values[index].real), abs(values[index].imag))
+            is_anchor = bool(abs(values[index]) <= NEAR_ZERO)
     count = int(at_point.sum())
     if count < max(FEWEST_AT_POINT, POINT_NOTED * len(points)):
         return np.zeros(len(points), bool), []
     finding = Finding(
         f"{_share(count, len(points))} lie at one exact point, {text}: they may stand for lost samples (blinks) or "
         "for the cross before each image; leave them out",
-        count >= POINT_REFUSED * len(points),
+        is_anchor and count >= POINT_REFUSED * len(points),
     )
     return at_point, [finding]
 

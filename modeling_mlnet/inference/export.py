@@ -36,7 +36,7 @@ Maps = Callable[[np.ndarray], np.ndarray]  # from pixel values to maps
 class EveryMap(nn.Module):
     """The network's maps of all its kinds of recording, behind and before the learned prior.
 
-    Each is `(batch, height/8, width/8)`, or `(batch, kinds, height/8, width/8)` if there are several kinds.
+    Each is `(batch, height/8, width/8)`, or `(batch, kinds, height/8, width/8)` if its kinds have names.
     """
 
     def __init__(self, model: MLNetModel):
@@ -47,9 +47,9 @@ class EveryMap(nn.Module):
         """Both maps of a batch `(batch, 3, height, width)`."""
         features = torch.cat(self.model.extract_levels(pixel_values), dim=1)
         before_prior = self.model.spread(self.model.encoder(features))
-        kinds = torch.arange(before_prior.shape[1])
-        saliency_map = F.relu(before_prior * self.model.prior(*features.shape[-2:], kinds))
-        return (saliency_map, before_prior) if len(kinds) > 1 else (saliency_map[:, 0], before_prior[:, 0])
+        kinds = torch.arange(len(self.model.config.recordings))
+        prior = self.model.prior(*features.shape[-2:], kinds)
+        return F.relu(before_prior * prior), before_prior
 
 
 def graph_bytes(model: MLNetModel, canvas: tuple[int, int]) -> bytes:
