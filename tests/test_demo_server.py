@@ -147,7 +147,7 @@ def test_as_curl_asks(server):
     with open(COFFEE, "rb") as file:
         [path] = httpx.post(f"{server}gradio_api/upload", files={"files": file}).json()
     answer = post(server, "predict", [{"path": path, "meta": {"_type": "gradio.FileData"}}, True, 0.6, "inferno"])
-    assert "event: complete" in answer and '"regions"' in answer
+    assert "event: complete" in answer and '"spots"' in answer
     address = next(one for one in json.loads(answer.split("data: ")[-1]) if str(one.get("path")).endswith(".npy"))
     assert np.load(io.BytesIO(httpx.get(address["url"]).content)).shape == (400, 600)
 

@@ -165,9 +165,10 @@ def _one_point(points: np.ndarray, sizes: np.ndarray, images: np.ndarray) -> tup
         index = int(counts.argmax())
         at_value = pairs == values[index]
         is_common = len(np.unique(images[at_value])) > 1 or images[-1] == 0
-        if counts[index] > at_point.sum() and is_common:
+        is_near = bool(abs(values[index]) <= NEAR_ZERO)
+        if (counts[index], is_near) > (at_point.sum(), is_anchor) and is_common:
             at_point, text = at_value, name.format(abs(values[index].real), abs(values[index].imag))
-            is_anchor = bool(abs(values[index]) <= NEAR_ZERO)
+            is_anchor = is_near
     count = int(at_point.sum())
     if count < max(FEWEST_AT_POINT, POINT_NOTED * len(points)):
         return np.zeros(len(points), bool), []
