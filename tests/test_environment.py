@@ -172,6 +172,7 @@ COMMANDS = {
     "evaluate": "evaluate --dataset folder:{data} --model {model} --output {out}/scores.json",
     "export": "export {model} -o {out}/onnx",
     "train": "train {recipe} --output_dir {out}/run --num_train_epochs 1 --report_to none",
+    "train with trackio": "train {recipe} --output_dir {out}/run --num_train_epochs 1 --report_to trackio",
     "demo": "demo --model {model} --port 7998",
 }
 CACHES = (".cache/huggingface", ".cache/matplotlib", ".config/matplotlib")  # named in docs/design.md
