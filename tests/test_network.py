@@ -357,3 +357,16 @@ def test_the_letterbox_of_a_file_is_the_image_processor_s(tmp_path):
         ValueError, match=r"preprocessor_config.json: cannot be read: size must hold .* multiples of 8"
     ):
         Letterbox.read(tmp_path / "preprocessor_config.json")
+
+
+def test_several_threads_may_make_the_first_prediction():
+    code = (
+        "import os, sys, threading\nsys.setswitchinterval(1e-6)\nimport numpy as np\n"
+        "from modeling_mlnet import MINI\nfrom modeling_mlnet.inference.network import OpenVINONetwork\n"
+        "network = OpenVINONetwork(MINI / 'model.onnx', 'float32', (336, 448))\nbarrier = threading.Barrier(4)\n"
+        "def predict():\n    barrier.wait()\n    network(np.zeros((3, 336, 448), np.float32))\n"
+        "threads = [threading.Thread(target=predict) for _ in range(4)]\n"
+        "[thread.start() for thread in threads]\n[thread.join() for thread in threads]"
+    )
+    for _ in range(3):  # without the first array of `network`, about one in six never ended
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
