@@ -17,7 +17,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402 - after the line above
 
 # Its bindings look NumPy up at their first array and deadlock if two threads do so at once: done here, by one thread.
-openvino.Tensor(np.zeros(1, dtype=np.float32))
+np.copy(openvino.Tensor(np.zeros(1, dtype=np.float32)).data)
 
 if TYPE_CHECKING:
     from ..modeling_mlnet import MLNetModel
