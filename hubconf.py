@@ -1,8 +1,16 @@
 """Entry points for torch.hub: `torch.hub.load("<owner>/<repo>", "saliency", trust_repo=True)("photo.jpg")`."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 dependencies = ["torch", "timm", "transformers", "huggingface_hub", "safetensors", "openvino", "PIL", "numpy"]
+
+# torch.hub takes the folder off the path again when it has loaded. Processes that are started by spawn get the path of
+# this one, and could not import the package of an object that is sent to them.
+_FOLDER = str(Path(__file__).resolve().parent)
+if sys.path.count(_FOLDER) < 2:  # torch.hub's own entry, and the one that stays
+    sys.path.append(_FOLDER)
 
 
 def mlnet(checkpoint: str = "mini", pretrained: bool = True, **config: Any) -> Any:

@@ -60,6 +60,26 @@ def test_torch_hub_entry_points(pictures):
         torch.hub.load(str(ROOT), "mlnet", source="local", checkpoint="vgg16-salicon")
 
 
+def test_workers_that_are_spawned_find_the_package_that_torch_hub_loaded(tmp_path):
+    for name in ("hubconf.py", "hubconfig.json", "modeling_mlnet"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import multiprocessing, sys, torch\n"
+        "def paths(predictor):\n    return [sys.path.count(FOLDER), predictor.dtype]\n"
+        f"FOLDER = {str(ROOT)!r}\n"
+        "if __name__ == '__main__':\n"
+        f"    load = lambda: torch.hub.load({str(tmp_path)!r}, 'saliency', source='local', dtype='float32')\n"
+        "    load()\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(*pool.map(paths, [load()])[0])"
+    )
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, cwd=script.parent)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-2:] == ["1", "float32"]
+
+
 def test_unknown_names_are_attribute_errors():
     import modeling_mlnet
 
