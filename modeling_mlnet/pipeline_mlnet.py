@@ -1,7 +1,6 @@
 """The `saliency-prediction` pipeline: an image in, a saliency map out."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -39,11 +38,12 @@ class SaliencyPredictionPipeline(Pipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._predictor = None
-        spec = find_spec("modeling_mlnet")
-        if spec is not None and spec.submodule_search_locations:  # the package, not only its files from the Hub
-            dtype = str(self.model.dtype).removeprefix("torch.")
+        try:
             predictor_class = import_module("modeling_mlnet").SaliencyPredictor
-            self._predictor = predictor_class(self.model, self.image_processor, str(self.device), dtype)
+        except (ImportError, AttributeError):  # without the package, the name may be that of the model's file
+            return
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        self._predictor = predictor_class(self.model, self.image_processor, str(self.device), dtype)
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """As described above; for generators, data sets and their columns an iterator of dictionaries."""
