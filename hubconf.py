@@ -8,7 +8,7 @@ dependencies = ["torch", "timm", "transformers", "huggingface_hub", "safetensors
 
 # torch.hub takes the folder off the path again when it has loaded. Processes that are started by spawn get the path of
 # this one, and could not import the package of an object that is sent to them.
-_FOLDER = str(Path(__file__).resolve().parent)
+_FOLDER = str(Path(__file__).absolute().parent)
 if sys.path.count(_FOLDER) < 2:  # torch.hub's own entry, and the one that stays
     sys.path.append(_FOLDER)
 

@@ -68,7 +68,7 @@ def test_workers_that_are_spawned_find_the_package_that_torch_hub_loaded(tmp_pat
     script.write_text(
         "import multiprocessing, sys, torch\n"
         "def paths(predictor):\n    return [sys.path.count(FOLDER), predictor.dtype]\n"
-        f"FOLDER = {str(ROOT)!r}\n"
+        f"FOLDER = {str(tmp_path)!r}\n"
         "if __name__ == '__main__':\n"
         f"    load = lambda: torch.hub.load({str(tmp_path)!r}, 'saliency', source='local', dtype='float32')\n"
         "    load()\n"
