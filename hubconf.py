@@ -35,6 +35,11 @@ def mlnet_mini() -> Any:
     return mlnet("mini")
 
 
+def mlnet_vgg16() -> Any:
+    """The embedded checkpoint mlnet-vgg16, the paper's network, ready for inference."""
+    return mlnet("vgg16")
+
+
 def mlnet_image_processor(checkpoint: str = "mini") -> Any:
     """The image processor (`MLNetImageProcessor`) of a checkpoint."""
     from modeling_mlnet.hub.checkpoint import load_checkpoint

@@ -1,6 +1,6 @@
-"""How long does the importance of levels take? Pictures read from files, letterboxed, two backward passes a batch.
+"""How long does the importance of levels take? Images read from files, letterboxed, two backward passes a batch.
 
-Beside it the same pictures merely predicted, in the same run: importance should cost a small multiple of that.
+Beside it the same images merely predicted, in the same run: importance should cost a small multiple of that.
 
     python benchmarks/attribution.py NAME:DIR [--images 500] [--model mini] [--output attribution.json]
 """
@@ -39,17 +39,17 @@ def main() -> None:
     rows = load(arguments.dataset).select_columns("image")
     predictor = SaliencyPredictor(arguments.model)
 
-    def pictures(count: int) -> Iterator[Any]:
+    def images(count: int) -> Iterator[Any]:
         return (rows[index]["image"] for index in islice(cycle(range(len(rows))), count))
 
-    level_importance(predictor, pictures(8))  # the first batch also pays for choosing kernels
+    level_importance(predictor, images(8))  # the first batch also pays for choosing kernels
     results = {
-        "importance": timed(lambda: level_importance(predictor, pictures(arguments.images))),
-        "prediction": timed(lambda: [None for _ in predictor.maps(pictures(arguments.images))]),
+        "importance": timed(lambda: level_importance(predictor, images(arguments.images))),
+        "prediction": timed(lambda: [None for _ in predictor.maps(images(arguments.images))]),
     }
-    for name, one in results.items():
-        each = 1000 * one["processor_s"] / arguments.images
-        print(f"{name:10} {arguments.images} pictures: {one['wall_s']:7.1f} s, processor {each:6.1f} ms a picture")
+    for name, item in results.items():
+        each = 1000 * item["processor_s"] / arguments.images
+        print(f"{name:10} {arguments.images} images: {item['wall_s']:7.1f} s, processor {each:6.1f} ms an image")
     if arguments.output:
         machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
         text = {"machine": machine, "images": arguments.images, "model": arguments.model, **results}

@@ -2,23 +2,19 @@
 
     python benchmarks/demo_load.py --seconds 120 --clients 50
 
-Starts the server in a process of its own with two cores, and clients that send a picture of their own through the
+Starts the server in a process of its own with two cores, and clients that send an image of their own through the
 API, wait for the answer and send the next; every tenth sends photographs of 12 megapixels, and one more client has a
-clip rendered again and again. No picture is sent twice, so that nothing comes from kept results. Every map is compared
+clip rendered again and again. No image is sent twice, so that nothing comes from kept results. Every map is compared
 pixel by pixel with one that is predicted here. Exit status 1 if an answer is wrong, anybody was left without one, or
 the server took more than 1.5 GB.
 """
 
-import argparse
-import json
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +23,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import av
 import numpy as np
 from gradio_client import Client, handle_file
+from load_run import run_load
 from peak_memory import peak_memory_mib
 from PIL import Image
 
@@ -35,7 +32,7 @@ from modeling_mlnet.demo.limits import Upload
 from modeling_mlnet.demo.store import Store
 
 ROOT = Path(__file__).parent.parent
-PICTURES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
+IMAGES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
 HANGS = 120.0  # seconds without an answer
 LARGEST = 1536  # MiB
 
@@ -45,7 +42,7 @@ class Answer(NamedTuple):
 
     Args:
         client: Its number; -1 renders clips.
-        picture: The file that was sent.
+        image: The file that was sent.
         outcome: `answered`, `clips`, `full`, `failed` or `hangs`.
         detail: File of the values, or what was said.
         seconds: From sending it to the answer.
@@ -53,11 +50,11 @@ class Answer(NamedTuple):
     """
 
     client: int
-    picture: Path
+    image: Path
     outcome: str
     detail: str
     seconds: float
-    told: bool
+    messages: bool
 
 
 def serve(pipe, cores: int) -> None:
@@ -72,12 +69,12 @@ def serve(pipe, cores: int) -> None:
 
 
 def own_picture(client: int, request: int, path: Path) -> Path:
-    """One of four pictures with a frame of this request's own colours; of every tenth client twelve megapixels."""
-    picture = Image.open(PICTURES[client % len(PICTURES)]).convert("RGB")
+    """One of four images with a frame of this request's own colours; of every tenth client twelve megapixels."""
+    image = Image.open(IMAGES[client % len(IMAGES)]).convert("RGB")
     large = client % 10 == 9
     if large:
-        picture = picture.resize((4000, 3000))
-    values = np.asarray(picture).copy()
+        image = image.resize((4000, 3000))
+    values = np.asarray(image).copy()
     values[:8] = np.random.default_rng((client, request)).integers(0, 256, values[:8].shape, dtype=np.uint8)
     path = path.with_suffix(".jpg" if large else ".png")
     Image.fromarray(values).save(path, quality=90, compress_level=1)
@@ -86,36 +83,36 @@ def own_picture(client: int, request: int, path: Path) -> Path:
 
 def wait(job) -> tuple[object, bool]:
     """The result of a request, and whether it was told a place in the queue."""
-    told, until = False, time.monotonic() + HANGS
+    messages, until = False, time.monotonic() + HANGS
     while not job.done():
-        told |= bool(job.status().rank)
+        messages |= bool(job.status().rank)
         if time.monotonic() > until:
             raise TimeoutError
         time.sleep(0.2)
-    return job.result(), told
+    return job.result(), messages
 
 
 def ask(address: str, number: int, until: float, folder: Path, answers: list[Answer]) -> None:
-    """One client: a picture after the other, until the time is over."""
+    """One client: an image after the other, until the time is over."""
     client, request = None, 0
     while time.monotonic() < until:
-        started, told = time.monotonic(), False
+        started, messages = time.monotonic(), False
         path = folder / f"{number}-{request}"
         try:
             client = client or Client(address, verbose=False)
             if number < 0:
-                _, told = wait(client.submit(handle_file(folder / "clip.mp4"), api_name="/video"))
+                _, messages = wait(client.submit(handle_file(folder / "clip.mp4"), api_name="/video"))
                 outcome, detail = "clips", ""
             else:
                 path = own_picture(number, request, path)
                 started = time.monotonic()
-                (_, _, values, _), told = wait(client.submit(handle_file(path), api_name="/predict"))
+                (_, _, values, _), messages = wait(client.submit(handle_file(path), api_name="/predict"))
                 outcome, detail = "answered", str(values)
         except TimeoutError:
             outcome, detail = "hangs", ""
         except Exception as error:  # what a client sees
             outcome, detail = ("full" if "full" in str(error).lower() else "failed"), str(error)[:200]
-        answers.append(Answer(number, path, outcome, detail, time.monotonic() - started, told))
+        answers.append(Answer(number, path, outcome, detail, time.monotonic() - started, messages))
         request += 1
         if outcome in ("full", "failed"):
             time.sleep(1)  # as the page asks
@@ -128,7 +125,7 @@ def wrong_maps(answers: list[Answer], folder: Path) -> tuple[int, float]:
     for answer in answers:
         if answer.outcome != "answered":
             continue
-        expected = store.predict(Upload(answer.picture, answer.picture.name), True).saliency_map
+        expected = store.predict(Upload(answer.image, answer.image.name), True).saliency_map
         got = np.load(answer.detail)
         same = got.shape == expected.shape and np.array_equal(got, expected)
         wrong += not same
@@ -139,7 +136,7 @@ def wrong_maps(answers: list[Answer], folder: Path) -> tuple[int, float]:
 
 def write_clip(path: Path) -> None:
     """Ten seconds of a photograph that moves, so that frames differ."""
-    photo = np.asarray(Image.open(PICTURES[0]).resize((480, 360)))
+    photo = np.asarray(Image.open(IMAGES[0]).resize((480, 360)))
     with av.open(str(path), "w", format="mp4") as output:
         stream = output.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
@@ -176,7 +173,7 @@ def measure(clients: int, seconds: float, cores: int) -> dict:
         server.join()
         wrong, largest = wrong_maps(answers, folder)
     outcomes = ("answered", "clips", "full", "failed", "hangs")
-    count = {one: sum(answer.outcome == one for answer in answers) for one in outcomes}
+    count = {item: sum(answer.outcome == item for answer in answers) for item in outcomes}
     answered = [answer for answer in answers if answer.outcome == "answered"]
     latencies = [answer.seconds for answer in answered]
     return {
@@ -193,19 +190,9 @@ def measure(clients: int, seconds: float, cores: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    options = parser.parse_args()
-    found = measure(options.clients, options.seconds, options.cores)
-    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, openvino {version('openvino')}"
-    for key, value in found.items():
-        print(f"{key:34} {value}")
-    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    results = run_load(Path(__file__), __doc__, measure)
     bad = ("wrong_maps", "failed", "hangs", "clients_without_an_answer")
-    if any(found[one] for one in bad) or found["peak_memory_mib"] > LARGEST:
+    if any(results[name] for name in bad) or results["peak_memory_mib"] > LARGEST:
         sys.exit(1)
 
 

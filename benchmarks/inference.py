@@ -1,13 +1,13 @@
 """How fast are one image and a folder, beside an earlier version of this package?
 
     git worktree add ../before 2e736a7
-    python benchmarks/inference.py --before ../before [--data NAME:DIR] [--images 500] [--many 5000] [--output FILE]
+    python benchmarks/inference.py --before ../before --data osie:DIR --images 500 --many 5000 [--output FILE]
 
 Networks take turns, pass by pass, each in a process of its own that holds its model, so that a machine which others
 use as well changes its pace for all of them: compare within a row only. Of both versions, `auto` and `float32` are
 measured; the earlier version's float32 is ONNX Runtime's, as its graph is made beside the checkpoint. vgg16 has
 random weights, on which its speed does not depend. Folders are predicted by the whole command, in turns as well.
-Without --before, this version alone is measured.
+Without --before, this version alone is measured. The last lines are the table of docs/speed.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,21 +77,21 @@ class Worker:
 
 
 def place(tree: Path) -> dict[str, Any]:
-    """Options of a process that imports that version."""
-    return {"cwd": tree, "env": {**os.environ, "PYTHONPATH": str(tree)}}
+    """Options of a process that imports that version; ONNX Runtime of the earlier one must not report its use."""
+    return {"cwd": tree, "env": {**os.environ, "PYTHONPATH": str(tree), "ORT_DISABLE_TELEMETRY": "1"}}
 
 
-def take_turns(works: dict[str, Callable[[], Any]], seconds: float = SECONDS) -> dict[str, list[float]]:
-    """Seconds of each pass of each work, as it says or by the clock; they take turns for so many seconds."""
-    took: dict[str, list[float]] = {name: [] for name in works}
+def take_turns(works: dict[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
+    """Seconds of each pass of each work, which returns them or is timed; they take turns for so many seconds."""
+    times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()
-    while min(map(len, took.values())) < LEAST or sum(map(sum, took.values())) < seconds:
+    while min(map(len, times.values())) < LEAST or sum(map(sum, times.values())) < seconds:
         for name, work in works.items():
             started = time.perf_counter()
-            own = work()
-            took[name].append(own if isinstance(own, float) else time.perf_counter() - started)
-    return took
+            measured = work()
+            times[name].append(measured if isinstance(measured, float) else time.perf_counter() - started)
+    return times
 
 
 def make_checkpoint(tree: Path, folder: Path, name: str, canvas: tuple[int, int]) -> None:
@@ -110,7 +110,9 @@ def make_checkpoint(tree: Path, folder: Path, name: str, canvas: tuple[int, int]
     subprocess.run([sys.executable, *export], **place(tree), check=True, capture_output=True)
 
 
-def one_image(trees: dict[str, Path], name: str, canvas: tuple[int, int], scratch: Path) -> dict[str, Any]:
+def one_image(
+    trees: dict[str, Path], name: str, canvas: tuple[int, int], scratch: Path, seconds: float
+) -> dict[str, Any]:
     """A row: the networks of one image, in turns."""
     image = scratch / "image.png"
     Image.open(sorted(FIXTURES.glob("*.jpg"))[0]).convert("RGB").resize(canvas[::-1]).save(image)
@@ -120,12 +122,12 @@ def one_image(trees: dict[str, Path], name: str, canvas: tuple[int, int], scratc
         make_checkpoint(tree, folder, name, canvas)
         for dtype in ("float32", "auto"):
             workers[f"{version} {dtype}"] = Worker(tree, folder, dtype, image)
-    took = take_turns(dict(workers))
+    times = take_turns(dict(workers), seconds)
     exact = workers["now float32"].saliency_map
     row: dict[str, Any] = {"model": name, "canvas": list(canvas), "ms": {}, "network": {}, "correlation": {}}
     for form, worker in workers.items():
         worker.end()
-        row["ms"][form] = 1000 * float(np.median(took[form]))
+        row["ms"][form] = 1000 * float(np.median(times[form]))
         row["network"][form] = worker.words
         row["correlation"][form] = float(np.corrcoef(exact.ravel(), worker.saliency_map.ravel())[0, 1])
     return row
@@ -161,21 +163,21 @@ def predict(tree: Path, *paths: Path) -> tuple[float, float]:
 
 def folders(trees: dict[str, Path], data: str | None, count: int, many: int, scratch: Path) -> dict[str, Any]:
     """The whole command on folders, in turns."""
-    found: dict[str, Any] = {"images": count, "seconds": {}, "memory_mib": {}, "one_image_s": {}}
+    results: dict[str, Any] = {"images": count, "seconds": {}, "memory_mib": {}, "one_image_s": {}}
     write_images(scratch / "images", data, count)
     runs: dict[str, list[tuple[float, float]]] = {version: [] for version in trees}
     for _ in range(TURNS):
         for version, tree in trees.items():
             runs[version].append(predict(tree, scratch / "images"))
     for version, tree in trees.items():
-        found["seconds"][version] = min(took for took, _ in runs[version])
-        found["memory_mib"][version] = max(memory for _, memory in runs[version])
-        found["one_image_s"][version] = min(predict(tree, scratch / "images" / "00000.jpg")[0] for _ in range(5))
+        results["seconds"][version] = min(seconds for seconds, _ in runs[version])
+        results["memory_mib"][version] = max(memory for _, memory in runs[version])
+        results["one_image_s"][version] = min(predict(tree, scratch / "images" / "00000.jpg")[0] for _ in range(5))
     if many:
         write_images(scratch / "many", data, many)
-        took, memory = predict(trees["now"], scratch / "many")
-        found["many"] = {"images": many, "seconds": took, "memory_mib": memory}
-    return found
+        seconds, memory = predict(trees["now"], scratch / "many")
+        results["many"] = {"images": many, "seconds": seconds, "memory_mib": memory}
+    return results
 
 
 def steps(image: Path) -> dict[str, float]:
@@ -197,36 +199,66 @@ def steps(image: Path) -> dict[str, float]:
         "inverse": lambda: (predictor.letterbox.saliency_map(cells, array.shape[:2]), None)[1],
         "write": lambda: write_result(image.with_suffix(".map.png"), prediction, "map", {}),
     }
-    return {name: 1000 * float(np.median(took)) for name, took in take_turns(works, 3).items()}
+    return {name: 1000 * float(np.median(times)) for name, times in take_turns(works, 3).items()}
+
+
+def table(results: dict[str, Any]) -> Iterator[str]:
+    """The lines of docs/speed.md."""
+    forms = ("before float32", "now float32", "before auto", "now auto")
+    rows = [["", *(f"`{form.split()[1]}`, {form.split()[0]}" for form in forms)], ["---"] * 5]
+    for row in results["networks"]:
+        name = f"{row['model']}, {row['canvas'][0]}x{row['canvas'][1]}, ms"
+        rows.append([name, *(f"{row['ms'][form]:.1f}" if form in row["ms"] else "" for form in forms)])
+    if folder := results.get("folder"):
+        of = f"of {folder['images']} images of {FOLDER_SIZE[0]}x{FOLDER_SIZE[1]}, mini"
+        for name, values in ((f"folder {of}, s", folder["seconds"]), ("its memory, MiB", folder["memory_mib"])):
+            cells = (f"{values[version]:.4g}" if version in values else "" for version in ("before", "now"))
+            rows.append([name, "", "", *cells])
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    if folder and (many := folder.get("many")):
+        yield f"{many['images']} images take {many['seconds']:.1f} s and {many['memory_mib']:.0f} MiB."
+    if steps_ms := results.get("steps_ms"):
+        yield f"An image on one thread: {', '.join(f'{name} {ms:.1f}' for name, ms in steps_ms.items())} ms."
+
+
+def processor() -> str:
+    """Its name, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def main() -> None:
-    """Prints tables and writes JSON."""
+    """Prints the table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, help="a checkout of the earlier version")
     parser.add_argument("--data", help="real images for the folders, NAME:DIR")
     parser.add_argument("--models", nargs="*", default=list(CASES), help="none: the folders alone")
     parser.add_argument("--images", type=int, default=500, help="of the folder; 0 leaves it out")
     parser.add_argument("--many", type=int, default=0, help="of a larger folder, for its memory")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each row of one image")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     trees = {"now": HERE} | ({"before": arguments.before.resolve()} if arguments.before else {})
-    found: dict[str, Any] = {"machine": {"processor": platform.processor() or platform.machine()}, "networks": []}
-    found["machine"] |= {"cores": os.cpu_count(), "load": os.getloadavg()}
+    machine = {"processor": processor(), "cores": os.cpu_count(), "load": os.getloadavg()}
+    results: dict[str, Any] = {"machine": machine, "networks": []}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         for model in arguments.models:
             for canvas in CASES[model]:
-                row = one_image(trees, model, canvas, scratch)
-                found["networks"].append(row)
+                row = one_image(trees, model, canvas, scratch, arguments.seconds)
+                results["networks"].append(row)
                 cells = (f"{form} {ms:.1f} ms ({row['network'][form]})" for form, ms in row["ms"].items())
                 print(f"{model} {canvas[0]}x{canvas[1]}: {', '.join(cells)}", flush=True)
         if arguments.images:
-            found["folder"] = folders(trees, arguments.data, arguments.images, arguments.many, scratch)
-            found["steps_ms"] = steps(scratch / "images" / "00000.jpg")
-            print(json.dumps({"folder": found["folder"], "steps_ms": found["steps_ms"]}, indent=1))
+            results["folder"] = folders(trees, arguments.data, arguments.images, arguments.many, scratch)
+            results["steps_ms"] = steps(scratch / "images" / "00000.jpg")
     if arguments.output:
-        arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"{machine['processor']}, {machine['cores']} cores", *table(results), sep="\n")
 
 
 if __name__ == "__main__":

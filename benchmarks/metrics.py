@@ -2,7 +2,7 @@
 
 Times, one after the other and on one core, the eight metrics without EMD on maps of 640x480 with 300 fixations and a
 pool of 10,000 other fixations: ours, and the reference procedures written out in NumPy (AUC-Judd threshold by
-threshold with jitter, AUC-Borji and shuffled AUC with 100 random splits). Then the memory of scoring many pictures,
+threshold with jitter, AUC-Borji and shuffled AUC with 100 random splits). Then the memory of scoring many images,
 and one worker process against two.
 
     python benchmarks/metrics.py [--output metrics.json] [--images 5000]
@@ -23,7 +23,8 @@ import numpy as np
 from peak_memory import peak_memory_mib
 from scipy.ndimage import gaussian_filter
 
-from modeling_mlnet.evaluation.evaluate import Truth, _scores
+from modeling_mlnet.evaluation.evaluate import _scores
+from modeling_mlnet.evaluation.truths import Truth
 from modeling_mlnet.metrics import (
     Evaluator,
     FixationPool,
@@ -58,17 +59,17 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def area(positives: np.ndarray, negatives: np.ndarray, step: float = 0.1) -> float:
     thresholds = np.arange(0, max(positives.max(), negatives.max()) + 1e-12, step)[::-1]
-    tp = [0.0, *(np.sum(positives >= one) / len(positives) for one in thresholds), 1.0]
-    fp = [0.0, *(np.sum(negatives >= one) / len(negatives) for one in thresholds), 1.0]
+    tp = [0.0, *(np.sum(positives >= item) / len(positives) for item in thresholds), 1.0]
+    fp = [0.0, *(np.sum(negatives >= item) / len(negatives) for item in thresholds), 1.0]
     return np.trapezoid(tp, fp)
 
 
 def sampled_judd(saliency_map: np.ndarray, points: np.ndarray) -> float:
-    """AUC_Judd.m: a pass over the picture for every fixation, after a jitter."""
+    """AUC_Judd.m: a pass over the image for every fixation, after a jitter."""
     values = saliency_map + np.random.default_rng(0).random(saliency_map.shape) / 1e7
     values = (values - values.min()) / np.ptp(values)
     at = np.sort(values[points[:, 1], points[:, 0]])[::-1]
-    reached = [np.sum(values >= one) for one in at]
+    reached = [np.sum(values >= item) for item in at]
     ranks = np.arange(1, len(at) + 1)
     tp = [0.0, *(ranks / len(at)), 1.0]
     fp = [0.0, *((np.array(reached) - ranks) / (values.size - len(at))), 1.0]
@@ -84,12 +85,12 @@ def sampled_borji(saliency_map: np.ndarray, points: np.ndarray) -> float:
 
 
 def sampled_shuffled(saliency_map: np.ndarray, points: np.ndarray, others: np.ndarray) -> float:
-    """AUC_shuffled.m: 100 splits of as many fixations of other pictures, without replacement."""
+    """AUC_shuffled.m: 100 splits of as many fixations of other images, without replacement."""
     rng = np.random.default_rng(0)
     values = (saliency_map - saliency_map.min()) / np.ptp(saliency_map)
     at, flat = values[points[:, 1], points[:, 0]], values.ravel()
-    found = np.flatnonzero(np.bincount(others @ [1, WIDTH], minlength=flat.size))
-    return np.mean([area(at, flat[rng.permutation(found)[: len(at)]]) for _ in range(SPLITS)])
+    result = np.flatnonzero(np.bincount(others @ [1, WIDTH], minlength=flat.size))
+    return np.mean([area(at, flat[rng.permutation(result)[: len(at)]]) for _ in range(SPLITS)])
 
 
 def milliseconds(function: Callable[[], object], repeats: int) -> float:
@@ -130,13 +131,13 @@ def time_metrics() -> dict[str, dict[str, float]]:
 
 
 def time_workers(images: int) -> dict[str, float]:
-    """Seconds per picture of one and two worker processes, after both have started."""
+    """Seconds per image of one and two worker processes, after both have started."""
     scenes = [scene(seed) for seed in range(4)]
     truths = [
         Truth(f"p{k}", (HEIGHT, WIDTH), scenes[k % 4][1].astype(float), np.zeros(0), 19.0, {}) for k in range(images)
     ]
     pool = FixationPool({truth.image_id: truth.relative_fixations() for truth in truths})
-    maps = [one[0].astype(np.float32) for one in scenes]
+    maps = [item[0].astype(np.float32) for item in scenes]
     seconds = {}
     for workers in (1, 2, 1, 2):
         jobs = ((maps[k % 4], truth) for k, truth in enumerate(truths))
@@ -151,7 +152,7 @@ def time_workers(images: int) -> dict[str, float]:
 
 
 def memory(images: int) -> dict[str, float]:
-    """Peak memory in MiB after a tenth of the pictures and after all."""
+    """Peak memory in MiB after a tenth of the images and after all."""
     scenes = [scene(seed) for seed in range(4)]
     points = {f"p{k}": (scenes[k % 4][1] + 0.5) / [WIDTH, HEIGHT] for k in range(images)}
     evaluator = Evaluator("tuebingen", FixationPool(points))
@@ -172,17 +173,17 @@ def main() -> None:
     arguments = parser.parse_args()
     times = time_metrics()
     print(f"{'':10} {'ours':>9} {'sampled':>10} {'ratio':>7}")
-    for name, one in times.items():
-        reference = f"{one['sampled_ms']:7.1f} ms {one['ratio']:6.0f}x" if "ratio" in one else ""
-        print(f"{name:10} {one['ours_ms']:6.2f} ms {reference}")
-    total = sum(one["ours_ms"] for one in times.values())
-    sampled = [one for one in times.values() if "ratio" in one]
-    ratio = sum(one["sampled_ms"] for one in sampled) / sum(one["ours_ms"] for one in sampled)
+    for name, item in times.items():
+        reference = f"{item['sampled_ms']:7.1f} ms {item['ratio']:6.0f}x" if "ratio" in item else ""
+        print(f"{name:10} {item['ours_ms']:6.2f} ms {reference}")
+    total = sum(item["ours_ms"] for item in times.values())
+    sampled = [item for item in times.values() if "ratio" in item]
+    ratio = sum(item["sampled_ms"] for item in sampled) / sum(item["ours_ms"] for item in sampled)
     print(f"all eight  {total:6.2f} ms; the three AUCs together {ratio:.0f} times faster than sampled")
     seconds = time_workers(400)
-    print(f"workers    1: {1000 * seconds['1']:.1f} ms a picture, 2: {1000 * seconds['2']:.1f} ms")
+    print(f"workers    1: {1000 * seconds['1']:.1f} ms an image, 2: {1000 * seconds['2']:.1f} ms")
     peaks = memory(arguments.images)
-    print("memory    ", ", ".join(f"{peak:.0f} MiB after {count} pictures" for count, peak in peaks.items()))
+    print("memory    ", ", ".join(f"{peak:.0f} MiB after {count} images" for count, peak in peaks.items()))
     if arguments.output:
         machine = {"processor": platform.processor() or platform.machine(), "numpy": np.__version__}
         results = {"machine": machine, "metrics": times, "all_ms": total, "auc_ratio": ratio}

@@ -22,7 +22,7 @@ from peak_memory import peak_memory_mib
 
 from modeling_mlnet.data.salicon_json import read_index
 
-WORKERS = 55  # that look at a picture; with 150 positions each, 10,000 pictures make 818 MB
+WORKERS = 55  # that look at an image; with 150 positions each, 10,000 images make 818 MB
 POSITIONS = 150
 
 
@@ -36,7 +36,7 @@ def write(path: Path, megabytes: int) -> int:
     """Writes the file.
 
     Returns:
-        How many pictures it has.
+        How many images it has.
     """
     random = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
@@ -54,7 +54,7 @@ def write(path: Path, megabytes: int) -> int:
 
 
 def ours(path: Path) -> int:
-    """Indexes the file, and reads one picture's positions."""
+    """Indexes the file, and reads one image's positions."""
     index = read_index(path)
     assert len(next(iter(index.values())).read().fixations) == WORKERS * POSITIONS
     return len(index)
@@ -74,10 +74,10 @@ def measure(reader: str, path: Path) -> dict[str, Any]:
     datasets.config.HF_DATASETS_CACHE = path.parent / "cache"
     before = peak_memory_mib()
     start = time.perf_counter()
-    pictures = READERS[reader](path)
+    images = READERS[reader](path)
     seconds = time.perf_counter() - start
     return {
-        "pictures": pictures,
+        "images": images,
         "seconds": seconds,
         "mib": peak_memory_mib() - before,
     }
@@ -96,12 +96,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fixations_train2014.json"
-        results: dict[str, Any] = {"pictures": write(path, arguments.megabytes), "bytes": path.stat().st_size}
+        results: dict[str, Any] = {"images": write(path, arguments.megabytes), "bytes": path.stat().st_size}
         for reader in READERS if arguments.whole else ("ours", "again"):
             command = [sys.executable, __file__, "--measure", reader, str(path)]
-            one = results[reader] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-            assert one["pictures"] == results["pictures"]
-            print(f"{reader:6} {one['seconds']:7.2f} s {one['mib']:8.0f} MiB")
+            item = results[reader] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            assert item["images"] == results["images"]
+            print(f"{reader:6} {item['seconds']:7.2f} s {item['mib']:8.0f} MiB")
     if arguments.output:
         arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

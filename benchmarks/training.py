@@ -1,6 +1,6 @@
 """What does training cost beyond the network? Loader, Trainer and memory, each beside its reference in the same run.
 
-Per network: a step of a bare PyTorch loop on tensors in memory, the same step on pictures read, augmented and
+Per network: a step of a bare PyTorch loop on tensors in memory, the same step on images read, augmented and
 letterboxed by a worker process, and the Trainer's step on the tensors. Blocks of steps alternate, and the best block
 counts. Then the memory of the Trainer over 1,000 steps on a small canvas, with files.
 
@@ -38,7 +38,7 @@ BLOCKS = 3
 
 
 class Tensors(torch.utils.data.Dataset):
-    """Collated pictures in memory, as rows."""
+    """Collated images in memory, as rows."""
 
     def __init__(self, batches: list[dict[str, Any]], length: int):
         self.rows = [
@@ -121,12 +121,12 @@ def time_network(name: str, dataset: str) -> dict[str, Any]:
     best: dict[str, float] = {}
     for _ in range(BLOCKS):
         clock = trainer_seconds(model, tensors, None, batch, steps)
-        found = {
+        result = {
             "memory": bare_seconds(model, cycle(in_memory), steps),
             "files": bare_seconds(model, from_files(), steps),
             "trainer": (clock.ends[-1] - clock.ends[0]) / steps,
         }
-        best = {key: min(value, best.get(key, value)) for key, value in found.items()}
+        best = {key: min(value, best.get(key, value)) for key, value in result.items()}
     ratios = {f"{key}_ratio": best[key] / best["memory"] for key in ("files", "trainer")}
     return {"backbone": config.backbone, "batch": batch, "canvas": [height, width], **best, **ratios}
 
@@ -169,10 +169,10 @@ def main() -> None:
         "data": arguments.dataset.partition(":")[0],
     }
     for name in arguments.networks.split(","):
-        one = results[name] = time_network(name, arguments.dataset)
+        item = results[name] = time_network(name, arguments.dataset)
         print(
-            f"{name:6} in memory {one['memory']:.2f} s a step, from files {one['files']:.2f} "
-            f"({one['files_ratio']:.2f}x), Trainer {one['trainer']:.2f} ({one['trainer_ratio']:.2f}x)",
+            f"{name:6} in memory {item['memory']:.2f} s a step, from files {item['files']:.2f} "
+            f"({item['files_ratio']:.2f}x), Trainer {item['trainer']:.2f} ({item['trainer_ratio']:.2f}x)",
             flush=True,
         )
     results["memory_mib"] = memory(arguments.dataset, arguments.memory_steps)

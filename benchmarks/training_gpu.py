@@ -1,6 +1,6 @@
-"""What does a GPU make of the training of VGG-16? Pictures a second, memory and the share of the card's matrix rate.
+"""What does a GPU make of the training of VGG-16? Images a second, memory and the share of the card's matrix rate.
 
-`recipes/release.yaml` and `recipes/modern.yaml` train from random weights on the training pictures of SALICON, from
+`recipes/release.yaml` and `recipes/modern.yaml` train from random weights on the training images of SALICON, from
 their files, in the precisions below. The rate is that of the steps after the first 100, when compiled parts are there
 and the loader runs; its operations are those of the network's two passes, over those of a large matrix product in the
 same precision, measured in the same run.
@@ -69,7 +69,7 @@ def matrix_rate(dtype: torch.dtype) -> float:
 
 
 def operations(config: MLNetConfig, height: int, width: int) -> int:
-    """Of one picture's forward and backward pass."""
+    """Of one image's forward and backward pass."""
     with torch.device("meta"):
         model = MLNetModel(config)
         pixel_values, labels = torch.zeros(1, 3, height, width), torch.zeros(1, height // 8, width // 8)

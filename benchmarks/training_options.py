@@ -1,7 +1,7 @@
 """Do the faster ways to train keep the scores? mlnet-mini trained on by `recipes/mini_larger.yaml`, once per option.
 
 Every run starts from the embedded weights with the recipe's data, seed and learning rates, ends after the same
-number of steps, and is scored on the pictures that the recipe keeps out. Only the option differs.
+number of steps, and is scored on the images that the recipe keeps out. Only the option differs.
 
     MLNET_DATA=DIR python benchmarks/training_options.py [--output training_options.json] [--steps 84]
 """
@@ -28,7 +28,7 @@ OPTIONS = {
 
 
 def score(words: list[str], steps: int) -> dict[str, float]:
-    """CC of the pictures kept out and seconds a step, after so many steps with the options."""
+    """CC of the images kept out and seconds a step, after so many steps with the options."""
     with tempfile.TemporaryDirectory() as folder:
         fixed = ["--model", "mini", "--config", '{"loss": "kl_cc"}', "--output_dir", folder, "--max_steps", str(steps)]
         fixed += ["--channels_last", "false", "--average_checkpoints", "0", "--eval_strategy", "no"]

@@ -163,9 +163,9 @@ def check_reloaded(model: MLNetModel, directory: Path) -> None:
     for name, tensor in model.state_dict().items():
         if not torch.equal(tensor, written[name]) or not torch.equal(tensor, reloaded.state_dict()[name]):
             raise ConversionError(f"{name} came back changed from {directory}")
-    picture = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 255 - 128
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 255 - 128
     with torch.no_grad():
-        if not torch.equal(model(picture).saliency_map, reloaded(picture).saliency_map):
+        if not torch.equal(model(image).saliency_map, reloaded(image).saliency_map):
             raise ConversionError(f"the model reloaded from {directory} predicts otherwise")
 
 

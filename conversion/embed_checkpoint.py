@@ -1,6 +1,6 @@
 """Puts a trained checkpoint into the package: half-precision weights, used in float32, and its sum in the manifest.
 
-python conversion/embed_checkpoint.py runs/mini_embedded mlnet-mini
+python conversion/embed_checkpoint.py runs/mini_recordings mlnet-mini
 """
 
 import argparse
@@ -13,13 +13,15 @@ from pathlib import Path
 import torch
 
 from modeling_mlnet import MLNetImageProcessor, MLNetModel
-from modeling_mlnet.hub.registry import sha256
+from modeling_mlnet.hub.registry import CALIBRATION, sha256
 
 ROOT = Path(__file__).parent.parent
 
 
 def embed(run: Path, name: str) -> str:
     """Writes config.json, model.safetensors and preprocessor_config.json of the checkpoint `name`; the card stays.
+
+    A calibration goes, as it was fitted for other weights: `mlnet calibrate --model NAME` makes a new one.
 
     Args:
         run: `output_dir` of the training.
@@ -42,6 +44,7 @@ def embed(run: Path, name: str) -> str:
         written = json.loads(config_path.read_text(encoding="utf-8")) | {"dtype": "float32"}
         config_path.write_text(json.dumps(written, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / CALIBRATION).unlink(missing_ok=True)
         for path in sorted(Path(temporary).iterdir()):
             shutil.copyfile(path, folder / path.name)
     digest = sha256(folder / "model.safetensors")

@@ -79,9 +79,9 @@ def main() -> None:
                     scores[aspect].setdefault(name, []).append(measure(box))
         for aspect in ASPECTS:
             means = {name: np.mean(values, axis=0) for name, values in scores[aspect].items()}
-            kept = [f"{means[name][0]:.3f}" for name in names]
+            remaining = [f"{means[name][0]:.3f}" for name in names]
             near = [f"{means[name][1]:.3f}" for name in ("centre", *COSTS)]
-            print(f"| {title} | {len(chosen)} | {aspect} | {' | '.join(kept)} | {' | '.join(near)} |", flush=True)
+            print(f"| {title} | {len(chosen)} | {aspect} | {' | '.join(remaining)} | {' | '.join(near)} |", flush=True)
 
 
 if __name__ == "__main__":

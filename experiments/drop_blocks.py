@@ -1,8 +1,8 @@
 """Which residual blocks can mlnet-mini do without? Every pair of blocks at stride 32, left out of a trained run.
 
 Stochastic depth trains a network to do without any block now and then. Prints the mean CC of the maps with their
-labels, on the network's own grid, over every second picture that training kept out, for the whole network and for each
-pair; then, on all of these pictures at their own sizes, for the whole network and the best pair.
+labels, on the network's own grid, over every second image that training kept out, for the whole network and for each
+pair; then, on all of these images at their own sizes, for the whole network and the best pair.
 
     MLNET_DATA=DIR python experiments/drop_blocks.py runs/mini
 """
@@ -21,7 +21,7 @@ from modeling_mlnet.metrics import cc
 from modeling_mlnet.training.arguments import parse_recipe
 from modeling_mlnet.training.run import build_datasets
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"  # which keeps the same pictures out
+RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"  # which keeps the same images out
 BLOCKS = [f"blocks.5.{index}" for index in (1, 2, 3, 4)]
 
 
@@ -43,13 +43,13 @@ def main() -> None:
     for dropped in [(), *combinations(BLOCKS, 2)]:
         model = MLNetModel.from_pretrained(run, drop_modules=list(dropped)).eval()
         scores[dropped] = np.concatenate([cc(model(pixels).saliency_map, labels) for pixels, labels in pairs]).mean()
-        size = sum(one.numel() for one in model.state_dict().values())
+        size = sum(item.numel() for item in model.state_dict().values())
         print(f"CC {scores[dropped]:.4f}  {size / 1e6:.2f} million values  without {', '.join(dropped) or 'nothing'}")
     for dropped in ((), max(scores.keys() - {()}, key=scores.__getitem__)):
         model = MLNetModel.from_pretrained(run, drop_modules=list(dropped))
         predictor = SaliencyPredictor(model, image_processor, dtype="float32")
         parts = [
-            evaluate(load(one, held_out=arguments.held_out), predicted_by(predictor)) for one in arguments.datasets
+            evaluate(load(item, held_out=arguments.held_out), predicted_by(predictor)) for item in arguments.datasets
         ]
         scores_of_all = np.concatenate([[row["CC"] for row in part["per_image"]] for part in parts])
         print(

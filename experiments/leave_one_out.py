@@ -1,6 +1,6 @@
-"""What to expect on pictures of another kind: mlnet-mini's recipe on three data sets, scored on all of the fourth.
+"""What to expect on images of another kind: mlnet-mini's recipe on three data sets, scored on all of the fourth.
 
-Trains four times for two epochs, the second on whole pictures, on a canvas of 240x320, into runs/without_NAME
+Trains four times for two epochs, the second on whole images, on a canvas of 240x320, into runs/without_NAME
 (about six minutes each on two cores); writes experiments/leave_one_out.json and the table between the
 markers of mlnet-mini's card. Runs that ended are not repeated.
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from score_mini import CARD, DATASETS, put
+from score_checkpoints import DATASETS, put
 
-from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.data import load
 from modeling_mlnet.evaluation.evaluate import evaluate, predicted_by
 from modeling_mlnet.training.run import train
@@ -30,21 +30,21 @@ SHOWN = ("AUC", "sAUC", "NSS", "CC", "SIM", "KL")
 
 def measure(name: str, data: str) -> dict[str, Any]:
     """The scores on the data set `name` of a model that was trained on the others, and of its centre bias."""
-    specs = {one: spec.format(data) for one, spec in DATASETS.items()}
+    specs = {item: spec.format(data) for item, spec in DATASETS.items()}
     run = ROOT / "runs" / f"without_{name.lower()}"
     if not (run / "eval_results.json").is_file():
-        others = [spec for one, spec in specs.items() if one != name]
+        others = [spec for item, spec in specs.items() if item != name]
         config = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))["config"] | {"image_size": [240, 320]}
         words = ["--datasets", *others, "--output_dir", str(run), "--num_train_epochs", "2", "--crop_off_epoch", "1"]
         words += ["--config", json.dumps(config), "--average_checkpoints", "0", "--disable_tqdm", "true"]
         train(RECIPE, words)
     predictor = SaliencyPredictor(run, dtype="float32")
     rows = load(specs[name])
-    found = {
+    result = {
         TRAINED: evaluate(rows, predicted_by(predictor)),
         "centre": evaluate(rows, "centre"),
     }
-    return {source: {key: one[key] for key in ("images", "metrics")} for source, one in found.items()}
+    return {source: {key: item[key] for key in ("images", "metrics")} for source, item in result.items()}
 
 
 def main() -> None:
@@ -54,16 +54,16 @@ def main() -> None:
         results[name] = measure(name, os.environ["MLNET_DATA"])
         print(
             name,
-            {key: round(one["mean"], 3) for key, one in results[name]["trained on the others"]["metrics"].items()},
+            {key: round(item["mean"], 3) for key, item in results[name]["trained on the others"]["metrics"].items()},
         )
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    lines = [f"| left out | pictures | | {' | '.join(SHOWN)} |", "|---|---|---|" + "---|" * len(SHOWN)]
-    for name, found in results.items():
-        for source, one in found.items():
-            first = f"{name} | {one['images']}" if source != "centre" else " | "
-            cells = " | ".join(f"{one['metrics'][score]['mean']:.3f}" for score in SHOWN)
+    lines = [f"| left out | images | | {' | '.join(SHOWN)} |", "|---|---|---|" + "---|" * len(SHOWN)]
+    for name, result in results.items():
+        for source, item in result.items():
+            first = f"{name} | {item['images']}" if source != "centre" else " | "
+            cells = " | ".join(f"{item['metrics'][score]['mean']:.3f}" for score in SHOWN)
             lines.append(f"| {first} | {source} | {cells} |")
-    put(CARD, lines, MARKERS)
+    put(MINI / "README.md", lines, MARKERS)
 
 
 if __name__ == "__main__":

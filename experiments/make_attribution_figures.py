@@ -1,8 +1,8 @@
 """Draws the figures of docs/attribution.md and of mlnet-mini's card, and writes experiments/attribution.json.
 
-Reads the data sets of score_mini.py in the folder named by MLNET_DATA, the pictures that training kept out. Their
-photographs are not shown: the sheets have map panels alone, and single pictures are the free ones of the tests.
-Prints the numbers and, if they are of all pictures, puts them into the page.
+Reads the data sets of score_checkpoints.py in the folder named by MLNET_DATA, the images that training kept out. Their
+photographs are not shown: the sheets have map panels alone, and single images are the free ones of the tests.
+Prints the numbers and, if they are of all images, puts them into the page.
 
     MLNET_DATA=DIR python experiments/make_attribution_figures.py [--images N] [--model mini]
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 from PIL import Image
-from score_mini import DATASETS, HELD_OUT, put
+from score_checkpoints import DATASETS, HELD_OUT, put
 
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.attribution import level_ablation, level_importance, prior_map
@@ -33,7 +33,7 @@ PAGE, MARKERS = DOCS / "attribution.md", ("<!-- numbers -->", "<!-- end of numbe
 FREE = DOCS.parent / "tests" / "fixtures" / "images"
 
 
-def pictures_kept_out(data: str, count: int | None) -> Dataset:
+def images_kept_out(data: str, count: int | None) -> Dataset:
     """Of all data sets, the same number of each if `count` does not take all."""
     parts = []
     for name, spec in DATASETS.items():
@@ -53,9 +53,9 @@ def draw_all(predictor: SaliencyPredictor, rows: Dataset, name: str) -> dict[str
     save_figure(draw_importance(importance, name), CARD / "importance.png")
     save_figure(draw_ablation(ablation), OUTPUT / "ablation.png")
     save_figure(draw_prior(prior), CARD / "prior.png")
-    for picture in ("astronaut", "coffee"):
-        panels = image_panels(predictor, FREE / f"{picture}.jpg")
-        save_figure(draw_panels(panels, picture), OUTPUT / f"{picture}.png")
+    for image in ("astronaut", "coffee"):
+        panels = image_panels(predictor, FREE / f"{image}.jpg")
+        save_figure(draw_panels(panels, image), OUTPUT / f"{image}.png")
     sources = {name: predicted_by(predictor)}
     for rule in ("worst", "random"):
         sheet = choose_images(rows, sources, rule, count=6)
@@ -72,11 +72,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="a quick look at about so many; all by default")
     parser.add_argument("--model", default="mini")
     arguments = parser.parse_args()
-    rows = pictures_kept_out(os.environ["MLNET_DATA"], arguments.images)
+    rows = images_kept_out(os.environ["MLNET_DATA"], arguments.images)
     name = "mlnet-mini" if arguments.model == "mini" else Path(arguments.model).name
-    found = draw_all(SaliencyPredictor(arguments.model, dtype="float32"), rows, name)
-    write_json(Path(__file__).parent / "attribution.json", found)
-    lines = list(summary_lines(found))
+    result = draw_all(SaliencyPredictor(arguments.model, dtype="float32"), rows, name)
+    write_json(Path(__file__).parent / "attribution.json", result)
+    lines = list(summary_lines(result))
     print("\n".join(lines))
     if arguments.images is None and arguments.model == "mini":  # a quick look is not for the page
         put(PAGE, ["```", *lines, "```"], MARKERS)

@@ -1,4 +1,4 @@
-"""Draws examples.jpg for README.md and the card: four pictures above the embedded checkpoint's overlays.
+"""Draws examples.jpg for README.md and the card: four images above the embedded checkpoint's overlays.
 
 python experiments/make_figures.py
 """
@@ -17,7 +17,7 @@ HEIGHT, GAP = 240, 8
 
 
 def main() -> None:
-    """Writes the picture."""
+    """Writes the image."""
     predictor = SaliencyPredictor("mini")
     columns = []
     for name in NAMES:

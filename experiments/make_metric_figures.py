@@ -1,7 +1,7 @@
 """Draws docs/images/metrics/*.png, the figures of docs/metrics.md, one per metric.
 
-The map is mlnet-mini's of a picture of the test fixtures. The fixations are simulated, drawn from the map and a centre
-bias with a fixed seed: pictures that are free to publish come without measured ones.
+The map is mlnet-mini's of an image of the test fixtures. The fixations are simulated, drawn from the map and a centre
+bias with a fixed seed: images that are free to publish come without measured ones.
 
     python experiments/make_metric_figures.py
 """
@@ -40,7 +40,7 @@ BLUE, ORANGE, GREY = "#3b6fb6", "#e07b28", "#8a8a8a"
 
 
 class Scene:
-    """A picture with a predicted map, simulated fixations and their density, and fixations of other pictures."""
+    """An image with a predicted map, simulated fixations and their density, and fixations of other images."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(2016)
@@ -74,7 +74,7 @@ def show(axes: Axes, values: np.ndarray, title: str, **options: object) -> None:
 def roc(positives: np.ndarray, negatives: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares of negatives and positives that reach each threshold, with both ends."""
     descending = np.sort(thresholds)[::-1]
-    shares = [np.array([0, *((one >= t).mean() for t in descending), 1]) for one in (negatives, positives)]
+    shares = [np.array([0, *((item >= t).mean() for t in descending), 1]) for item in (negatives, positives)]
     return shares[0], shares[1]
 
 
@@ -117,15 +117,15 @@ def _draw_kl(left: Axes, right: Axes, scene: Scene) -> str:
     limit = np.abs(part).max()
     show(left, part, "what each pixel adds (red) or takes off", cmap="coolwarm", vmin=-limit, vmax=limit)
     cut = np.linspace(0, 0.5, 26)
-    scores = [kl(np.where(scene.map < np.quantile(scene.map, one), 0, scene.map), scene.density) for one in cut]
+    scores = [kl(np.where(scene.map < np.quantile(scene.map, item), 0, scene.map), scene.density) for item in cut]
     right.plot(100 * cut, scores, color=BLUE)
     right.set(xlabel="lowest pixels set to 0, %", ylabel="KL")
     return f"KL = {kl(scene.map, scene.density):.3f} nats; exact zeros are expensive"
 
 
 def _draw_emd(left: Axes, right: Axes, scene: Scene) -> str:
-    cells = [one.reshape(HEIGHT // 32, 32, WIDTH // 32, 32) for one in (scene.map, scene.density)]
-    first, second = (one.mean(axis=(1, 3)) / one.mean(axis=(1, 3)).sum() for one in cells)
+    cells = [item.reshape(HEIGHT // 32, 32, WIDTH // 32, 32) for item in (scene.map, scene.density)]
+    first, second = (item.mean(axis=(1, 3)) / item.mean(axis=(1, 3)).sum() for item in cells)
     show(left, np.hstack([first, np.full((len(first), 1), np.nan), second]), "map | density, in cells")
     places = np.argwhere(np.ones_like(first))
     cost = np.linalg.norm(places[:, None] - places, axis=2)
@@ -168,7 +168,7 @@ def _draw_ig(left: Axes, right: Axes, scene: Scene) -> str:
 
 def _draw_judd(left: Axes, right: Axes, scene: Scene) -> str:
     level = np.quantile(scene.map, 0.8)
-    show(left, scene.image, "a fifth of the picture, fixations")
+    show(left, scene.image, "a fifth of the image, fixations")
     left.contour(scene.map, [level], colors=["yellow"])
     left.plot(*scene.points.T, ".", color="cyan", markersize=4)
     curve = roc(scene.at(scene.map), scene.map.ravel(), scene.at(scene.map))
@@ -192,7 +192,7 @@ def _draw_borji(left: Axes, right: Axes, scene: Scene) -> str:
 
 
 def _draw_shuffled(left: Axes, right: Axes, scene: Scene) -> str:
-    show(left, scene.image, "fixations, and those of other pictures")
+    show(left, scene.image, "fixations, and those of other images")
     left.plot(*scene.others.T, "x", color="white", markersize=3)
     left.plot(*scene.points.T, ".", color="cyan", markersize=4)
     for values, name, color in ((scene.map, "map", BLUE), (scene.centre, "centre bias", ORANGE)):

@@ -1,4 +1,4 @@
-"""Makes docs/images/demo.png, the picture of the web page in README.md: python experiments/make_screenshot.py
+"""Makes docs/images/demo.png, the image of the web page in docs/analysis.md: python experiments/make_screenshot.py
 
 Serves the page with the embedded checkpoint and looks at it with Chromium (apt-get install chromium, or
 python -m playwright install chromium).
@@ -18,16 +18,14 @@ OUTPUT = ROOT / "docs" / "images" / "demo.png"
 
 
 def main() -> None:
-    """Writes the picture."""
+    """Writes the image."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with serving("mini", ROOT / "demo" / "examples", quiet=True) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=system, args=["--headless", "--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1120, "height": 1000}, color_scheme="light")
-        page.goto(address)
-        page.get_by_role("button", name="Astronaut").click()
-        page.wait_for_selector("#predict-words ol")
-        page.wait_for_selector("#predict-slider img >> nth=1")
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page.goto(f"{address}?example=Design")
+        page.wait_for_selector("#viewer img[src*='design']")
         page.wait_for_timeout(2000)
         page.mouse.move(0, 0)
         page.screenshot(path=OUTPUT)

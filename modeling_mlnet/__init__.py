@@ -8,6 +8,7 @@ from .auto_registration import register, register_on_import
 
 # Imported on first use: torch alone takes seconds, which `mlnet --help` should not.
 _EXPORTS = {
+    "BatchPredictor": "scale.batch",
     "MLNetConfig": "configuration_mlnet",
     "MLNetImageProcessor": "image_processing_mlnet",
     "MLNetModel": "modeling_mlnet",
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .inference.predictor import SaliencyPredictor
     from .modeling_mlnet import MLNetModel, MLNetOutput
     from .pipeline_mlnet import SaliencyPredictionPipeline
+    from .scale.batch import BatchPredictor
     from .training.arguments import MLNetTrainingArguments
     from .training.trainer import MLNetTrainer
 
@@ -44,6 +46,7 @@ register_on_import()
 
 __all__ = [
     "MINI",
+    "BatchPredictor",
     "MLNetConfig",
     "MLNetImageProcessor",
     "MLNetModel",

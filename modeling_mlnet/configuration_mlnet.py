@@ -9,11 +9,10 @@ from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import logging
 
-from .letterbox_mlnet import STRIDE
+from .architecture_mlnet import MIN_SIZE, STRIDE
 
 POOLINGS = ("same", "valid")
-LOSSES = ("release", "paper", "kl_cc", "kl_cc_sim")
-MIN_SIZE = 32  # smallest input side, in pixels
+LOSSES = ("release", "paper", "mse", "kl", "kl_cc", "kl_cc_sim")
 
 logger = logging.get_logger(__name__)
 
@@ -43,12 +42,12 @@ def nearest_name(key: object, valid: Iterable[str], cutoff: float = 0.0) -> str 
 
 
 def refuse_misspelt(keys: Iterable[str], valid: Iterable[str], owner: str) -> list[str]:
-    """Tells misspelt names of fields from keys that belong to something else.
+    """Refuses keys that look like misspelt fields, and returns the other unknown keys.
 
     Args:
         keys: As they were given, or read from a file.
         valid: The names of the fields.
-        owner: What has these fields, for the message.
+        owner: Name of the class in messages.
 
     Returns:
         The keys that are neither a field nor like one.
@@ -85,8 +84,9 @@ class MLNetConfig(PreTrainedConfig):
             prior and blur: `["eye", "mouse"]` for eye trackers and for mouse tracking, as SALICON. The first is the
             default. Empty, as in the release: one kind, without a name.
         image_size: Height and width in pixels of the canvas used for training. The network takes any size from 32 px.
-        loss: `"release"` (the released code), `"paper"` (Eq. 2), `"kl_cc"` (Kullback-Leibler divergence minus half
-            the correlation) or `"kl_cc_sim"` (the same minus half the similarity).
+        loss: `"release"` (the released code), `"paper"` (Eq. 2), `"mse"` (squared error), `"kl"` (Kullback-Leibler
+            divergence), `"kl_cc"` (the same minus half the correlation) or `"kl_cc_sim"` (minus half the similarity,
+            too).
         loss_alpha: The alpha of the release's and the paper's loss, above 1.
         prior_penalty: Weight of the sum of the squared prior in the loss; `None` means 1 / (rows * columns).
 
@@ -124,8 +124,8 @@ class MLNetConfig(PreTrainedConfig):
     @classmethod
     def refuse_misspelt_fields(cls, keys: Iterable[str]) -> list[str]:
         """As the function `refuse_misspelt`, for the fields of this class, without the keys of transformers."""
-        others = [key for key in keys if key not in TRANSFORMERS_KEYS and not key.startswith("_")]
-        return refuse_misspelt(others, (field.name for field in fields(cls)), "MLNetConfig")
+        own_keys = [key for key in keys if key not in TRANSFORMERS_KEYS and not key.startswith("_")]
+        return refuse_misspelt(own_keys, (field.name for field in fields(cls)), "MLNetConfig")
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
@@ -161,19 +161,6 @@ class MLNetConfig(PreTrainedConfig):
             raise ValueError(f"loss_alpha must be above 1 (labels reach 1), got {self.loss_alpha}")
         if self.prior_penalty is not None and self.prior_penalty < 0:
             raise ValueError(f"prior_penalty must be None or not negative, got {self.prior_penalty}")
-
-    def recording_index(self, recording: str | None) -> int:
-        """Where a kind of recording stands in `recordings`; `None` means the first.
-
-        Raises:
-            ValueError: If it does not stand there.
-        """
-        if recording is None:
-            return 0
-        if recording not in self.recordings:
-            known = f"one of {list(self.recordings)}" if self.recordings else "None: the model knows one kind only"
-            raise ValueError(f"recording must be {known}, got {recording!r}")
-        return list(self.recordings).index(recording)
 
 
 __all__ = ["MLNetConfig"]

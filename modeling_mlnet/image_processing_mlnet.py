@@ -1,6 +1,6 @@
 """Image processor of ML-Net: the letterbox and its inverse as transformers' image processors offer them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from os import PathLike
@@ -26,10 +26,13 @@ class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
         Whether shrinking averages over the pixels it skips. The release does not.
     tone_curve (`list[float]`, *optional*):
         Exponent and toe of the curve that `post_process_saliency` puts on a map. The release has none.
+    reductions (`dict[str, list[int]]`, *optional*):
+        For kinds of recording, the height and width to which their images are reduced first. The release has none.
     """
 
     antialias: bool
     tone_curve: Sequence[float] | None
+    reductions: Mapping[str, Sequence[int]] | None
 
 
 class MLNetImageProcessor(PilBackend):
@@ -43,6 +46,8 @@ class MLNetImageProcessor(PilBackend):
         antialias: Whether shrinking averages over the pixels it skips. The release does not.
         tone_curve: Exponent and toe of the curve that `post_process_saliency` puts on a map: its values p, fractions
             of its maximum, become p^exponent * p / (p + toe). `None`, as in the release, leaves them.
+        reductions: For kinds of recording, the height and width in pixels to which their images are reduced before
+            they are enlarged to the canvas; for a network that learned a kind from reduced images.
     """
 
     valid_kwargs = MLNetImageProcessorKwargs
@@ -54,6 +59,7 @@ class MLNetImageProcessor(PilBackend):
     resample = Letterbox.resample
     antialias = Letterbox.antialias
     tone_curve: Sequence[float] | None = Letterbox.tone_curve
+    reductions: Mapping[str, Sequence[int]] | None = Letterbox.reductions
     do_rescale = Letterbox.do_rescale
     rescale_factor = Letterbox.rescale_factor
     do_normalize = Letterbox.do_normalize
@@ -71,7 +77,9 @@ class MLNetImageProcessor(PilBackend):
 
     def letterbox(self, **options: Any) -> Letterbox:
         """The letterbox of these settings, or of others given by their names, as `preprocess` gets them."""
-        values = {one.name: options.get(one.name, getattr(self, one.name)) for one in fields(Letterbox)}
+        values: dict[str, Any] = {
+            field.name: options.get(field.name, getattr(self, field.name)) for field in fields(Letterbox)
+        }
         size, resample = values["size"], values["resample"]
         values["size"] = (size.height, size.width) if isinstance(size, SizeDict) else (size["height"], size["width"])
         values["resample"] = Letterbox.resample if resample is None else int(resample)
@@ -81,6 +89,7 @@ class MLNetImageProcessor(PilBackend):
         self,
         images: ImageInput | str | PathLike | list,
         saliency_maps: ImageInput | str | PathLike | list | None = None,
+        recording: str | Sequence[str | None] | None = None,
         **kwargs: Unpack[MLNetImageProcessorKwargs],
     ) -> BatchFeature:
         """Prepares images, and saliency maps for training, for the model.
@@ -90,6 +99,7 @@ class MLNetImageProcessor(PilBackend):
                 tensors `([1 | 3 | 4, ]height, width)`; values in 0..255 (uint8, float), 0..1 (float) or 0..65535
                 (16-bit). EXIF rotation is applied.
             saliency_maps: One grey map per image, of the same kinds; any size with the image's aspect ratio.
+            recording: The kind of recording that is to be predicted, or one for each image, for `reductions`.
 
         Returns:
             `pixel_values` `(batch, 3, height, width)`, and `labels` `(batch, height/8, width/8)` in 0..1 if
@@ -100,25 +110,29 @@ class MLNetImageProcessor(PilBackend):
                 maps differ.
             TypeError: For an unknown keyword.
         """
-        return super().preprocess(images, saliency_maps, **kwargs)
+        return super().preprocess(images, saliency_maps, recording, **kwargs)
 
     def _preprocess_image_like_inputs(
         self,
         images: Any,
         saliency_maps: Any,
+        recording: str | Sequence[str | None] | None = None,
         input_data_format: str | ChannelDimension | None = None,
         return_tensors: str | TensorType | None = None,
         **options: Any,
     ) -> BatchFeature:
         letterbox = self.letterbox(**options)
         arrays = _read_all(partial(read_image, data_format=input_data_format), images, "image")
-        data = {"pixel_values": [letterbox.pixel_values(one) for one in arrays]}
+        kinds = [recording] * len(arrays) if recording is None or isinstance(recording, str) else recording
+        data = {
+            "pixel_values": [letterbox.pixel_values(array, kind) for array, kind in zip(arrays, kinds, strict=True)]
+        }
         if saliency_maps is not None:
             maps = _read_all(read_grey, saliency_maps, "saliency map")
             if len(maps) != len(arrays):
                 raise ValueError(f"got {len(arrays)} images but {len(maps)} saliency maps")
-            data["labels"] = [letterbox.label(one, array.shape[:2]) for one, array in zip(maps, arrays, strict=True)]
-        canvases = sorted({one.shape[1:] for one in data["pixel_values"]})
+            data["labels"] = [letterbox.label(item, array.shape[:2]) for item, array in zip(maps, arrays, strict=True)]
+        canvases = sorted({item.shape[1:] for item in data["pixel_values"]})
         if return_tensors is not None and len(canvases) > 1:
             raise ValueError(f"images of different canvases cannot be stacked, got {canvases}")
         return BatchFeature(data=data, tensor_type=return_tensors)
@@ -152,8 +166,8 @@ class MLNetImageProcessor(PilBackend):
         letterbox = self._inverse(do_resize)
         cells = maps.detach().to("cpu", torch.float32).numpy()
         return [
-            torch.from_numpy(letterbox.saliency_map(one, size)).to(maps.device)
-            for one, size in zip(cells, sizes, strict=True)
+            torch.from_numpy(letterbox.saliency_map(item, size)).to(maps.device)
+            for item, size in zip(cells, sizes, strict=True)
         ]
 
     def invert_letterbox(self, values: Tensor, target_size: tuple[int, int], do_resize: bool | None = None) -> Tensor:

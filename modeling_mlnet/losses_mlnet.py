@@ -19,22 +19,39 @@ def paper_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
     return ((_max_normalize(saliency_map) - labels) / (alpha - labels)).square().mean()
 
 
-def kl_cc_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """Kullback-Leibler divergence of the map from the labels minus half their correlation, averaged over images.
+def mse_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """Mean of (p / max(p) - y)^2 over all pixels, the squared error that the paper's loss improves on.
 
-    Both are taken as distributions, so the scale of the map is free. A map or a label without any variation adds
-    nothing to the correlation, and a label without mass nothing at all. `alpha` is not used.
+    `alpha` is not used.
+    """
+    return (_max_normalize(saliency_map) - labels).square().mean()
+
+
+def kl_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """Kullback-Leibler divergence of the map from the labels, averaged over images.
+
+    Both are taken as distributions, so the scale of the map is free. A label without mass adds nothing. `alpha` is not
+    used.
     """
     eps = 1e-8
     predicted, target = saliency_map.flatten(1), labels.flatten(1)
     density = target / target.sum(1, keepdim=True).clamp_min(eps)
     ratio = density / (predicted / predicted.sum(1, keepdim=True).clamp_min(eps) + eps)
-    divergence = (density * (ratio + eps).log()).sum(1)
+    return (density * (ratio + eps).log()).sum(1).mean()
+
+
+def kl_cc_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """`kl_loss` minus half the correlation (CC), averaged over images.
+
+    A map or a label without any variation adds nothing to the correlation.
+    """
+    eps = 1e-8
+    predicted, target = saliency_map.flatten(1), labels.flatten(1)
     predicted = predicted / predicted.mean(1, keepdim=True).clamp_min(eps)
     predicted, target = predicted - predicted.mean(1, keepdim=True), target - target.mean(1, keepdim=True)
     norm = (predicted.square().sum(1) * target.square().sum(1) + eps).sqrt()
     correlation = (predicted * target).sum(1) / norm
-    return (divergence - 0.5 * correlation).mean()
+    return kl_loss(saliency_map, labels, alpha) - 0.5 * correlation.mean()
 
 
 def kl_cc_sim_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor:
@@ -50,4 +67,11 @@ def kl_cc_sim_loss(saliency_map: Tensor, labels: Tensor, alpha: float) -> Tensor
 
 
 # Add a loss here, and its name to LOSSES in configuration_mlnet.py.
-LOSS_FUNCTIONS = {"release": release_loss, "paper": paper_loss, "kl_cc": kl_cc_loss, "kl_cc_sim": kl_cc_sim_loss}
+LOSS_FUNCTIONS = {
+    "release": release_loss,
+    "paper": paper_loss,
+    "mse": mse_loss,
+    "kl": kl_loss,
+    "kl_cc": kl_cc_loss,
+    "kl_cc_sim": kl_cc_sim_loss,
+}

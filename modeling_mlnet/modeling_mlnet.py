@@ -13,9 +13,10 @@ from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .architecture_mlnet import MIN_SIZE, STRIDE, recording_index
 from .backbones_mlnet import MLNetTimmBackbone, MLNetVGGBackbone, create_timm_model
-from .configuration_mlnet import MIN_SIZE, MLNetConfig
-from .letterbox_mlnet import STRIDE
+from .configuration_mlnet import MLNetConfig
+from .layers_mlnet import MLNetEncoder, MLNetPrior, MLNetSpread
 from .losses_mlnet import LOSS_FUNCTIONS
 
 
@@ -39,74 +40,6 @@ class MLNetOutput(ModelOutput):
     saliency_map: Tensor | None = None
     prior: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
-
-
-class MLNetEncoder(nn.Module):
-    """Dropout, a 3x3 and a 1x1 convolution that turn the concatenated levels into one map (paper, Sec. III)."""
-
-    def __init__(self, in_channels: int, config: MLNetConfig):
-        super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
-        self.conv = nn.Conv2d(in_channels, config.encoder_channels, kernel_size=3, padding=1)
-        self.out = nn.Conv2d(config.encoder_channels, max(1, len(config.recordings)), kernel_size=1)
-        self.has_kinds = bool(config.recordings)
-
-    def forward(self, features: Tensor) -> Tensor:
-        hidden_state = F.relu(self.conv(self.dropout(features)))
-        # (batch, height/8, width/8), or (batch, kinds, height/8, width/8) with several kinds of recording
-        saliency_map = F.relu(self.out(hidden_state))
-        return saliency_map if self.has_kinds else saliency_map.squeeze(1)
-
-
-class MLNetSpread(nn.Module):
-    """A Gaussian blur of the map whose width is learned for each kind of recording.
-
-    Mouse tracking of many people gives broader maps than an eye tracker. The standard deviation is in cells of the
-    map, at most `RADIUS / 2`, so that the kernel holds nearly all of it.
-    """
-
-    RADIUS = 4  # cells; the kernel has 9 x 9
-
-    def __init__(self, kinds: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(kinds))  # logit of sigma / (RADIUS / 2)
-
-    def forward(self, saliency_map: Tensor) -> Tensor:
-        sigma = self.weight.float().sigmoid() * (self.RADIUS / 2)
-        offset = torch.arange(-self.RADIUS, self.RADIUS + 1, device=sigma.device)
-        kernel = torch.softmax(-offset.square() / (2 * sigma[:, None].square() + 1e-6), dim=1)  # (kinds, 9)
-        kernel = kernel.to(saliency_map.dtype)[:, None]
-        padded = F.pad(saliency_map, (self.RADIUS,) * 4, mode="replicate")
-        blurred = F.conv2d(padded, kernel[:, :, None, :], groups=len(sigma))
-        return F.conv2d(blurred, kernel[:, :, :, None], groups=len(sigma))
-
-
-class MLNetPrior(nn.Module):
-    """Learned spatial prior: the factor 1 + a coarse grid, bilinearly enlarged (paper, Sec. III, Eq. 1).
-
-    Args:
-        shape: Rows and columns of the grid, after the number of kinds of recording if there are several.
-    """
-
-    def __init__(self, shape: tuple[int, ...]):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(*shape))
-
-    @staticmethod
-    def triangle(cells: int, size: int, device: torch.device) -> Tensor:
-        """The interpolation of Eq. 1 along one axis as a matrix `(size, cells)`; every row sums to 1."""
-        # -0.45 and not -0.5: at its native enlargement of 10 the release reads (o - 4) / 10, not (o - 4.5) / 10.
-        position = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * cells / size - 0.45
-        position = position.clamp(0, cells - 1)
-        return (1 - (position[:, None] - torch.arange(cells, device=device)).abs()).clamp_min(0)
-
-    def forward(self, height: int, width: int, recording: int | Tensor = 0) -> Tensor:
-        rows, columns = self.weight.shape[-2:]
-        vertical = self.triangle(rows, height, self.weight.device)
-        horizontal = self.triangle(columns, width, self.weight.device)
-        weight = self.weight if self.weight.ndim == 2 else self.weight[recording]
-        # float32 whatever the model's precision: the positions need it, and the product is tiny
-        return (1 + vertical @ weight.float() @ horizontal.T).to(self.weight.dtype)
 
 
 class MLNetPreTrainedModel(PreTrainedModel):
@@ -222,7 +155,7 @@ class MLNetModel(MLNetPreTrainedModel):
         """Predicts saliency maps.
 
         Args:
-            pixel_values: Pictures `(batch, 3, height, width)` from `MLNetImageProcessor`, each side at least 32 px.
+            pixel_values: Images `(batch, 3, height, width)` from `MLNetImageProcessor`, each side at least 32 px.
             labels: Saliency maps `(batch, height/8, width/8)` in 0..1; with them a loss is returned.
             apply_prior: `False` gives the map before the learned prior.
             output_hidden_states: Whether to return the levels.
@@ -260,7 +193,7 @@ class MLNetModel(MLNetPreTrainedModel):
     def map_from_levels(
         self, features: Tensor, apply_prior: bool = True, recording: str | Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """What follows the backbone: the saliency map `(batch, height/8, width/8)` and the prior's factor.
+        """The layers after the backbone: the saliency map `(batch, height/8, width/8)` and the prior's factor.
 
         Args:
             features: The concatenated levels `(batch, channels, height/8, width/8)`.
@@ -270,11 +203,10 @@ class MLNetModel(MLNetPreTrainedModel):
         Raises:
             ValueError: If the model does not know the recording.
         """
-        saliency_map, index = self.spread(self.encoder(features)), recording
-        if not isinstance(index, Tensor):
-            index = self.config.recording_index(index)
-        elif not self.config.recordings:
+        saliency_map = self.spread(self.encoder(features))
+        if isinstance(recording, Tensor) and not self.config.recordings:
             raise ValueError("recording must be None: the model knows one kind only, got a tensor")
+        index = recording if isinstance(recording, Tensor) else recording_index(self.config.recordings, recording)
         if self.config.recordings and isinstance(index, Tensor):  # shape[0], as torch.export makes a constant of len()
             saliency_map = saliency_map[torch.arange(saliency_map.shape[0], device=index.device), index]
         elif self.config.recordings:
@@ -311,7 +243,7 @@ class MLNetModel(MLNetPreTrainedModel):
         spread.weight.fill_(-1.1)  # half a cell
         self.config.recordings = list(recordings)
         for name, module in {"encoder": encoder, "prior": prior, "spread": spread}.items():
-            setattr(self, name, module.to(self.device, self.dtype))
+            setattr(self, name, module.to(self.device, self.dtype).train(self.training))
 
     def _loss(self, saliency_map: Tensor, labels: Tensor) -> Tensor:
         if labels.shape != saliency_map.shape:

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
-from .images_mlnet import is_image, read_image
+from .architecture_mlnet import recording_name
+from .images_mlnet import ImageSource, is_image, read_image
 
 
 class SaliencyPredictionPipeline(Pipeline):
@@ -50,19 +51,20 @@ class SaliencyPredictionPipeline(Pipeline):
         if isinstance(inputs, tuple):
             inputs = list(inputs)
         elif not isinstance(inputs, list) and not is_image(inputs):
-            inputs = (image for image in inputs)  # transformers takes a column, or any other iterator, for one image
+            inputs = (image for image in inputs)  # transformers would treat a column or another iterator as one image
         return super().__call__(inputs, **kwargs)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         for name in kwargs:
             if name not in ("apply_prior", "recording"):
                 raise TypeError(f"the saliency-prediction pipeline has no parameter {name!r}")
-        return {}, kwargs, {}
+        return {name: kwargs[name] for name in kwargs if name == "recording"}, kwargs, {}
 
-    def preprocess(self, image: Any) -> dict[str, Any]:
+    def preprocess(self, image: ImageSource, recording: str | None = None) -> dict[str, Any]:
         """Reads and letterboxes an image."""
         array = read_image(image, allow_urls=True)  # as every pipeline of transformers
-        inputs = self.image_processor(array, input_data_format="channels_last", return_tensors="pt")
+        kind = recording_name(self.model.config.recordings, recording)
+        inputs = self.image_processor(array, recording=kind, input_data_format="channels_last", return_tensors="pt")
         return {"pixel_values": inputs["pixel_values"], "target_size": array.shape[:2]}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class SaliencyPredictionPipeline(Pipeline):
             maps = self.model(pixel_values=pixel_values.to(self.model.dtype), **options).saliency_map
         else:
             network = self._predictor.network
-            maps = torch.from_numpy(np.stack([network(one, **options) for one in pixel_values.cpu().numpy()]))
+            maps = torch.from_numpy(np.stack([network(image, **options) for image in pixel_values.cpu().numpy()]))
         return {"saliency_map": maps, "target_size": model_inputs["target_size"]}
 
     def postprocess(self, model_outputs: dict[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,70 @@
 """Helpers for the tests of the web page in a real browser; its fixtures are in conftest.py."""
 
+import os
+from pathlib import Path
+
 from demo_files import ROOT
 
-PICTURES = ROOT / "tests" / "fixtures" / "images"
+IMAGES = ROOT / "tests" / "fixtures" / "images"
+AXE = Path(os.environ.get("MLNET_AXE", "axe.min.js"))
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+    .filter(({impact}) => impact === 'serious' || impact === 'critical')
+    .map(({id, nodes}) => `${id}: ${nodes.map(({html}) => html.slice(0, 150)).slice(0, 3).join(' | ')}`)"""
 
 
-def give(page, place, name):
-    page.set_input_files(f"#{place} input[type=file]", PICTURES / name)
+def serious_findings(page):
+    """What axe-core calls serious or critical; nothing where it is not at hand."""
+    if not AXE.is_file():
+        return []
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    return page.evaluate(SERIOUS)
 
 
-def predicted(page):
-    page.wait_for_selector("#predict-words ol")
-    page.wait_for_selector("#predict-slider img >> nth=1")
+def opened(page):
+    """Waits for the page with its first example answered."""
+    page.wait_for_selector("#viewer img")
+    page.wait_for_selector("#viewer li")
 
 
-def overlay_of(page):
-    return page.get_attribute("#predict-slider img >> nth=1", "src")
+def choose(page, button, *files):
+    """Chooses files by a button."""
+    with page.expect_file_chooser() as chooser:
+        page.click(f"#{button}")
+    chooser.value.set_files(list(files))
+
+
+def predicted(page, before):
+    """Waits for another result than that of `before`, the address of an image."""
+    page.wait_for_function(
+        "before => document.querySelector('#viewer img').src !== before && document.querySelector('#viewer li')",
+        arg=before,
+    )
+
+
+def shown(page):
+    """The address of the result."""
+    return page.locator("#viewer img").evaluate("image => image.src")
 
 
 def open_tab(page, name):
-    page.get_by_role("tab", name=name).click()
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def draw(page, place, start, end, name=None):
+    """Draws a box on an image, from a point to another, as parts of its width and height."""
+    layer = page.locator(f"#{place} .mlnet-layer")
+    layer.scroll_into_view_if_needed()
+    bounds = layer.bounding_box()
+    points = [(bounds["x"] + x * bounds["width"], bounds["y"] + y * bounds["height"]) for x, y in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[1], steps=4)
+    page.mouse.up()
+    page.wait_for_selector(f"#{place} .mlnet-ask input")
+    if name is not None:
+        page.fill(f"#{place} .mlnet-ask input", name)
+    page.keyboard.press("Enter")
 
 
 def fits(page):
@@ -41,8 +86,8 @@ CONTRAST = """() => {
     if (!own || !e.offsetParent || style.visibility === 'hidden' || e.disabled) continue;
     if (e.closest('[aria-hidden=true]')) continue;
     if (!/^rgb/.test(style.color) || +style.opacity < 1) continue;
-    const [one, other] = [light(parse(style.color)), light(behind(e))];
-    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    const [front, back] = [light(parse(style.color)), light(behind(e))];
+    const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && +style.fontWeight >= 700);
     const text = e.textContent.trim().slice(0, 40);
     const icon = !/[\\p{L}\\p{N}]/u.test(text);

@@ -1,9 +1,16 @@
-"""Shared fixtures. Nothing here needs the network or a file outside the repository."""
+"""Shared fixtures. Nothing here needs the network or a file outside the repository.
 
-import json
+PyTorch is imported by the fixtures that need it: the process that only hands out files to others reads this one, too.
+"""
+
+import gc
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # processes beside each other, and what they start, share the cores
@@ -13,19 +20,16 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # processes beside each other, an
     # gradio looks for a free port from here on: none may be one that another process has just given up
     os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 200 * int(os.environ["PYTEST_XDIST_WORKER"][2:])))
 
-import convert_keras_weights
 import huggingface_hub.utils._http as http
 import numpy as np
 import pytest
-import release
-import torch
 from huggingface_hub import constants
-from layouts import write_folder
-from loopback_hub import running_hub
+from loopback_hub import Hub, running_hub
 from PIL import Image
-from transformers.utils import hub as transformers_hub
+from short_runs import FinishedRun, train_once, write_recipe
 
-from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel, SaliencyPredictor
+import modeling_mlnet
+from modeling_mlnet import cli
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(os.environ.get("MLNET_SCREENSHOTS", ROOT / "test-results"))  # screenshots of what failed in a browser
@@ -36,13 +40,24 @@ FLAGS = (
 )
 
 
-# Files of minutes, the longest first: left to the end, they would run alone
-LONG = ("test_docs", "test_resume", "test_release_equality", "test_distributed", "test_training", "test_export")
+# Files of half a minute and more, the longest first: left to the end, they would run alone
+LONG = (
+    "docs",
+    "environment",
+    "demo_browser",
+    "resume",
+    "training",
+    "network",
+    "backbones",
+    "publishing",
+    "distributed",
+)
 
 
 def pytest_collection_modifyitems(items):
     """Starts with the long files; the order within a file stays."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    order = {f"test_{name}": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -67,17 +82,24 @@ def _private_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def golden() -> dict[str, np.ndarray]:
     """Numbers of the original release; see tests/fixtures/README.md."""
+    import release
+
     return release.golden()
 
 
 @pytest.fixture(scope="session")
 def release_arrays() -> tuple[list[np.ndarray], np.ndarray]:
+    import release
+
     return release.theano_arrays()
 
 
 @pytest.fixture(scope="session")
 def release_checkpoint(tmp_path_factory, release_arrays) -> Path:
     """The golden weights in the release's own file, converted by the script."""
+    import convert_keras_weights
+    import release
+
     folder = tmp_path_factory.mktemp("release")
     weights = release.write_keras_file(folder / "weights.pkl", release.keras_layers(release_arrays[0]))
     convert_keras_weights.convert(weights, folder / "converted")
@@ -86,8 +108,8 @@ def release_checkpoint(tmp_path_factory, release_arrays) -> Path:
 
 
 @pytest.fixture
-def release_model(release_checkpoint) -> MLNetModel:
-    return MLNetModel.from_pretrained(release_checkpoint, dropout=0.0).eval()
+def release_model(release_checkpoint) -> "modeling_mlnet.MLNetModel":
+    return modeling_mlnet.MLNetModel.from_pretrained(release_checkpoint, dropout=0.0).eval()
 
 
 SMALL = {
@@ -103,42 +125,71 @@ SMALL = {
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory) -> Path:
     """An untrained network on a small backbone with its image processor, on a canvas of 64x96."""
+    import torch
+
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("small")
-    model = MLNetModel(MLNetConfig(**SMALL))
+    model = modeling_mlnet.MLNetModel(modeling_mlnet.MLNetConfig(**SMALL))
     with torch.no_grad():
         model.prior.weight.uniform_(-0.5, 0.5)
         # without trained statistics the features are large; keep the map in a range float16 can hold
         model.encoder.conv.weight.mul_(0.1)
     model.save_pretrained(folder)
-    MLNetImageProcessor(
+    modeling_mlnet.MLNetImageProcessor(
         size={"height": 64, "width": 96}, image_mean=[127.5] * 3, image_std=[127.5] * 3, antialias=True
     ).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture
-def small_model(small_checkpoint) -> MLNetModel:
-    return MLNetModel.from_pretrained(small_checkpoint).eval()
+def small_model(small_checkpoint) -> "modeling_mlnet.MLNetModel":
+    return modeling_mlnet.MLNetModel.from_pretrained(small_checkpoint).eval()
 
 
 @pytest.fixture
-def small_predictor(small_checkpoint) -> SaliencyPredictor:
-    return SaliencyPredictor(small_checkpoint)
+def small_predictor(small_checkpoint) -> "modeling_mlnet.SaliencyPredictor":
+    return modeling_mlnet.SaliencyPredictor(small_checkpoint)
+
+
+@pytest.fixture
+def mlnet(monkeypatch, capsys):
+    """Runs the command `mlnet` in this process, as a process of its own would take seconds to import PyTorch."""
+
+    def run(*words) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["mlnet", *map(str, words)])
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        capsys.readouterr()
+        try:
+            with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+                cli.main()
+        finally:
+            gc.unfreeze()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return subprocess.CompletedProcess(words, end.value.code, *capsys.readouterr())
+
+    return run
+
+
+def ask(hub: Hub, cache: Path, patch: pytest.MonkeyPatch) -> None:
+    """Lets huggingface_hub in this process ask a Hub, and wait for nothing between its attempts."""
+    from transformers.utils import hub as transformers_hub
+
+    template = hub.address + constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+    patch.setattr(constants, "ENDPOINT", hub.address)
+    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    patch.setattr(transformers_hub, "_hf_api", None)  # it keeps the address it was made with
+    patch.setattr(http.time, "sleep", lambda seconds: None)
+    patch.setenv("HF_TOKEN", "hf_nobody")
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An empty Hub on this machine; huggingface_hub asks it, and waits for nothing between its attempts."""
+    """An empty Hub on this machine, which is asked."""
     with running_hub(tmp_path / "hub") as hub:
-        template = hub.address + constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(transformers_hub, "_hf_api", None)  # it keeps the address it was made with
-        monkeypatch.setattr(http.time, "sleep", lambda seconds: None)
-        monkeypatch.setenv("HF_TOKEN", "hf_nobody")
+        ask(hub, tmp_path / "cache", monkeypatch)
         yield hub
 
 
@@ -155,32 +206,15 @@ def pictures(tmp_path) -> list[Path]:
 
 
 @pytest.fixture
-def recipe(tmp_path, small_checkpoint):
-    """A run of seconds: 12 pictures, a small network."""
-    lines = {
-        "model": str(small_checkpoint),
-        "datasets": [f"folder:{write_folder(tmp_path / 'data')}"],
-        "held_out": 0.4,
-        "horizontal_flip": True,
-        "output_dir": str(tmp_path / "run"),
-        "num_train_epochs": 2,
-        "per_device_train_batch_size": 4,
-        "learning_rate": 0.001,
-        "backbone_learning_rate": 0.0001,
-        "freeze_batch_norm": True,
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "CC",
-        "greater_is_better": True,
-        "optim": "adamw_torch",
-        "use_cpu": True,
-        "disable_tqdm": True,
-        "seed": 7,
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(json.dumps(lines))  # JSON is YAML
-    return path
+def recipe(tmp_path, small_checkpoint) -> Path:
+    """A recipe, and its data."""
+    return write_recipe(tmp_path, small_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, small_checkpoint) -> FinishedRun:
+    """The run of the recipe as it stands, with every step in its log; only to be read."""
+    return train_once(tmp_path_factory.mktemp("trained"), small_checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -218,16 +252,16 @@ def open_page(browser, mini_page, request):
     """
     opened, said = [], []
 
-    def go(width=1280, height=900, scheme="light", touch=False):
+    def go(width=1280, height=900, scheme="light", touch=False, query=""):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch
         )
         page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+        page.set_default_timeout(60_000)
+        page.on("console", lambda line: said.append(f"{line.text} {line.location}") if line.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(mini_page)
-        page.wait_for_selector("#predict-status[role=status]")  # the page's own script has run
+        page.goto(f"{mini_page}{query}")
+        page.wait_for_selector("#viewer li")  # the page's own scripts have run
         opened.append(page)
         return page
 

@@ -59,9 +59,9 @@ def write_hostile(folder: Path) -> dict[Path, str]:
         "nothing.jpg": (b"", "0 bytes"),
         "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its content is not an image"),
     }
-    found = {}
+    result = {}
     for name, (written, message) in files.items():
         (folder / name).write_bytes(written)
-        found[folder / name] = message
-    found[bomb(folder / "bomb.png")] = "more than 50 megapixels"
-    return found
+        result[folder / name] = message
+    result[bomb(folder / "bomb.png")] = "more than 50 megapixels"
+    return result

@@ -23,17 +23,17 @@ def shipped() -> dict[str, Path]:
 
 def slices(folder: Path) -> dict[str, list[list[float]]]:
     """By image, prior and recording, 5x5 values of the map."""
-    predictor, found = SaliencyPredictor(folder, device="cpu", dtype="float32"), {}
+    predictor, result = SaliencyPredictor(folder, device="cpu", dtype="float32"), {}
     for image in sorted((FIXTURES / "images").glob("*.jpg")):
         for apply_prior in (True, False):
             for recording in predictor.recordings or [None]:
                 saliency_map = predictor(image, apply_prior=apply_prior, recording=recording)
                 rows, columns = (np.linspace(0, side - 1, 7).astype(int)[1:-1] for side in saliency_map.shape)
                 key = f"{image.name}, {'with' if apply_prior else 'without'} prior, {recording or 'the one kind'}"
-                found[key] = saliency_map[np.ix_(rows, columns)].round(4).tolist()
-    return found
+                result[key] = saliency_map[np.ix_(rows, columns)].round(4).tolist()
+    return result
 
 
 if __name__ == "__main__":
-    golden = {name: {"sha256": sha256(one / WEIGHTS), "maps": slices(one)} for name, one in shipped().items()}
+    golden = {name: {"sha256": sha256(item / WEIGHTS), "maps": slices(item)} for name, item in shipped().items()}
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")

@@ -44,7 +44,9 @@ class Hub:
 
     def add(self, folder: Path, name: str = NAME, kind: str = "models", branch: str = "main") -> str:
         """Offers a folder's files as a commit; gives its name."""
-        files = {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+        files = {
+            item.relative_to(folder).as_posix(): item.read_bytes() for item in folder.rglob("*") if item.is_file()
+        }
         return self.commit(f"{kind}/{name}", branch, files)
 
     def commit(self, repository: str, branch: str, changed: dict[str, bytes]) -> str:
@@ -66,7 +68,7 @@ class Hub:
         folder = self.root / repository / commit
         if not commit or not folder.is_dir():
             return {}
-        return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+        return {item.relative_to(folder).as_posix(): item.read_bytes() for item in folder.rglob("*") if item.is_file()}
 
     def environment(self) -> dict[str, str]:
         """Variables of a process that asks this Hub."""
@@ -126,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
             branches.setdefault(rest[0], branches["main"])
             return self.send_json({})
         if action == "preupload":
-            names = [one["path"] for one in json.loads(self.body)["files"]]
+            names = [item["path"] for item in json.loads(self.body)["files"]]
             modes = {name: "lfs" if name.endswith(LARGE) else "regular" for name in names}
             return self.send_json(
                 {"files": [{"path": n, "uploadMode": m, "shouldIgnore": False} for n, m in modes.items()]}
@@ -161,8 +163,8 @@ class Handler(BaseHTTPRequestHandler):
     def lfs_batch(self):
         objects = json.loads(self.body)["objects"]
         upload = [
-            {**one, "actions": {"upload": {"href": f"{self.hub.address}/lfs/{one['oid']}", "header": {}}}}
-            for one in objects
+            {**item, "actions": {"upload": {"href": f"{self.hub.address}/lfs/{item['oid']}", "header": {}}}}
+            for item in objects
         ]
         self.send_json({"transfer": "basic", "objects": upload})
 
@@ -198,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
                 entries[name] = {"type": "file", "size": len(data)}
         if below and not entries:
             return self.send_missing("EntryNotFound")
-        return self.send_json([{**one, "path": name, "oid": "0" * 40} for name, one in entries.items()])
+        return self.send_json([{**item, "path": name, "oid": "0" * 40} for name, item in entries.items()])
 
     def send_file(self, repository: str, revision: str, name: str):
         if repository not in self.hub.heads:

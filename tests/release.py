@@ -60,9 +60,9 @@ def write_keras_file(path: Path, layers: list[tuple[str, dict[str, np.ndarray]]]
         file.attrs["layer_names"] = [name.encode() for name, _ in layers]
         for name, weights in layers:
             group = file.create_group(name)
-            group.attrs["weight_names"] = np.array([one.encode() for one in weights], dtype="S40")
-            for one, array in weights.items():
-                group[one] = array
+            group.attrs["weight_names"] = np.array([item.encode() for item in weights], dtype="S40")
+            for item, array in weights.items():
+                group[item] = array
     return path
 
 

@@ -79,12 +79,12 @@ def test_measures_hardly_depend_on_the_resolution(seed):
     coarse, fine = blobs(seed, (150, 200)), blobs(seed, (600, 800))
     boxes = [Box("a", 100, 50, 321, 222), Box("b", 400.5, 300.5, 100, 80), Box("c", 0, 0, 33, 600)]
     pairs = zip(*(measure_regions(saliency_map, boxes, (800, 600)) for saliency_map in (coarse, fine)), strict=True)
-    for one, two in pairs:
-        assert one.share == pytest.approx(two.share, abs=0.005) and one.peak == pytest.approx(two.peak, abs=0.02)
+    for item, two in pairs:
+        assert item.share == pytest.approx(two.share, abs=0.005) and item.peak == pytest.approx(two.peak, abs=0.02)
     assert effective_area(coarse) == pytest.approx(effective_area(fine), abs=0.01)
     for aspect in ("1:1", "9:16", "3:1"):
-        one, two = (best_crop(saliency_map, aspect, (800, 600)) for saliency_map in (coarse, fine))
-        assert one.kept == pytest.approx(two.kept, abs=0.02)
+        item, two = (best_crop(saliency_map, aspect, (800, 600)) for saliency_map in (coarse, fine))
+        assert item.kept == pytest.approx(two.kept, abs=0.02)
 
 
 def test_equal_shares_have_equal_ranks():

@@ -264,16 +264,6 @@ def test_overlays_have_styles_a_scale_and_a_jpeg(run, photo, tmp_path):
     assert status == 2 and "is not one of heat, contour, spotlight" in " ".join(err.split())
 
 
-def test_densities_sum_to_1(run, photo, tmp_path):
-    assert run("predict", photo, "-o", "out", "--format", "npy,density,logdensity")[0] == 0
-    values, density, log_density = (
-        np.load(tmp_path / "out" / f"photo{suffix}.npy") for suffix in ("", ".density", ".logdensity")
-    )
-    assert density.sum() == pytest.approx(1, abs=1e-12) and np.exp(log_density).sum() == pytest.approx(1, abs=1e-9)
-    np.testing.assert_allclose(density * values.sum(dtype=np.float64), values, rtol=1e-5, atol=1e-7)
-    assert np.isfinite(log_density).all()
-
-
 def test_a_long_page_is_predicted_in_windows(run, tmp_path):
     page = np.random.default_rng(0).integers(0, 256, (1600, 320, 3), np.uint8)
     Image.fromarray(page).save(tmp_path / "page.png")
@@ -285,7 +275,7 @@ def test_a_long_page_is_predicted_in_windows(run, tmp_path):
 
 
 def test_resume_leaves_out_overlays_of_the_same_look_only(run, photo):
-    arguments = ("predict", photo, "-o", "out", "--format", "jpg,density", "--resume")
+    arguments = ("predict", photo, "-o", "out", "--format", "jpg,npy", "--resume")
     assert "1 of 1 images predicted" in run(*arguments)[2]
     assert "1 already there" in run(*arguments)[2]
     assert "1 anew" in run(*arguments, "--style", "contour")[2]

@@ -39,6 +39,11 @@ def predictor(small_checkpoint) -> SaliencyPredictor:
 
 
 @pytest.fixture
+def image_processor(small_checkpoint) -> MLNetImageProcessor:
+    return MLNetImageProcessor.from_pretrained(small_checkpoint)
+
+
+@pytest.fixture
 def rows(tmp_path):
     return load(f"folder:{write_folder(tmp_path / 'data', count=7)}")
 
@@ -52,7 +57,7 @@ def phi(model, features, name, apply_prior):
 @torch.no_grad()
 def test_importance_agrees_with_finite_differences(pixel_values, apply_prior):
     model = small().eval()
-    found = level_importance(model, pixel_values[:1], apply_prior)
+    result = level_importance(model, pixel_values[:1], apply_prior)
     features = torch.cat(model.extract_levels(pixel_values[:1]), dim=1)
     step, count = 1e-6, features[0, 0].numel()
     first, second, third = model.backbone.channels
@@ -62,19 +67,19 @@ def test_importance_agrees_with_finite_differences(pixel_values, apply_prior):
         for name in ("mean", "variance"):
             up, down = (phi(model, features + sign * change, name, apply_prior) for sign in (1, -1))
             gradient = (up - down) / (2 * step)
-            assert found.channel_mean[name][channel] == approx(float(gradient.abs().mean()), rel=1e-4, abs=1e-12)
+            assert result.channel_mean[name][channel] == approx(float(gradient.abs().mean()), rel=1e-4, abs=1e-12)
             product = (gradient * features[0, channel].flatten()).abs().mean()
-            assert found.channel_mean[f"{name}_contribution"][channel] == approx(float(product), rel=1e-4, abs=1e-12)
+            assert result.channel_mean[f"{name}_contribution"][channel] == approx(float(product), rel=1e-4, abs=1e-12)
 
 
 @pytest.mark.parametrize("config", [{}, {"backbone": "vgg11", "pooling": "valid"}], ids=["timm", "vgg"])
 def test_one_backward_pass_for_a_batch_gives_each_picture_its_own_gradient(pixel_values, config):
     model = small(**config).eval()
-    found = level_importance(model, [pixel_values[:3], pixel_values[3:]])
+    result = level_importance(model, [pixel_values[:3], pixel_values[3:]])
     own = {measure: [] for measure in MEASURES}
-    for one in pixel_values.split(1):
+    for item in pixel_values.split(1):
         # detached: a change of a level's features is not one of the deeper levels that are computed from them
-        levels = [level.detach().requires_grad_() for level in model(one, output_hidden_states=True).hidden_states]
+        levels = [level.detach().requires_grad_() for level in model(item, output_hidden_states=True).hidden_states]
         saliency_map, _ = model.map_from_levels(torch.cat(levels, dim=1))
         for name, value in (("mean", saliency_map.mean()), ("variance", saliency_map.var(correction=0))):
             gradients = torch.autograd.grad(value, levels, retain_graph=True)
@@ -83,15 +88,15 @@ def test_one_backward_pass_for_a_batch_gives_each_picture_its_own_gradient(pixel
             own[f"{name}_contribution"].append(products)
     for measure, pictures in own.items():
         levels = [[float(level.detach().mean()) for level in picture] for picture in pictures]
-        np.testing.assert_allclose(found.per_image[measure], levels, rtol=1e-9)
+        np.testing.assert_allclose(result.per_image[measure], levels, rtol=1e-9)
         channels = torch.stack([torch.cat(picture) for picture in pictures]).detach()
-        np.testing.assert_allclose(found.channel_mean[measure], channels.mean(0), rtol=1e-9, atol=1e-15)
-        np.testing.assert_allclose(found.channel_std[measure], channels.std(0), rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(result.channel_mean[measure], channels.mean(0), rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(result.channel_std[measure], channels.std(0), rtol=1e-6, atol=1e-12)
 
 
 def test_the_prior_matters_unless_it_is_left_out(pixel_values):
     model = small().eval()
-    behind, before = (level_importance(model, pixel_values, one).per_image["mean"] for one in (True, False))
+    behind, before = (level_importance(model, pixel_values, item).per_image["mean"] for item in (True, False))
     assert np.abs(behind - before).max() > 0.01 * before.max()
     with torch.no_grad():
         model.prior.weight.zero_()
@@ -103,11 +108,11 @@ def test_a_level_the_encoder_does_not_read_has_no_importance_and_no_share(pixel_
     with torch.no_grad():
         first, second, _ = model.backbone.channels
         model.encoder.conv.weight[:, first : first + second] = 0
-    found = level_importance(model, pixel_values).describe()["levels"]
-    assert [one["channels"] for one in found] == model.backbone.channels
+    result = level_importance(model, pixel_values).describe()["levels"]
+    assert [item["channels"] for item in result] == model.backbone.channels
     for measure in MEASURES:
-        assert found[1]["importance"][measure]["mean"] == 0 and found[0]["importance"][measure]["mean"] > 0
-        assert sum(one["share"][measure]["mean"] for one in found) == approx(1)
+        assert result[1]["importance"][measure]["mean"] == 0 and result[0]["importance"][measure]["mean"] > 0
+        assert sum(item["share"][measure]["mean"] for item in result) == approx(1)
 
 
 def test_scaling_features_changes_gradients_but_not_contributions(pixel_values):
@@ -123,15 +128,15 @@ def test_scaling_features_changes_gradients_but_not_contributions(pixel_values):
     np.testing.assert_allclose(after.per_image["mean_contribution"], before.per_image["mean_contribution"])
 
 
-def test_pictures_and_pixel_values_give_the_same_and_dropout_stays_off(predictor, pictures):
+def test_pictures_and_pixel_values_give_the_same_and_dropout_stays_off(predictor, image_processor, pictures):
     predictor.model.train()
-    found = level_importance(predictor, pictures)
+    result = level_importance(predictor, pictures)
     assert predictor.model.training and predictor.model.encoder.dropout.training
-    prepared = predictor.image_processor(pictures, return_tensors="pt")["pixel_values"]
+    prepared = image_processor(pictures, return_tensors="pt")["pixel_values"]
     again = level_importance(predictor.model.eval(), prepared)
-    assert found.images == again.images == 4
+    assert result.images == again.images == 4
     for measure in MEASURES:
-        np.testing.assert_allclose(found.per_image[measure], again.per_image[measure], rtol=1e-4)
+        np.testing.assert_allclose(result.per_image[measure], again.per_image[measure], rtol=1e-4)
 
 
 def test_importance_leaves_no_gradient_in_the_model(pixel_values):
@@ -144,8 +149,8 @@ def test_a_dead_map_gives_zeros_and_no_share(pixel_values):
     model = small()
     with torch.no_grad():
         model.encoder.out.bias.fill_(-1e6)
-    found = level_importance(model, pixel_values)
-    assert not found.per_image["mean"].any() and found.shares("mean")[0]["n"] == 0
+    result = level_importance(model, pixel_values)
+    assert not result.per_image["mean"].any() and result.shares("mean")[0]["n"] == 0
 
 
 def test_a_picture_that_cannot_be_read_is_named(predictor, pictures, tmp_path):
@@ -170,36 +175,34 @@ def test_levels_have_the_paper_s_names_or_their_strides(config, names):
     assert level_names(small(**config)) == names
 
 
-def test_ablation_of_a_level_is_the_score_of_the_map_without_it(predictor, rows):
-    found = level_ablation(predictor, rows, keep_only=True)
-    assert list(found["variants"])[:3] == ["without stride 8", "without stride 16", "without stride 32"]
-    assert list(found["variants"])[3:] == ["only stride 8", "only stride 16", "only stride 32"]
+def test_ablation_of_a_level_is_the_score_of_the_map_without_it(predictor, image_processor, rows):
+    result = level_ablation(predictor, rows, keep_only=True)
+    assert list(result["variants"])[:3] == ["without stride 8", "without stride 16", "without stride 32"]
+    assert list(result["variants"])[3:] == ["only stride 8", "only stride 16", "only stride 32"]
     plain = evaluate(rows, lambda rows: predictor.maps(row["image"] for row in rows))["metrics"]
-    assert found["full"]["CC"]["mean"] == approx(plain["CC"]["mean"], abs=1e-6)
+    assert result["full"]["CC"]["mean"] == approx(plain["CC"]["mean"], abs=1e-6)
 
-    model, tensors = (
-        predictor.model,
-        [predictor.image_processor(row["image"], return_tensors="pt")["pixel_values"] for row in rows],
-    )
+    model = predictor.model
+    tensors = [image_processor(row["image"], return_tensors="pt")["pixel_values"] for row in rows]
     with torch.no_grad():
         levels = [torch.cat(parts) for parts in zip(*map(model.extract_levels, tensors), strict=True)]
         levels[1] = levels[1].mean((0, 2, 3), keepdim=True).expand_as(levels[1])
         maps = model.map_from_levels(torch.cat(levels, dim=1))[0]
-    own = predictor.image_processor.post_process_saliency(maps, [(48, 64)] * len(rows))
-    expected = evaluate(rows, lambda rows: (one.numpy() for one in own))["metrics"]["CC"]["mean"]
-    assert found["variants"]["without stride 16"]["CC"]["second"] == approx(expected, abs=1e-4)
+    own = image_processor.post_process_saliency(maps, [(48, 64)] * len(rows))
+    expected = evaluate(rows, lambda rows: (item.numpy() for item in own))["metrics"]["CC"]["mean"]
+    assert result["variants"]["without stride 16"]["CC"]["second"] == approx(expected, abs=1e-4)
 
 
 def test_ablation_of_a_level_nobody_reads_changes_nothing(predictor, rows):
     with torch.no_grad():
         predictor.model.encoder.conv.weight[:, :256] = 0
     change = level_ablation(predictor, rows, protocol="salicon2015-unfiltered")["variants"]["without stride 8"]
-    assert all(one["mean"] == approx(0, abs=1e-5) for one in change.values())
+    assert all(item["mean"] == approx(0, abs=1e-5) for item in change.values())
 
 
 def test_pixels_that_the_network_does_not_see_get_nothing(predictor, pictures):
-    found = pixel_attribution(predictor, pictures[0], region=(0, 0, 10, 8), samples=2)
-    assert found.shape == (40, 60) and found.dtype == np.float32 and found.max() == approx(1) and found.min() >= 0
+    result = pixel_attribution(predictor, pictures[0], region=(0, 0, 10, 8), samples=2)
+    assert result.shape == (40, 60) and result.dtype == np.float32 and result.max() == approx(1) and result.min() >= 0
     model = MLNetModel(MLNetConfig(backbone="vgg11", pooling="valid", feature_levels=(1, 2, 3), image_size=(64, 96)))
     processor = MLNetImageProcessor(size={"height": 64, "width": 96})
     with torch.no_grad():
@@ -208,15 +211,15 @@ def test_pixels_that_the_network_does_not_see_get_nothing(predictor, pictures):
     assert near[:24, :24].max() == approx(1) and not near[:, 72:].any()  # beyond the field of view of these cells
 
 
-def test_pixel_attribution_is_the_gradient_and_the_same_for_the_same_seed(predictor, pictures):
+def test_pixel_attribution_is_the_gradient_and_the_same_for_the_same_seed(predictor, image_processor, pictures):
     plain = pixel_attribution(predictor, pictures[2], samples=1, noise=0)
-    pixel_values = predictor.image_processor(pictures[2], return_tensors="pt")["pixel_values"].requires_grad_()
+    pixel_values = image_processor(pictures[2], return_tensors="pt")["pixel_values"].requires_grad_()
     [gradient] = torch.autograd.grad(predictor.model(pixel_values).saliency_map.mean(), pixel_values)
     expected = gradient[0].abs().amax(0)  # the picture has the canvas' size
     np.testing.assert_allclose(plain, expected / expected.max(), atol=1e-4)
-    first, again, other = (pixel_attribution(predictor, pictures[2], seed=seed) for seed in (3, 3, 4))
+    first, again, second = (pixel_attribution(predictor, pictures[2], seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
-    assert np.abs(first - other).max() > 0.01
+    assert np.abs(first - second).max() > 0.01
 
 
 @pytest.mark.parametrize(
@@ -235,8 +238,8 @@ def test_wrong_arguments_of_pixel_attribution_are_named(predictor, pictures, arg
 
 def test_a_picture_in_its_own_size_gets_its_attribution_in_place(small_model, pictures):
     processor = MLNetImageProcessor(do_resize=False, image_mean=[127.5] * 3, image_std=[127.5] * 3)
-    found = pixel_attribution(SaliencyPredictor(small_model, processor), pictures[3], samples=2)
-    assert found.shape == (35, 33) and found.max() == approx(1)
+    result = pixel_attribution(SaliencyPredictor(small_model, processor), pictures[3], samples=2)
+    assert result.shape == (35, 33) and result.max() == approx(1)
 
 
 def test_the_prior_s_centre_and_spread_are_those_of_its_mass():

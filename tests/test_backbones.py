@@ -31,6 +31,8 @@ BACKBONES = {
         "backbone_kwargs": {"img_size": (64, 96), "strict_img_size": False},
     },
 }
+# For what costs seconds each: own pooling, padding of timm's, levels finer than the grid, NHWC, windows of attention
+KINDS = ("vgg11 valid", "mobilenetv1_100", "resnet18 fine level", "mambaout_femto", "swin_s3_tiny_224")
 SMALL = {"encoder_channels": 8, "prior_shape": (3, 4)}
 SIZES = [(64, 96), (32, 32), (61, 43), (33, 127)]
 
@@ -115,6 +117,7 @@ def test_parameters_missing_from_a_checkpoint_are_initialised(model, tmp_path):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("name", KINDS, indirect=True)
 def test_compiles_as_one_graph(model):
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
@@ -122,6 +125,7 @@ def test_compiles_as_one_graph(model):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("name", KINDS, indirect=True)
 def test_exports_with_a_dynamic_batch(model):
     program = torch.export.export(
         model, (), {"pixel_values": images()}, dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}}

@@ -1,7 +1,5 @@
 import json
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib.metadata import version
@@ -22,16 +20,6 @@ from modeling_mlnet.io.atomic import write_whole
 ROOT = Path(__file__).parent.parent
 
 
-def mlnet(*words, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-m", "modeling_mlnet.cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **kwargs,
-    )
-
-
 @pytest.fixture
 def predict(small_checkpoint):
     def run(*words):
@@ -47,7 +35,7 @@ def names(folder):
 def test_every_format_is_written_under_the_picture_s_name(predict, pictures, tmp_path):
     result = predict(*pictures[:2], "-o", tmp_path / "out", "--format", "map,overlay,npy")
     assert result.exit_code == 0, result.output
-    assert names(tmp_path / "out") == [f"{one}{end}" for one in "ab" for end in (".map.png", ".npy", ".overlay.png")]
+    assert names(tmp_path / "out") == [f"{item}{end}" for item in "ab" for end in (".map.png", ".npy", ".overlay.png")]
     saliency_map = np.load(tmp_path / "out" / "a.npy")
     assert saliency_map.shape == (40, 60) and saliency_map.dtype == np.float32 and saliency_map.max() == 1
     grey = Image.open(tmp_path / "out" / "a.map.png")
@@ -102,7 +90,7 @@ def test_resume_leaves_whole_results_alone_and_does_the_rest(predict, pictures, 
     result = predict(*pictures[:2], "-o", out, *words)
     assert result.exit_code == 0 and "1 of 2 images" in result.stderr and "1 already there" in result.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert names(out) == [f"{one}{end}" for one in "ab" for end in (".map.png", ".npy", ".overlay.png")]
+    assert names(out) == [f"{item}{end}" for item in "ab" for end in (".map.png", ".npy", ".overlay.png")]
     (out / "a.npy").unlink()
     assert "1 of 1 images" in predict(pictures[0], "-o", out, *words).stderr
 
@@ -117,20 +105,20 @@ def test_several_processes_share_a_folder_without_doubles_or_gaps(predict, tmp_p
         result = predict(tmp_path / "in", "-o", tmp_path / f"out{rank}")
         assert result.exit_code == 0, result.output
     written = [names(tmp_path / f"out{rank}") for rank in range(3)]
-    assert [len(one) for one in written] == [3, 3, 2]
+    assert [len(item) for item in written] == [3, 3, 2]
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.delenv("RANK")
     predict(tmp_path / "in", "-o", tmp_path / "whole")
-    assert sorted([name for one in written for name in one]) == names(tmp_path / "whole")
+    assert sorted([name for item in written for name in item]) == names(tmp_path / "whole")
 
 
 def test_an_input_is_never_overwritten(predict, tmp_path):
     write_image(tmp_path / "a.jpg")
-    other = write_image(tmp_path / "a.map.png", seed=1)
-    before = other.read_bytes()
-    result = predict(tmp_path / "a.jpg", other, "-o", tmp_path)
+    second = write_image(tmp_path / "a.map.png", seed=1)
+    before = second.read_bytes()
+    result = predict(tmp_path / "a.jpg", second, "-o", tmp_path)
     assert result.exit_code == 1 and "would overwrite an input" in result.stderr
-    assert other.read_bytes() == before
+    assert second.read_bytes() == before
 
 
 def test_results_are_not_taken_for_pictures_by_the_next_run(predict, tmp_path):
@@ -206,7 +194,7 @@ def test_wrong_options_are_status_2(predict, pictures, tmp_path, words, message)
     assert result.exit_code == 2 and message in result.output + result.stderr
 
 
-def test_wrong_model_is_one_line_and_status_2(pictures, tmp_path):
+def test_wrong_model_is_one_line_and_status_2(mlnet, pictures, tmp_path):
     result = mlnet("predict", pictures[0], "-o", tmp_path / "out", "--dtype", "float8")
     assert result.returncode == 2 and result.stderr.startswith("mlnet: error: dtype must be one of")
     result = mlnet("predict", pictures[0], "-o", tmp_path / "out", "--model", "minni")
@@ -216,7 +204,7 @@ def test_wrong_model_is_one_line_and_status_2(pictures, tmp_path):
 
 
 def test_every_command_has_help_with_an_example():
-    for command in ("predict", "evaluate", "explain", "figure", "train"):
+    for command in ("predict", "evaluate", "table", "explain", "figure", "train"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0 and f"Example: mlnet {command}" in result.output
 
@@ -270,7 +258,7 @@ def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
     first = CliRunner().invoke(app, [*words, "--maps", str(tmp_path / "maps"), "--output", files[0]])
     second = CliRunner().invoke(app, [*words, "--baseline", "centre", "--output", files[1], "--per-image", scores])
     assert first.exit_code == second.exit_code == 0, first.output + second.output
-    sums = [json.loads(Path(one).read_bytes()).get("maps_sha256") for one in files]
+    sums = [json.loads(Path(item).read_bytes()).get("maps_sha256") for item in files]
     assert re.fullmatch("[0-9a-f]{64}", sums[0]) and sums[1] is None
     np.save(tmp_path / "maps" / "011.npy", np.ones((48, 64)))
     changed = ["--maps", str(tmp_path / "maps"), "--output", str(tmp_path / "c.json"), "--protocol", "salicon2015"]
@@ -292,12 +280,12 @@ def test_evaluate_scores_baselines_and_maps_and_compares_them(tmp_path):
         (["--dataset", "osie:/none", "--maps", "a", "--baseline", "centre"], "either --maps or --baseline"),
     ],
 )
-def test_evaluate_tells_what_is_wrong_in_one_line(words, message):
+def test_evaluate_tells_what_is_wrong_in_one_line(mlnet, words, message):
     result = mlnet("evaluate", *words)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
-def test_train_takes_overrides_and_reports_errors_in_one_line(tmp_path):
+def test_train_takes_overrides_and_reports_errors_in_one_line(mlnet, tmp_path):
     result = mlnet("train", tmp_path / "gone.yaml", "--seed", "3")
     assert result.returncode == 2 and "gone.yaml: no such recipe" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -80,7 +80,7 @@ def test_round_trip_through_a_folder_keeps_every_field(tmp_path):
     "values",
     [
         {"pooling": "full"},
-        {"loss": "mse"},
+        {"loss": "l1"},
         {"prior_shape": (6,)},
         {"prior_shape": (0, 8)},
         {"image_size": (480, 20)},

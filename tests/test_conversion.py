@@ -1,5 +1,4 @@
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,16 +7,14 @@ import numpy as np
 import pytest
 import release
 import torch
-from convert_keras_weights import ConversionError, convert, sha256
+from convert_keras_weights import ConversionError, convert, main, sha256
 
 from modeling_mlnet import MLNetModel
 
-SCRIPT = Path(__file__).parent.parent / "conversion" / "convert_keras_weights.py"
 
-
-@pytest.fixture(scope="module")
-def arrays():
-    return release.theano_arrays()[0]
+@pytest.fixture
+def arrays(release_arrays):
+    return release_arrays[0]
 
 
 def refused(path: Path, tmp_path: Path, message: str, **arguments) -> None:
@@ -62,16 +59,18 @@ def test_imagenet_file_becomes_a_start_for_training(arrays, release_checkpoint, 
     assert tuple(start.config.prior_shape) == (6, 8) and start.prior.weight.abs().max() == 0
 
 
-def test_script_prints_one_line_with_the_sum_and_fails_with_status_2(arrays, tmp_path):
+def test_script_prints_one_line_with_the_sum_and_fails_with_status_2(arrays, tmp_path, monkeypatch, capsys):
     path = release.write_imagenet_file(tmp_path / "vgg16_weights.h5", arrays)
-    command = [sys.executable, str(SCRIPT), str(path), str(tmp_path / "out")]
-    failed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert failed.returncode == 2 and failed.stdout == ""
-    assert "--imagenet" in failed.stderr.splitlines()[-1] and "Traceback" not in failed.stderr
+    words = ["convert_keras_weights.py", str(path), str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", words)
+    assert main() == 2
+    printed, failed = capsys.readouterr()
+    assert printed == "" and failed.count("\n") == 1 and "--imagenet" in failed
     assert not (tmp_path / "out").exists()
-    done = subprocess.run([*command, "--imagenet"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert done.stdout.count("\n") == 1 and sha256(tmp_path / "out" / "model.safetensors") in done.stdout
+    monkeypatch.setattr(sys, "argv", [*words, "--imagenet"])
+    assert main() == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and sha256(tmp_path / "out" / "model.safetensors") in printed
 
 
 def without(layers, name):
@@ -166,4 +165,4 @@ def test_a_folder_that_is_not_empty_is_left_alone(arrays, tmp_path):
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(ConversionError, match="new or empty"):
         convert(path, tmp_path / "out")
-    assert [one.name for one in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["mine.txt"]

@@ -29,8 +29,8 @@ def test_a_known_wheel_becomes_timm_s_own_state_dict(wheel, tmp_path, monkeypatc
     path, state = wheel
     monkeypatch.setitem(convert_imagenet_wheel.WHEELS, sha256(path), "tf_efficientnet_lite0")
     assert convert_imagenet_wheel.convert(path, tmp_path / "out.safetensors") == "tf_efficientnet_lite0"
-    found = load_file(tmp_path / "out.safetensors")
-    assert list(found) and all(torch.equal(found[name], tensor) for name, tensor in state.items())
+    result = load_file(tmp_path / "out.safetensors")
+    assert list(result) and all(torch.equal(result[name], tensor) for name, tensor in state.items())
 
 
 def test_layers_that_do_not_fit_are_named(wheel, tmp_path, monkeypatch):

@@ -44,9 +44,9 @@ def test_densities_are_made_with_the_sigma_that_the_row_states(spec):
 
 
 def test_a_scan_finds_what_is_loaded_and_nothing_wrong(spec):
-    found = scan(spec)
-    assert [record.image_id for record in found.records] == load(spec)["image_id"]
-    assert not found.problems and not found.unmatched
+    result = scan(spec)
+    assert [record.image_id for record in result.records] == load(spec)["image_id"]
+    assert not result.problems and not result.unmatched
 
 
 def test_images_are_decoded_late_and_not_copied_into_the_cache(spec):
@@ -89,9 +89,9 @@ def test_maps_of_another_size_than_their_image_are_named(tmp_path):
     write_salicon(tmp_path, count=2)
     path = sorted((tmp_path / "maps" / "train").iterdir())[0]
     Image.new("L", (16, 12)).save(path)
-    found = scan(f"salicon:{tmp_path}")
-    assert len(found.records) == 1
-    assert found.problems == [f"{path}: saliency map is 16x12 px, its image 64x48 px"]
+    result = scan(f"salicon:{tmp_path}")
+    assert len(result.records) == 1
+    assert result.problems == [f"{path}: saliency map is 16x12 px, its image 64x48 px"]
 
 
 @pytest.mark.parametrize("fixations", ["gaze", "I", "png", "json"])
@@ -101,9 +101,9 @@ def test_fixations_of_a_image_of_another_size_are_named(tmp_path, fixations):
     for path in tmp_path.glob(f"*/train/{stem}.*"):
         if path.parts[-3] != "fixations":
             Image.open(path).resize((32, 24)).save(path)
-    found = scan(f"salicon:{tmp_path}")
-    assert len(found.records) == 1
-    assert found.problems == [
+    result = scan(f"salicon:{tmp_path}")
+    assert len(result.records) == 1
+    assert result.problems == [
         f"{tmp_path / 'images' / 'train' / stem}.jpg: its fixations are for 64x48 px, its image 32x24 px"
     ]
 

@@ -21,16 +21,6 @@ def run(*words):
     return CliRunner().invoke(app, ["data", *map(str, words)], env={"COLUMNS": "100"})
 
 
-def mlnet(*words, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-m", "modeling_mlnet.cli", "data", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **kwargs,
-    )
-
-
 def write_whole_salicon(directory):
     for split, count in {"train": 3, "val": 2, "test": 4}.items():
         write_salicon(directory, count, split)
@@ -38,24 +28,24 @@ def write_whole_salicon(directory):
 
 
 def test_every_split_is_counted_against_the_official_number(tmp_path):
-    found = check(f"salicon:{write_whole_salicon(tmp_path)}")
-    assert [(one.split, one.images, one.usable, one.official) for one in found.splits] == [
+    result = check(f"salicon:{write_whole_salicon(tmp_path)}")
+    assert [(item.split, item.images, item.usable, item.official) for item in result.splits] == [
         ("train", 3, 3, 10_000),
         ("validation", 2, 2, 5_000),
         ("test", 4, 4, 5_000),
     ]
-    train = found.splits[0]
+    train = result.splits[0]
     assert (train.fixations, train.with_fixations, train.with_observers, train.own_maps) == (9, 3, 3, 3)
-    assert found.splits[2].fixations == 0 and not found.problems and not found.is_complete
-    assert found.notes[0] == "train: 3 images are not 640x480 px, the official size; 3 are 64x48 px"
+    assert result.splits[2].fixations == 0 and not result.problems and not result.is_complete
+    assert result.notes[0] == "train: 3 images are not 640x480 px, the official size; 3 are 64x48 px"
 
 
 def test_what_is_missing_or_damaged_is_told_file_by_file(tmp_path):
     write_salicon(tmp_path)
     (tmp_path / f"images/train/{STEM}0.jpg").unlink()
     (tmp_path / f"maps/train/{STEM}1.png").write_bytes(b"no")
-    found = check(f"salicon:{tmp_path}", "train")
-    [train] = found.splits
+    result = check(f"salicon:{tmp_path}", "train")
+    [train] = result.splits
     assert (train.images, train.usable) == (5, 4)
     assert len(train.problems) == 3
     for name, reason in {
@@ -78,22 +68,22 @@ def test_a_split_that_is_not_there_is_a_problem_unless_another_is_asked_for(tmp_
 
 
 def test_an_own_folder_is_complete_when_nothing_is_damaged(tmp_path):
-    found = check(str(write_folder(tmp_path)))
-    assert found.is_complete and found.splits[0].official is None and found.title == str(tmp_path)
+    result = check(str(write_folder(tmp_path)))
+    assert result.is_complete and result.splits[0].official is None and result.title == str(tmp_path)
 
 
 def test_an_export_is_looked_through_row_by_row(tmp_path):
     export_parquet(f"folder:{write_folder(tmp_path / 'set')}", tmp_path / "out")
-    found = check(str(tmp_path / "out"))
-    assert found.is_complete and found.splits[0].usable == 12 and found.splits[0].fixations == 24
-    draw_rows(found.rows, tmp_path / "rows.png")
+    result = check(str(tmp_path / "out"))
+    assert result.is_complete and result.splits[0].usable == 12 and result.splits[0].fixations == 24
+    draw_rows(result.rows, tmp_path / "rows.png")
 
 
 def test_four_rows_are_drawn_evenly_from_what_has_ground_truth(tmp_path):
-    found = check(f"salicon:{write_whole_salicon(tmp_path)}")
-    assert not any("test" in row["image_id"] for row in found.rows)
-    assert len({row["image_id"] for row in found.rows}) == len(found.rows) == 5
-    assert draw_rows(found.rows, tmp_path / "rows.png") == 4
+    result = check(f"salicon:{write_whole_salicon(tmp_path)}")
+    assert not any("test" in row["image_id"] for row in result.rows)
+    assert len({row["image_id"] for row in result.rows}) == len(result.rows) == 5
+    assert draw_rows(result.rows, tmp_path / "rows.png") == 4
 
 
 def test_the_drawing_has_the_fixations_on_the_image(tmp_path):
@@ -151,21 +141,23 @@ def test_check_prints_the_first_problems_or_all(tmp_path):
     assert long.count("problem: ") == 30 and "more" not in long
 
 
-def test_check_of_what_is_not_there_is_one_line_and_status_2(tmp_path):
+def test_check_of_what_is_not_there_is_one_line_and_status_2(mlnet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     write_osie(tmp_path / "download" / "OSIE")
-    done = mlnet("check", "osie", tmp_path / "download", cwd=tmp_path)
+    done = mlnet("data", "check", "osie", tmp_path / "download")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         f"mlnet: error: {tmp_path / 'download'}: OSIE lies deeper; give {tmp_path / 'download' / 'OSIE'}\n"
     )
-    done = mlnet("check", "osei", tmp_path / "download", cwd=tmp_path)
+    done = mlnet("data", "check", "osei", tmp_path / "download")
     assert done.returncode == 2 and "unknown data set 'osei'; known are" in done.stderr
     assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == [tmp_path / "download"]
 
 
-def test_check_draws_into_a_file_named_after_the_set_unless_told(tmp_path):
+def test_check_draws_into_a_file_named_after_the_set_unless_told(mlnet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "set", count=1)
-    done = mlnet("check", "folder", tmp_path / "set", cwd=tmp_path)
+    done = mlnet("data", "check", "folder", tmp_path / "set")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "folder-rows.png").is_file() and done.stderr == ""
 
@@ -207,8 +199,8 @@ def test_help_loads_nothing_heavy():
 def test_problems_with_a_image_in_a_set_do_not_hide_the_others(tmp_path):
     write_osie(tmp_path)
     write_image(tmp_path / "stimuli" / "1002.jpg").write_bytes(b"")
-    found = check(f"osie:{tmp_path}")
-    assert found.splits[0].usable == 2 and len(found.problems) == 1 and len(found.rows) == 2
+    result = check(f"osie:{tmp_path}")
+    assert result.splits[0].usable == 2 and len(result.problems) == 1 and len(result.rows) == 2
 
 
 def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypatch):
@@ -219,9 +211,9 @@ def test_without_an_output_the_folder_is_named_after_the_set(tmp_path, monkeypat
 
 
 def test_fixations_beside_the_images_are_counted_and_many_are_noted(tmp_path):
-    found = check(str(write_folder(tmp_path)))
-    assert (found.splits[0].fixations, found.splits[0].outside) == (24, 12)
-    [note] = found.notes
+    outcome = check(str(write_folder(tmp_path)))
+    assert (outcome.splits[0].fixations, outcome.splits[0].outside) == (24, 12)
+    [note] = outcome.notes
     assert note.startswith("all: 33% of the fixations (12 of 36) lie outside their images and are left out")
     result = run("check", "folder", tmp_path, "-o", tmp_path / "rows.png")
     assert result.exit_code == 0 and "outside the images" in result.output and f"note: {note}" in result.output
@@ -232,8 +224,8 @@ def test_images_that_are_not_listed_are_noted(tmp_path):
     path.write_text(path.read_text().replace("images/000", "images/../images/000"))
     assert len(check(str(tmp_path)).notes) == 1  # of the fixations beside the images
     extra = write_image(tmp_path / "images" / "extra.png")
-    found = check(str(tmp_path))
-    assert found.notes[0] == f"not listed, but beside the listed images: 1, first {extra}" and found.is_complete
+    result = check(str(tmp_path))
+    assert result.notes[0] == f"not listed, but beside the listed images: 1, first {extra}" and result.is_complete
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "folder", "metadata.jsonl/rows.png"])

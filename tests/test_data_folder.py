@@ -35,10 +35,10 @@ def test_bad_lines_are_named_by_number(tmp_path):
         lines.append(json.dumps({"file_name": "images/001.png", **bad}))
     lines.append("7")
     path.write_text("\n".join(lines))
-    found = scan(str(tmp_path))
-    assert len(found.records) == 3 and len(found.problems) == 6
-    assert found.problems[0].startswith(f"{path}, line 4: ")
-    assert found.problems[1:] == [
+    result = scan(str(tmp_path))
+    assert len(result.records) == 3 and len(result.problems) == 6
+    assert result.problems[0].startswith(f"{path}, line 4: ")
+    assert result.problems[1:] == [
         f"{path}, line 5: key 'file_name' is missing; keys found are 'observers'",
         f"{path}, line 8: pairs of x and y are expected, got shape (2, 3)",
         f"{path}, line 9: sigma must be a number of pixels above 0, got -2",
@@ -108,10 +108,10 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
 
 def test_bad_lines_of_a_table_are_named_by_number(tmp_path):
     lines = ["file_name,x,y", "images/a.png,5,6", "images/a.png,left,6", "images/b.png,5", "images/b.png,nan,2"]
-    found = scan(write_table(tmp_path, "\n".join([*lines, "gone.png,1,1", ",1,1", ""])))
+    result = scan(write_table(tmp_path, "\n".join([*lines, "gone.png,1,1", ",1,1", ""])))
     path = tmp_path / "fixations.csv"
-    assert [record.image_id for record in found.records] == ["images/a"]
-    assert found.problems == [
+    assert [record.image_id for record in result.records] == ["images/a"]
+    assert result.problems == [
         f"{path}, line 3: x must be a number of pixels, got 'left'",
         f"{path}, line 4: y must be a number of pixels, got ''",
         f"{path}, line 5: x must be a number of pixels, got 'nan'",
@@ -148,10 +148,10 @@ def test_maps_of_16_bits_are_scaled_not_cut(tmp_path):
 def test_a_image_listed_twice_is_a_problem(tmp_path):
     path = write_folder(tmp_path, count=3) / "metadata.jsonl"
     path.write_text(path.read_text().rstrip("\n") + "\n" + path.read_text().splitlines()[1])
-    found = scan(str(tmp_path))
-    assert len(found.records) == 3
+    result = scan(str(tmp_path))
+    assert len(result.records) == 3
     message = "images/001.png was listed before; one line holds all of its observers"
-    assert found.problems == [f"{path}, line 4: {message}"]
+    assert result.problems == [f"{path}, line 4: {message}"]
 
 
 def test_a_image_that_no_fixation_lies_on_is_a_problem(tmp_path):
@@ -160,9 +160,9 @@ def test_a_image_that_no_fixation_lies_on_is_a_problem(tmp_path):
     lines = [{"file_name": "a.png", "fixations": [[640, 480], [-3, 2]]}, {"file_name": "b.png", "fixations": []}]
     lines.append({"file_name": "c.png", "fixations": [[1, 1]]})
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    found = scan(str(tmp_path))
-    assert [record.image_id for record in found.records] == ["c"]
-    assert found.problems == [
+    result = scan(str(tmp_path))
+    assert [record.image_id for record in result.records] == ["c"]
+    assert result.problems == [
         f"{tmp_path}/a.png: no fixation lies on the image, all 2 lie outside it, the first at (640, 480)",
         f"{tmp_path}/b.png: no fixation lies on the image, it has none",
     ]
@@ -172,16 +172,16 @@ def test_a_image_that_no_fixation_lies_on_is_a_problem(tmp_path):
 def test_a_file_name_that_is_none_is_named_with_its_line(tmp_path, name):
     path = write_folder(tmp_path, count=1) / "metadata.jsonl"
     path.write_text(json.dumps({"file_name": name, "fixations": [[1, 1]]}) + "\n" + path.read_text())
-    found = scan(str(tmp_path))
-    assert len(found.records) == 1
-    assert found.problems == [f"{path}, line 1: file_name must be the name of a file, got {name!r}"]
+    result = scan(str(tmp_path))
+    assert len(result.records) == 1
+    assert result.problems == [f"{path}, line 1: file_name must be the name of a file, got {name!r}"]
 
 
 def test_a_line_that_is_nested_without_end_is_named(tmp_path):
     path = write_folder(tmp_path, count=1) / "metadata.jsonl"
     path.write_text("[" * 200_000 + "\n" + path.read_text())
-    found = scan(str(tmp_path))
-    assert len(found.records) == 1 and found.problems[0].startswith(f"{path}, line 1: ")
+    result = scan(str(tmp_path))
+    assert len(result.records) == 1 and result.problems[0].startswith(f"{path}, line 1: ")
 
 
 @pytest.mark.parametrize(("name", "text"), [("metadata.jsonl", ""), ("fixations.csv", "file_name,x,y\n")])
@@ -193,10 +193,10 @@ def test_a_list_without_images_is_refused(tmp_path, name, text):
 
 def test_observers_that_some_lines_leave_out_are_named(tmp_path):
     text = "file_name,x,y,observer\nimages/a.png,5,6,ann\nimages/a.png,7,8,\nimages/b.png,1,1,ann\n"
-    found = scan(write_table(tmp_path, text))
+    result = scan(write_table(tmp_path, text))
     place = tmp_path / "fixations.csv"
-    assert found.problems == [f"{place}: 1 fixations of images/a.png name no observer; taken as one for all of them"]
-    assert [len(record.annotation.observers) for record in found.records] == [0, 1]
+    assert result.problems == [f"{place}: 1 fixations of images/a.png name no observer; taken as one for all of them"]
+    assert [len(record.annotation.observers) for record in result.records] == [0, 1]
 
 
 def test_a_file_in_place_of_the_folder_is_told_apart(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from layouts import write_osie, write_salicon
 from loopback_hub import NAME, running_hub
+from pyarrow.parquet import read_table
 
 from modeling_mlnet.data import export_parquet, load
 
@@ -45,13 +46,38 @@ def test_an_export_is_read_and_streamed_from_the_hub(tmp_path):
     with running_hub(tmp_path / "hub") as hub:
         push = [Path(sys.executable).with_name("hf"), "upload", NAME, tmp_path / "out", "--repo-type", "dataset"]
         subprocess.run(push, check=True, env={**os.environ, **hub.environment()}, capture_output=True)
-        found = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=hub.address)
+        result = printed(LOAD.replace("NAME", NAME), tmp_path, HF_ENDPOINT=hub.address)
     expected = {name: load(f"salicon:{tmp_path / 'set'}", name) for name in ("train", "validation")}
-    told = {
-        name: [[one["image_id"], list(one["image"].size), one["fixations"]] for one in rows]
+    messages = {
+        name: [[item["image_id"], list(item["image"].size), item["fixations"]] for item in rows]
         for name, rows in expected.items()
     }
-    assert found == [told, told]
+    assert result == [messages, messages]
+
+
+def test_a_data_set_on_the_hub_is_predicted_at_its_commit(tmp_path):
+    for split, count in {"train": 3, "val": 2}.items():
+        write_salicon(tmp_path / "set", count, split)
+    export_parquet(f"salicon:{tmp_path / 'set'}", tmp_path / "out")
+    words = ["-m", "modeling_mlnet.cli", "predict", "--dataset", NAME, "--prefix", "predicted_"]
+    settings = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    with running_hub(tmp_path / "hub") as hub:
+        commit = hub.add(tmp_path / "out", kind="datasets")
+        settings["HF_ENDPOINT"] = hub.address
+        for split in ("train", "validation", "none"):
+            command = [sys.executable, *words, "--split", split, "-o", str(tmp_path / f"{split}.parquet")]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
+            assert done.returncode == (2 if split == "none" else 0), done.stderr
+    assert "--split must be one of train, validation for" in done.stderr
+    for split, files in {"train": "train-*", "validation": "validation-*"}.items():
+        predicted = read_table(tmp_path / f"{split}.parquet")
+        assert (
+            predicted["predicted_error"].null_count
+            == len(predicted)
+            == len(read_table(next((tmp_path / "out").rglob(files))))
+        )
+        plan = read_table(tmp_path / f"{split}.parquet" / ".mlnet" / "inputs.parquet")
+        assert all(commit in uri for uri in plan["uri"].to_pylist())
 
 
 def test_annotations_from_the_hub_need_the_folder_of_the_images(tmp_path):

@@ -197,11 +197,12 @@ def test_maps_one_level_too_deep_are_explained_beside_whole_fixations(tmp_path):
     (tmp_path / "maps" / "train").rename(tmp_path / "inner")
     (tmp_path / "maps" / "train").mkdir()
     (tmp_path / "inner").rename(tmp_path / "maps" / "train" / "train")
-    found = scan(f"salicon:{tmp_path}")
+    result = scan(f"salicon:{tmp_path}")
     assert (
-        len(found.records) == 2 and "maps are left out; it is unpacked one level too deep, run: " in found.problems[0]
+        len(result.records) == 2
+        and "maps are left out; it is unpacked one level too deep, run: " in result.problems[0]
     )
-    run_what_it_says(found.problems[0])
+    run_what_it_says(result.problems[0])
     assert load(f"salicon:{tmp_path}")[0]["sigma"] is None
 
 

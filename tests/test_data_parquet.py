@@ -38,11 +38,11 @@ def files(folder):
 
 def assert_same_rows(ours, theirs):
     count = 0
-    for one, other in zip(ours, theirs, strict=True):
+    for item, second in zip(ours, theirs, strict=True):
         for name in ("image", "saliency_map"):
-            assert np.array_equal(np.asarray(one[name]), np.asarray(other[name])), one["image_id"]
+            assert np.array_equal(np.asarray(item[name]), np.asarray(second[name])), item["image_id"]
         for name in ("fixations", "image_id", "observers", "sigma"):
-            assert one[name] == other[name]
+            assert item[name] == second[name]
         count += 1
     assert count > 0
 
@@ -153,7 +153,7 @@ def test_large_sets_are_cut_into_shards_of_about_the_same_size(tmp_path):
 def test_an_export_scores_as_its_folder_does(tmp_path):
     spec = f"folder:{write_folder(tmp_path / 'set')}"
     export_parquet(spec, tmp_path / "out")
-    ours, theirs = (evaluate(load(one), "centre")["metrics"] for one in (str(tmp_path / "out"), spec))
+    ours, theirs = (evaluate(load(item), "centre")["metrics"] for item in (str(tmp_path / "out"), spec))
     assert ours["CC"]["mean"] == theirs["CC"]["mean"] and ours["NSS"]["mean"] == theirs["NSS"]["mean"]
 
 
@@ -169,7 +169,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     spec = f"osie:{write_osie(tmp_path / 'set')}"
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("all of it")
-    with pytest.raises(ValueError, match="is there already; name a folder that is new or empty"):
+    with pytest.raises(ValueError, match="already exists; name a folder that is new or empty"):
         export_parquet(spec, tmp_path / "out")
     assert files(tmp_path / "out") == ["thesis.tex"]
     (tmp_path / "empty").mkdir()

@@ -55,8 +55,8 @@ def test_rows_with_a_fault_are_left_out_by_name_and_the_rest_goes_on(tmp_path, c
     assert seen[2] == "im2: saliency map is 32x48 px, its image 64x48 px"
     assert len(seen) == 3
     if not streaming:
-        found = check(folder)
-        assert (found.splits[0].images, found.splits[0].usable, found.problems) == (4, 1, seen)
+        result = check(folder)
+        assert (result.splits[0].images, result.splits[0].usable, result.problems) == (4, 1, seen)
         assert evaluate(load(folder), "centre")["images"] == 1
 
 

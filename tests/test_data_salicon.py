@@ -85,9 +85,9 @@ def test_a_mat_file_of_another_kind_is_named(tmp_path):
 def test_annotations_without_image_are_told_by_a_scan_only(tmp_path):
     write_salicon(tmp_path, count=2)
     (tmp_path / f"images/train/{STEM}1.jpg").unlink()
-    found = scan(f"salicon:{tmp_path}")
-    assert len(found.records) == 1 and not found.problems
-    assert sorted(found.unmatched) == [
+    result = scan(f"salicon:{tmp_path}")
+    assert len(result.records) == 1 and not result.problems
+    assert sorted(result.unmatched) == [
         f"{tmp_path}/fixations/train/{STEM}1.mat: has no image of its name",
         f"{tmp_path}/maps/train/{STEM}1.png: has no image of its name",
     ]
@@ -130,10 +130,10 @@ def test_images_and_entries_of_the_json_that_lack_the_other_are_named(tmp_path):
     write_salicon(tmp_path, count=3, fixations="json")
     path = write_salicon_json(tmp_path / "annotations" / "fixations_train2014.json", count=2)
     (tmp_path / f"images/train/{STEM}0.jpg").unlink()
-    found = scan(f"salicon:{tmp_path}")
-    assert [record.image_id for record in found.records] == [f"{STEM}1"]
-    assert found.problems == [f"{path}: fixations for {STEM}2.jpg are missing"]
-    assert found.unmatched == [f"{path}: has fixations for {STEM}0.jpg, which is missing"]
+    result = scan(f"salicon:{tmp_path}")
+    assert [record.image_id for record in result.records] == [f"{STEM}1"]
+    assert result.problems == [f"{path}: fixations for {STEM}2.jpg are missing"]
+    assert result.unmatched == [f"{path}: has fixations for {STEM}0.jpg, which is missing"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": [], "annotations": []}', '{"images": [{"id": 1}]}'])
@@ -173,8 +173,8 @@ def test_items_are_the_same_however_the_file_is_cut_up(tmp_path, chunk, indent):
     path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")
     items = list(stream_items(path, chunk))
     raw = path.read_bytes()
-    assert [(one.key, json.loads(raw[one.start : one.end])) for one in items] == [
-        (key, one) for key, values in content.items() if isinstance(values, list) for one in values
+    assert [(item.key, json.loads(raw[item.start : item.end])) for item in items] == [
+        (key, item) for key, values in content.items() if isinstance(values, list) for item in values
     ]
 
 
@@ -200,7 +200,7 @@ def test_a_image_without_an_entry_of_its_own_in_the_json_is_a_problem(tmp_path):
     write_salicon(tmp_path, count=3, fixations="json")
     path = tmp_path / "annotations" / "fixations_train2014.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 101]
+    content["annotations"] = [item for item in content["annotations"] if item["image_id"] != 101]
     path.write_text(json.dumps(content))
     assert scan(f"salicon:{tmp_path}").problems == [f"{path}: fixations for {STEM}1.jpg are missing"]
 

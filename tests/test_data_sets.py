@@ -82,13 +82,13 @@ def test_mit1003_names_what_is_missing(tmp_path):
     (maps / "i1_fixPts.jpg").unlink()
     (maps / "i2_fixMap.jpg").unlink()
     write_image(maps / "i9_fixMap.jpg")
-    found = scan(f"mit1003:{tmp_path}")
-    assert [record.image_id for record in found.records] == ["i0"]
-    assert found.problems == [
+    result = scan(f"mit1003:{tmp_path}")
+    assert [record.image_id for record in result.records] == ["i0"]
+    assert result.problems == [
         f"{maps}/i1_fixPts.jpg: fixations are missing",
         f"{maps}/i2_fixMap.jpg: saliency map is missing",
     ]
-    assert found.unmatched == [f"{maps}/i9_fixMap.jpg: has no image of its name"]
+    assert result.unmatched == [f"{maps}/i9_fixMap.jpg: has no image of its name"]
 
 
 def test_mit1003_without_density_maps_makes_them_with_its_own_sigma(tmp_path):
@@ -125,8 +125,8 @@ def test_cat2000_keeps_the_grey_borders_and_the_fixations_on_them(tmp_path):
 
 
 def test_cat2000_leaves_out_the_maps_of_a_model(tmp_path):
-    found = scan(f"cat2000:{write_cat2000(tmp_path)}")
-    assert len(found.records) == 4 and not any("Output" in record.image.parts for record in found.records)
+    result = scan(f"cat2000:{write_cat2000(tmp_path)}")
+    assert len(result.records) == 4 and not any("Output" in record.image.parts for record in result.records)
     write_image(tmp_path / "trainSet" / "Stimuli" / "Output" / "001.jpg")
     assert len(scan(f"cat2000:{tmp_path}").records) == 4
 
@@ -139,15 +139,15 @@ def test_cat2000_names_missing_and_damaged_files(tmp_path):
     write_mat(root / "FIXATIONLOCS" / "Satelite" / "001.mat", fixLocs=mask([(1, 1)], size=(48, 64)))
     write_mat(root / "FIXATIONLOCS" / "Satelite" / "002.mat", other=[1])
     write_mat(root / "FIXATIONLOCS" / "Satelite" / "003.mat", fixLocs=mask([(1, 1)]))
-    found = scan(f"cat2000:{tmp_path}")
-    assert not found.records
-    assert found.problems == [
+    result = scan(f"cat2000:{tmp_path}")
+    assert not result.records
+    assert result.problems == [
         f"{root}/FIXATIONLOCS/Action/001.mat: fixations are missing",
         f"{root}/FIXATIONMAPS/Action/002.jpg: saliency map is missing",
         f"{root}/Stimuli/Satelite/001.jpg: its fixations are for 48x64 px, its image 64x48 px",
         f"{root}/FIXATIONLOCS/Satelite/002.mat: fixations are damaged: it holds none of the variables fixLocs",
     ]
-    assert found.unmatched == [f"{root}/FIXATIONLOCS/Satelite/003.mat: has no image of its name"]
+    assert result.unmatched == [f"{root}/FIXATIONLOCS/Satelite/003.mat: has no image of its name"]
 
 
 # --- OSIE
@@ -172,17 +172,17 @@ def test_osie_names_missing_images_and_images_without_entry(tmp_path):
     write_osie(tmp_path)
     (tmp_path / "stimuli" / "1002.jpg").unlink()
     extra = write_image(tmp_path / "stimuli" / "1009.jpg")
-    found = scan(f"osie:{tmp_path}")
-    assert [record.image_id for record in found.records] == ["1001", "1003"]
-    assert found.problems == [f"{tmp_path}/stimuli/1002.jpg: image is missing"]
-    assert found.unmatched == [f"{extra}: has no entry in fixations.mat"]
+    result = scan(f"osie:{tmp_path}")
+    assert [record.image_id for record in result.records] == ["1001", "1003"]
+    assert result.problems == [f"{tmp_path}/stimuli/1002.jpg: image is missing"]
+    assert result.unmatched == [f"{extra}: has no entry in fixations.mat"]
 
 
 def test_osie_s_damaged_entries_are_named(tmp_path):
     (tmp_path / "eye").mkdir()
     savemat(tmp_path / "eye" / "fixations.mat", {"fixations": np.ones((2, 1))})
-    found = scan(f"osie:{tmp_path}")
-    assert len(found.problems) == 2 and "fixations.mat: entry 1 is damaged" in found.problems[0]
+    result = scan(f"osie:{tmp_path}")
+    assert len(result.problems) == 2 and "fixations.mat: entry 1 is damaged" in result.problems[0]
     (tmp_path / "eye" / "fixations.mat").write_bytes(b"cut off")
     with pytest.raises(ValueError, match=r"fixations.mat: fixations are damaged"):
         scan(f"osie:{tmp_path}")
@@ -233,14 +233,14 @@ def test_toronto_names_what_is_missing(tmp_path):
 def test_a_category_without_its_images_is_told_file_by_file(tmp_path):
     write_cat2000(tmp_path)
     shutil.rmtree(tmp_path / "trainSet" / "Stimuli" / "Action")
-    found = scan(f"cat2000:{tmp_path}")
-    assert len(found.records) == 2 and len(found.unmatched) == 4
-    assert f"{tmp_path}/trainSet/FIXATIONLOCS/Action/001.mat: has no image of its name" in found.unmatched
+    result = scan(f"cat2000:{tmp_path}")
+    assert len(result.records) == 2 and len(result.unmatched) == 4
+    assert f"{tmp_path}/trainSet/FIXATIONLOCS/Action/001.mat: has no image of its name" in result.unmatched
 
 
 def test_a_density_of_toronto_that_is_missing_is_named(tmp_path):
     write_toronto(tmp_path, densities=True)
     [path] = tmp_path.rglob("d3.jpg")
     path.unlink()
-    found = scan(f"toronto:{tmp_path}")
-    assert found.problems == [f"{path}: saliency map is missing"] and len(found.records) == 10
+    result = scan(f"toronto:{tmp_path}")
+    assert result.problems == [f"{path}: saliency map is missing"] and len(result.records) == 10

@@ -1,8 +1,11 @@
 """The web page without its server: boxes, words, what it refuses, what it keeps."""
 
+import json
 import os
 import re
 import time
+from pathlib import Path
+from zipfile import ZipFile
 
 import gradio as gr
 import numpy as np
@@ -13,11 +16,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.analysis import Box, Spot
-from modeling_mlnet.demo import about, endpoints, front, limits, messages, regions, words
-from modeling_mlnet.demo.pictures import save_overlay
-from modeling_mlnet.demo.store import EXPIRED, Store, sweep
+from modeling_mlnet.analysis import Box, ComparedRegion, Comparison, Spot
+from modeling_mlnet.demo import about, boxes, endpoints, gaps, limits, words
+from modeling_mlnet.demo.documents import write_crops, write_report
+from modeling_mlnet.demo.handlers import Handlers, MapSettings
+from modeling_mlnet.demo.models import Models
+from modeling_mlnet.demo.store import Store, sweep
+from modeling_mlnet.demo.video import Moment
 from modeling_mlnet.images_mlnet import ImageWarning
+from modeling_mlnet.inference import uploads
 
 # --- boxes and words
 
@@ -38,23 +45,47 @@ from modeling_mlnet.images_mlnet import ImageWarning
 )
 def test_a_line_that_is_no_box_is_named(text, message):
     with pytest.raises(ValueError, match=message):
-        regions.parse_boxes(text, (60, 40))
+        boxes.parse_boxes(text, (60, 40))
 
 
 def test_boxes_have_names_or_numbers():
-    boxes = regions.parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
-    assert boxes == [Box("title", 0, 0, 60, 10), Box("2", 1, 2, 3, 4.5)]
+    parsed = boxes.parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
+    assert parsed == [Box("title", 0, 0, 60, 10), Box("2", 1, 2, 3, 4.5)]
 
 
 def test_words():
-    assert "empty" in words.strongest_in_words([], (100, 100))
+    assert "empty" in words.spots_in_words([])
     spot = Spot(1, 20, 30, 0.34, 0.1, 1.0, "top left")
-    assert "around 20 % from the left and 15 %" in words.strongest_in_words([spot], (100, 200))
-    assert "Only one region stands out" in words.strongest_in_words([spot], (100, 100))
-    assert "Only two regions stand out" in words.strongest_in_words([spot] * 2, (100, 100))
-    assert "stand" not in words.strongest_in_words([spot] * 3, (100, 100))
-    assert words.strongest_in_short([spot]) == "Strongest: top left, 34 % of the predicted attention."
-    assert words.alt_text([spot]) == "The saliency map alone. Most predicted attention: top left 34 %"
+    assert words.spots_in_words([spot]) == (
+        "One spot, top left, holds 34 % of the predicted attention on 10 % of the image."
+    )
+    assert words.spots_in_words([spot] * 2).startswith("Two spots hold 68 %")
+    assert words.alt_text([spot], "Map") == "The saliency map alone. Most predicted attention: top left 34 %"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (0.044, 0.022, "The button gets half as much in B: 4.4 % -> 2.2 %."),
+        (0.1, 0.102, "The button gets about as much in B: 10 % -> 10 %."),
+        (0.1, 0.31, "The button gets 3.1 times as much in B: 10 % -> 31 %."),
+        (0.1, 0.001, "The button gets almost nothing in B: 10 % -> 0.1 %."),
+        (0.0, 0.1, "The button gets attention in B only: 0 % -> 10 %."),
+        (None, 0.1, "The button is only in B."),
+    ],
+)
+def test_a_comparison_is_a_sentence(first, second, sentence):
+    both = first is not None and second is not None
+    difference, factor = (second - first, second / first if first else None) if both else (None, None)
+    assert words.compared_in_words(ComparedRegion("button", first, second, difference, factor)) == sentence
+
+
+def test_names_of_visitors_are_no_tags():
+    moments = [Moment(0.0, 0.1, {"<b>": 0.2}), Moment(1.0, 0.3, {"<b>": 0.4})]
+    text = words.clip_html(moments)
+    assert "&lt;b&gt;</strong>: 30 % of the attention on average, most at 1.0 s, 40 %" in text
+    region = ComparedRegion("<i>", 0.1, 0.2, 0.1, 2.0)
+    assert "<i>" not in words.comparison_bars(Comparison([region], [], [], False, []), ["a <note>"])
 
 
 # --- the model card's figures
@@ -62,21 +93,14 @@ def test_words():
 
 def test_the_three_lines_have_the_card_s_figures(small_checkpoint):
     card = about.read_card("mini")
-    assert not card.text.startswith("---") and "![" not in card.text and card.licence == "mit"
-    scores = about.correlations(card.text)
-    assert set(scores["OSIE"]) >= {"mini", "centre", "inter-observer"}
-    assert "| OSIE | 49 | mini | " in card.text and f"{scores['OSIE']['mini']:.3f} (" in card.text
-    text = about.three_lines(card)
-    assert about.NOT_A_PERSON in text and f"{scores['OSIE']['mini']:.3f} on OSIE" in text
-    assert "Checkpoint: MIT licence" in text and "(#model-card)" in text
+    shown = about.shown_text(card)
+    assert not shown.lstrip().startswith("---") and "![" not in shown and "<!--" not in shown
+    text = about.three_lines(card, "mini")
+    figure = re.search(r"(0\.\d{3}) on OSIE", text)[1]
+    assert about.NOT_A_PERSON in text and "1 is perfect" in text and "Checkpoint: MIT licence" in text
+    assert any(line.startswith("| OSIE |") and f" {figure} " in line for line in shown.splitlines())
     nothing = about.three_lines(about.read_card(str(small_checkpoint)))  # a folder without a card
-    assert "#model-card" not in nothing and "Checkpoint" not in nothing and "Code: MIT licence" in nothing
-    rows = "| mine | 9 | my-run | 0.700 (0.6..0.8) |\n"
-    table = "| data set | pictures | | CC |\n|---|---|---|---|\n" + rows
-    assert "by 0.700 on mine. 1 would be perfect" in about.three_lines(about.Card(table))
-    assert "by 0.700 on mine; guessing the centre gives 0.400 to" in about.three_lines(
-        about.Card(table + "|  |  | centre | 0.400 (0.3..0.5) |\n")
-    )
+    assert "Checkpoint" not in nothing and "Code: MIT licence" in nothing and " on OSIE" not in nothing
 
 
 # --- pictures that are refused, and pictures that are odd
@@ -86,7 +110,7 @@ def test_hostile_pictures_are_named_before_they_are_decoded(tmp_path):
     for path, message in write_hostile(tmp_path).items():
         started = time.monotonic()
         with pytest.raises(ValueError, match=message) as raised:
-            limits.open_picture(upload(path))
+            limits.decode_image(upload(path))
         assert time.monotonic() - started < 5
         assert str(path.parent) not in str(raised.value) and "\n" not in str(raised.value)
 
@@ -121,9 +145,9 @@ def test_damaged_metadata_and_heic_are_taken_as_the_command_takes_them(small_pre
     heif = pytest.importorskip("pillow_heif")
     heif.from_pillow(image.resize((400, 300))).save(tmp_path / "phone.heic")
     assert store.predict(upload(tmp_path / "phone.heic"), True).size == (400, 300)
-    monkeypatch.setattr(limits, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(uploads, "MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match="400 x 300 px"):
-        limits.check_picture(upload(tmp_path / "phone.heic"))
+        uploads.check_upload(tmp_path / "phone.heic", "phone.heic")
 
 
 def test_the_code_of_the_api_page_sends_a_file():
@@ -133,9 +157,9 @@ def test_the_code_of_the_api_page_sends_a_file():
         snippets = generate_code_snippets(name, description, "http://localhost:7860/")
         assert re.search(r"handle_file\('(photo\.jpg|clip\.mp4)'\)", snippets["python"]), name
         for parameter in description["parameters"]:
-            assert not messages.names_address(parameter["example_input"]), name
+            assert not gaps.names_address(parameter["example_input"]), name
             if parameter["label"].startswith("Boxes") and parameter["example_input"]:
-                regions.parse_boxes(parameter["example_input"], (600, 400))
+                boxes.parse_boxes(parameter["example_input"], (600, 400))
 
 
 def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_path):
@@ -148,7 +172,7 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
     assert result.size == (3000, 2000) and result.saliency_map.shape == (1067, 1600)
     [whole] = predictor.maps([str(tmp_path / "phone.jpg")])
     smaller = np.asarray(Image.fromarray(whole).resize((1600, 1067), Image.Resampling.BOX))
-    assert np.abs(smaller - result.saliency_map).max() < 0.02
+    assert np.abs(smaller - result.saliency_map).max() < 0.04  # it reacts a little to how an image was shrunk
     assert np.corrcoef(smaller.ravel(), result.saliency_map.ravel())[0, 1] > 0.9995
 
 
@@ -166,10 +190,6 @@ def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(
     assert len(passes) == 3
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(pictures[0])))
     assert not np.array_equal(results[0].saliency_map, results[2].saliency_map)
-    passes.clear()
-    for colormap in ("viridis", "grey"):
-        save_overlay(store.load(results[0].key), store, 0.4, colormap)
-    assert not passes
 
 
 def test_only_uploads_are_received(tmp_path):
@@ -189,7 +209,7 @@ def test_only_uploads_are_received(tmp_path):
     ):
         with pytest.raises(ValueError, match="Only files sent to this page"):
             limits.receive({"path": path if isinstance(path, int) else str(path)}, folder)
-    with pytest.raises(ValueError, match="Choose a picture first"):
+    with pytest.raises(ValueError, match="Choose an image first"):
         limits.receive(None, folder)
     assert limits.receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}, folder).name == "x.jpg"
     with pytest.raises(ValueError, match=r"no longer kept\. Choose it again"):
@@ -217,10 +237,30 @@ def test_of_too_much_the_oldest_goes_first(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"newest", "middle", "example"}
 
 
-def test_a_result_that_is_no_longer_kept_is_named(small_predictor, tmp_path):
-    store = Store(small_predictor, tmp_path)
-    with pytest.raises(ValueError, match=EXPIRED):
-        store.load("0" * 32 + "-1")
+def test_models_are_those_that_need_no_download(small_checkpoint, tmp_path):
+    models = Models(str(small_checkpoint), tmp_path)
+    assert list(models.choices) == [small_checkpoint.name, "mini", "vgg16"] and models.default == small_checkpoint.name
+    assert models.store() is models.store(small_checkpoint.name)
+    with pytest.raises(ValueError, match=r"model must be one of .*, got '\.\./x'"):
+        models.store("../x")
+    assert next(iter(Models("mini", tmp_path).choices)) == "mini"
+
+
+def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
+    handlers = Handlers(Models(str(small_checkpoint), tmp_path))
+    with ZipFile(write_crops(handlers, upload(COFFEE), ["1:1", "16:9"], MapSettings())) as archive:
+        assert archive.namelist() == ["coffee.1x1.jpg", "coffee.16x9.jpg", "crops.json"]
+        assert Image.open(archive.open("coffee.1x1.jpg")).size == (400, 400)
+        assert json.loads(archive.read("crops.json"))["crops"][1]["aspect"] == "16:9"
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"")
+    *_, (done, (page, html_path, csv_path)) = write_report(
+        handlers, [upload(broken), *map(upload, pictures)], MapSettings()
+    )
+    assert done == 5 and "broken.jpg is empty" in page and page.count("<img ") == 4
+    assert html_path.endswith("report.html") and "a.jpg" in Path(csv_path).read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="no longer kept"):
+        handlers.open(upload(tmp_path / "swept.jpg"))
 
 
 # --- in front of the server
@@ -228,13 +268,13 @@ def test_a_result_that_is_no_longer_kept_is_named(small_predictor, tmp_path):
 
 def test_links_to_the_page_are_previewed_with_its_own_words():
     theirs = b'<head><meta property="og:title" content="Gradio" />\n<meta\n name="twitter:card" content="x"></head>'
-    page_of_ours = front.with_preview(theirs).decode()
+    page_of_ours = gaps.with_preview(theirs).decode()
     assert "Gradio" not in page_of_ours and page_of_ours.count("og:title") == 1
-    assert f'content="{front.TITLE}"' in page_of_ours and page_of_ours.endswith("</head>")
+    assert f'content="{gaps.TITLE}"' in page_of_ours and page_of_ours.endswith("</head>")
 
 
 def test_what_asks_for_an_address():
     for path in ("/gradio_api/file=https://example.com/a", "/file=HTTP://10.0.0.1/", "/gradio_api/file= http://x"):
-        assert front.asks_for_address(path)
+        assert gaps.asks_for_address(path)
     for path in ("/gradio_api/file=/tmp/mlnet-demo-x/a.png", "/gradio_api/file=C:/x.png", "/", "/gradio_api/upload"):
-        assert not front.asks_for_address(path)
+        assert not gaps.asks_for_address(path)

@@ -44,15 +44,15 @@ def client(server, tmp_path_factory):
 
 
 def test_predict_endpoint(client, small_predictor):
-    overlay, grey, values, found = client.predict(handle_file(COFFEE), api_name="/predict")
+    overlay, grey, values, result = client.predict(handle_file(COFFEE), api_name="/predict")
     expected = small_predictor(str(COFFEE))
     got = np.load(values)
     assert got.dtype == np.float32 and got.shape == (400, 600)
     assert np.array_equal(got, expected)
-    assert (found["width"], found["height"], found["picture"]) == (600, 400, "coffee.jpg")
-    with Image.open(overlay) as one, Image.open(grey) as other:
-        assert (one.format, one.size, other.format, other.mode) == ("PNG", (600, 400), "PNG", "L")
-        assert np.abs(np.asarray(other) / 255.0 - got).max() <= 0.5 / 255 + 1e-6
+    assert (result["width"], result["height"], result["image"]) == (600, 400, "coffee.jpg")
+    with Image.open(overlay) as item, Image.open(grey) as second:
+        assert (item.format, item.size, second.format, second.mode) == ("PNG", (600, 400), "PNG", "L")
+        assert np.abs(np.asarray(second) / 255.0 - got).max() <= 0.5 / 255 + 1e-6
     before = np.load(client.predict(handle_file(COFFEE), apply_prior=False, api_name="/predict")[2])
     assert not np.array_equal(before, got)
     for wrong in ({"colormap": "jet"}, {"opacity": 7}):
@@ -61,10 +61,10 @@ def test_predict_endpoint(client, small_predictor):
 
 
 def test_regions_endpoint(client):
-    found, table, picture, npy = client.predict(
+    result, table, picture, npy = client.predict(
         handle_file(COFFEE), "cup: 100,50,300,250\n0,0,600,400", api_name="/regions"
     )
-    cup, whole = found["regions"]
+    cup, whole = result["regions"]
     assert cup["name"] == "cup" and whole["share"] == pytest.approx(1) and whole["rank"] == 1 and cup["rank"] == 2
     values = np.load(client.predict(handle_file(COFFEE), api_name="/predict")[2])
     np.testing.assert_array_equal(np.load(npy), values)
@@ -80,16 +80,16 @@ def test_compare_endpoint(client):
     same, *_ = client.predict(handle_file(COFFEE), handle_file(COFFEE), api_name="/compare")
     assert len(same["regions"]) == 9 and all(row["difference"] == 0 for row in same["regions"])
     assert sum(row["first"] for row in same["regions"]) == pytest.approx(1)
-    other, _, first, second, *values = client.predict(
+    rival, _, first, second, *values = client.predict(
         handle_file(COFFEE), handle_file(ROCKET), "1,1,99,99", api_name="/compare"
     )
-    one, two = (np.load(path) for path in values)  # attention per area, the highest of either being 1
-    assert max(one.max(), two.max()) == 1 and one.dtype == np.float32 and one.shape == (400, 600)
-    assert one.mean() == pytest.approx(two.mean(), rel=1e-4)
-    [row] = other["regions"]
+    item, two = (np.load(path) for path in values)  # attention per area, the highest of either being 1
+    assert max(item.max(), two.max()) == 1 and item.dtype == np.float32 and item.shape == (400, 600)
+    assert item.mean() == pytest.approx(two.mean(), rel=1e-4)
+    [row] = rival["regions"]
     assert row["difference"] == pytest.approx(row["second"] - row["first"]) and row["difference"] != 0
     assert Image.open(first).size == (600, 400) and Image.open(second).size == Image.open(ROCKET).size
-    assert other["same_place"] and "the same places are measured in both" in other["notes"][0]
+    assert rival["same_place"] and "the same places are measured in both" in rival["notes"][0]
 
 
 def test_boxes_belong_to_a_design_and_are_matched_by_name(client):
@@ -110,9 +110,9 @@ def test_boxes_belong_to_a_design_and_are_matched_by_name(client):
 
 def test_video_endpoint(client, tmp_path):
     job = client.submit(handle_file(write_clip(tmp_path / "in.mp4", seconds=3)), api_name="/video")
-    clip, found = job.result(timeout=60)
-    assert found["frames"] == 24 and found["moments"][8]["time"] == pytest.approx(1)
-    assert [one[1]["frames"] for one in job.outputs()] == [1, 9, 17, 24]  # its progress
+    clip, outcome = job.result(timeout=60)
+    assert outcome["frames"] == 24 and outcome["moments"][8]["time"] == pytest.approx(1)
+    assert [item[1]["frames"] for item in job.outputs()] == [1, 9, 17, 24]  # its progress
     with av.open(clip) as result:
         assert result.streams.video[0].codec_context.name == "h264"
 
@@ -132,7 +132,7 @@ def test_odd_pictures_and_clips_that_are_refused_through_the_api(client, tmp_pat
     with open(tmp_path / "heavy.jpg", "wb") as file:
         file.write(COFFEE.read_bytes())
         file.truncate(41 * 2**20)
-    with pytest.raises(AppError, match="has 41 MB; pictures may have up to 40 MB"):
+    with pytest.raises(AppError, match="has 41 MB; images may have up to 40 MB"):
         client.predict(handle_file(tmp_path / "heavy.jpg"), api_name="/predict")
     write_clip(tmp_path / "long.mp4", seconds=70, rate=2)
     (tmp_path / "text.mp4").write_text("no film")
@@ -148,7 +148,7 @@ def test_as_curl_asks(server):
         [path] = httpx.post(f"{server}gradio_api/upload", files={"files": file}).json()
     answer = post(server, "predict", [{"path": path, "meta": {"_type": "gradio.FileData"}}, True, 0.6, "inferno"])
     assert "event: complete" in answer and '"spots"' in answer
-    address = next(one for one in json.loads(answer.split("data: ")[-1]) if str(one.get("path")).endswith(".npy"))
+    address = next(item for item in json.loads(answer.split("data: ")[-1]) if str(item.get("path")).endswith(".npy"))
     assert np.load(io.BytesIO(httpx.get(address["url"]).content)).shape == (400, 600)
 
 
@@ -157,10 +157,10 @@ def test_every_parameter_is_named_and_typed(client):
     assert set(endpoints) == {"/predict", "/regions", "/compare", "/video"}
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 60
-        for one in endpoint["parameters"]:
+        for item in endpoint["parameters"]:
             assert (
-                one["label"] and one["python_type"]["type"] in ("filepath", "bool", "str", "float")
-            ) or "Literal" in str(one["python_type"])
+                item["label"] and item["python_type"]["type"] in ("filepath", "bool", "str", "float")
+            ) or "Literal" in str(item["python_type"])
 
 
 def test_hostile_pictures_through_the_api(client, hostile):
@@ -269,11 +269,11 @@ def test_who_waits_is_told_the_place_and_who_comes_too_late_that_the_queue_is_fu
 ):
     from modeling_mlnet.demo import page
 
-    go_on, pass_on = threading.Event(), SaliencyPredictor._predict
+    go_on, pass_on = threading.Event(), SaliencyPredictor.stream
     monkeypatch.setattr(page, "QUEUE", 3)
     with serving(str(small_checkpoint), quiet=True) as address:
         monkeypatch.setattr(
-            SaliencyPredictor, "_predict", lambda *given, **options: go_on.wait(60) and pass_on(*given, **options)
+            SaliencyPredictor, "stream", lambda *given, **options: go_on.wait(60) and pass_on(*given, **options)
         )
         client, jobs = Client(address, verbose=False), []
 
@@ -308,12 +308,12 @@ def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pic
         def files():
             return {path.name for path in folder.rglob("*") if path.is_file()}
 
-        examples = {path.name for path in (ROOT / "demo" / "examples").glob("*.jpg")}
-        assert files() == examples
+        start = files()  # the first example is answered, all have thumbnails
+        assert start > {"astronaut.jpg", "astronaut.overlay.png", "Crowd.webp"}
         Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
-        assert files() > examples
+        assert files() > start
         until = time.monotonic() + 20
-        while files() != examples:
+        while files() != start:
             assert time.monotonic() < until
             time.sleep(0.2)
         # and it still works

@@ -43,6 +43,11 @@ def test_the_space_s_folder_works_alone_with_the_model_of_model_id_and_ends_clea
     assert not list((tmp_path / "tmp").glob("mlnet-demo-*"))
 
 
+def test_the_page_needs_no_pytorch_before_it_explains_a_map():
+    code = "import sys, modeling_mlnet.demo.page; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_the_front_matter_is_complete():
     import yaml
 

@@ -1,6 +1,5 @@
 """The page's clips without its server: what a result is, what is refused, and that a cancelled one lets go at once."""
 
-import asyncio
 import threading
 
 import av
@@ -10,15 +9,15 @@ import pytest
 from demo_files import upload, write_clip
 
 from modeling_mlnet.demo import video
-from modeling_mlnet.demo.messages import told
+from modeling_mlnet.demo.gaps import for_clients
 
 
 def test_effective_area():
     assert video.effective_area(np.ones((30, 40))) == pytest.approx(1)
     assert video.effective_area(np.zeros((30, 40))) == 0
-    one = np.zeros((30, 40))
-    one[3, 4] = 1
-    assert video.effective_area(one) == pytest.approx(1 / 1200)
+    item = np.zeros((30, 40))
+    item[3, 4] = 1
+    assert video.effective_area(item) == pytest.approx(1 / 1200)
     half = np.zeros((30, 40))
     half[:15] = 0.3
     assert video.effective_area(half) == pytest.approx(0.5)
@@ -28,7 +27,7 @@ def test_a_clip_becomes_h264_of_the_same_length_and_every_frame_is_its_own(small
     clip = video.Clip(upload(write_clip(tmp_path / "in.mp4", seconds=2, rate=16)))
     assert clip.expected == 16
     moments = list(video.render_clip(small_predictor, clip, tmp_path / "out.mp4", 0.7, "inferno"))
-    assert [one.time for one in moments] == pytest.approx(np.arange(16) / 8)
+    assert [item.time for item in moments] == pytest.approx(np.arange(16) / 8)
     with av.open(str(tmp_path / "out.mp4")) as result:
         stream = result.streams.video[0]
         assert stream.codec_context.name == "h264" and (stream.width, stream.height) == (96, 64)
@@ -37,8 +36,8 @@ def test_a_clip_becomes_h264_of_the_same_length_and_every_frame_is_its_own(small
     again = video.Clip(upload(tmp_path / "in.mp4"))
     maps = [small_predictor(picture) for _, picture in again.frames()]
     again.close()
-    assert [one.effective_area for one in moments] == pytest.approx(
-        [video.effective_area(one) for one in maps], rel=1e-3
+    assert [item.effective_area for item in moments] == pytest.approx(
+        [video.effective_area(item) for item in maps], rel=1e-3
     )
 
 
@@ -77,7 +76,7 @@ def test_a_clip_with_sound_only_and_one_with_large_frames_are_refused(tmp_path, 
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         silence.sample_rate = 8000
         output.mux([*stream.encode(silence), *stream.encode()])
-    with pytest.raises(ValueError, match="no moving picture"):
+    with pytest.raises(ValueError, match="no video in it"):
         video.Clip(upload(tmp_path / "sound.mp4"))
     monkeypatch.setattr(video, "MAX_PIXELS", 96 * 64 - 1)
     with pytest.raises(ValueError, match="has 96 x 64 px"):
@@ -108,39 +107,10 @@ def test_a_clip_that_breaks_off_still_counts(small_predictor, tmp_path):
     assert 0 < len(moments) < 32 and (tmp_path / "out.mp4").exists()
 
 
-def test_cancelled_steps_let_go_at_once_and_are_closed_behind_their_step():
-    step, closed, threads = threading.Event(), threading.Event(), set()
-
-    @told
-    def steps():
-        try:
-            for number in range(3):
-                threads.add(threading.current_thread())
-                yield number
-                step.wait(20)
-        finally:
-            threads.add(threading.current_thread())
-            closed.set()
-
-    async def cancel_in_the_second_step():
-        made = steps()
-        assert await anext(made) == 0
-        waiting = asyncio.create_task(anext(made))
-        await asyncio.sleep(0.05)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(waiting, 10)
-        assert not closed.is_set()
-        step.set()
-
-    asyncio.run(cancel_in_the_second_step())
-    assert closed.wait(10) and len(threads) == 1 and threading.main_thread() not in threads
-
-
 def test_steps_that_are_left_are_closed_and_mistakes_are_told():
     closed = threading.Event()
 
-    @told
+    @for_clients
     def steps(fail):
         try:
             yield 1
@@ -150,17 +120,11 @@ def test_steps_that_are_left_are_closed_and_mistakes_are_told():
         finally:
             closed.set()
 
-    async def all_of(fail):
-        return [one async for one in steps(fail)]
-
-    async def leave():
-        made = steps(False)
-        await anext(made)
-        await made.aclose()
-
-    assert asyncio.run(all_of(False)) == [1, 2]
+    assert list(steps(False)) == [1, 2]
     with pytest.raises(gr.Error, match="&lt;b&gt; is no clip"):
-        asyncio.run(all_of(True))
+        list(steps(True))
     closed.clear()
-    asyncio.run(leave())
-    assert closed.wait(10)
+    left = steps(False)
+    assert next(left) == 1
+    left.close()
+    assert closed.is_set()

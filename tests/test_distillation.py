@@ -51,10 +51,27 @@ def test_a_teacher_gets_no_larger_canvas_than_its_own(small_checkpoint, small_mo
     large = interpolate(pixel_values, size=(128, 192), mode="bicubic")
     reduced = interpolate(large, size=(64, 96), mode="bilinear", antialias=True)
     with torch.no_grad():
-        maps = [small_model(one).saliency_map for one in (reduced, reduced.flip(-1))]
-    maps = [interpolate(one[:, None], size=(16, 24), mode="bilinear")[:, 0] for one in maps]
+        maps = [small_model(item).saliency_map for item in (reduced, reduced.flip(-1))]
+    maps = [interpolate(item[:, None], size=(16, 24), mode="bilinear")[:, 0] for item in maps]
     mixed = Teachers([str(small_checkpoint)], 1.0, image_processor, CPU).mix(large, torch.ones(3, 16, 24))
     assert_close(mixed, distribution(maps[0]) + distribution(maps[1].flip(-1)))
+
+
+def test_a_teacher_predicts_each_image_s_recording(image_processor, small_model, pixel_values, labels, tmp_path):
+    small_model.set_recordings(["eye", "mouse"])
+    with torch.no_grad():
+        small_model.encoder.out.weight[1] = small_model.encoder.out.weight[1].flip(0)
+        kinds = torch.tensor([1, 0, 1])
+        small_model.save_pretrained(tmp_path)
+        image_processor.save_pretrained(tmp_path)
+        maps = distribution(small_model(pixel_values, recording=kinds).saliency_map)
+        mirrored = distribution(small_model(pixel_values.flip(-1), recording=kinds).saliency_map.flip(-1))
+    teachers = Teachers([str(tmp_path)], 1.0, image_processor, CPU, ("eye", "mouse"))
+    mixed = teachers.mix(pixel_values, labels, kinds)
+    assert_close(mixed, (maps + mirrored) / 2)
+    assert (mixed - teachers.mix(pixel_values, labels, 1 - kinds)).abs().max() > 0.1
+    with pytest.raises(ValueError, match=r"knows the recordings \['eye', 'mouse'\], the student \[\]"):
+        Teachers([str(tmp_path)], 1.0, image_processor, CPU)
 
 
 def test_maps_of_nothing_stay_numbers(small_checkpoint, image_processor, pixel_values, labels):
@@ -74,7 +91,7 @@ def test_a_teacher_s_backbone_may_take_pictures_of_one_size_only(image_processor
     teacher.save_pretrained(tmp_path)
     image_processor.save_pretrained(tmp_path)
     with torch.no_grad():
-        maps = [distribution(teacher(one).saliency_map) for one in (pixel_values, pixel_values.flip(-1))]
+        maps = [distribution(teacher(item).saliency_map) for item in (pixel_values, pixel_values.flip(-1))]
     mixed = Teachers([str(tmp_path)], 1.0, image_processor, CPU).mix(pixel_values, labels)
     assert_close(mixed, maps[0] + maps[1].flip(-1))
 
@@ -85,13 +102,13 @@ def test_teachers_may_have_been_trained_with_other_statistics(
 ):
     mean, std = [123.68, 116.779, 103.939], [58.0, 57.0, 57.5]
     factor = 1 / 255 if do_rescale else 1
-    statistics = {"image_mean": [one * factor for one in mean], "image_std": [one * factor for one in std]}
-    other = MLNetImageProcessor(**{**image_processor.to_dict(), **statistics, "do_rescale": do_rescale})
+    statistics = {"image_mean": [item * factor for item in mean], "image_std": [item * factor for item in std]}
+    second = MLNetImageProcessor(**{**image_processor.to_dict(), **statistics, "do_rescale": do_rescale})
     colours = pixel_values * 127.5 + 127.5
     again = (colours - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     names = [str(small_checkpoint)]
     expected = Teachers(names, 1.0, image_processor, CPU).mix(pixel_values, labels)
-    assert_close(Teachers(names, 1.0, other, CPU).mix(again, labels), expected)
+    assert_close(Teachers(names, 1.0, second, CPU).mix(again, labels), expected)
     assert (Teachers(names, 1.0, image_processor, CPU).mix(again, labels) - expected).abs().max() > 0.1
 
 
@@ -141,11 +158,12 @@ def test_frozen_modules_stay_as_they_are(recipe, tmp_path, small_checkpoint, sma
 
 def test_modules_to_freeze_are_named_as_timm_names_them(small_model):
     model = MLNetModel(MLNetConfig(backbone="vgg11", image_size=(32, 32)))
-    freeze(model, ["features.0"])
-    assert [name for name, one in model.named_parameters() if not one.requires_grad] == [
+    freeze(model, ["features.0", "prior"])
+    assert {name for name, item in model.named_parameters() if not item.requires_grad} == {
         "backbone.stages.0.0.weight",
         "backbone.stages.0.0.bias",
-    ]
+        "prior.weight",
+    }
     for module in ("features.0", "act1", "blocks.9"):  # another network's, without weights, not there
         with pytest.raises(ValueError, match=f"frozen_modules names '{module}', of which"):
             freeze(small_model, [module])

@@ -6,9 +6,11 @@ from datasets import concatenate_datasets
 from layouts import write_folder, write_image, write_salicon
 from pytest import approx
 
+from modeling_mlnet.baselines import saliency_baseline
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, predicted_by, read_truths
+from modeling_mlnet.evaluation.evaluate import evaluate, predicted_by
 from modeling_mlnet.evaluation.results import score_table
+from modeling_mlnet.evaluation.truths import fixation_pool, read_truths
 from modeling_mlnet.metrics import cc, nss
 from modeling_mlnet.metrics.protocols import gaussian_density
 
@@ -128,14 +130,21 @@ def test_several_processes_score_the_same(rows):
 
 def test_images_of_one_name_are_not_taken_for_one(rows):
     joined = concatenate_datasets([rows, rows.select([1])])
-    with pytest.raises(ValueError, match=f"image_id '{rows[1]['image_id']}' stands twice"):
+    with pytest.raises(ValueError, match=f"image_id '{rows[1]['image_id']}' occurs twice"):
         evaluate(joined, "centre")
+
+
+def test_a_model_from_before_deep_learning_is_scored_by_its_name(rows):
+    def predict(dataset):
+        return (saliency_baseline("itti", np.asarray(row["image"].convert("RGB"))) for row in dataset)
+
+    assert evaluate(rows, "itti") == evaluate(rows, predict)
 
 
 def test_too_few_maps_and_unknown_names_are_refused(rows):
     with pytest.raises(ValueError):
         evaluate(rows, lambda dataset: iter([np.ones((48, 64))]))
-    with pytest.raises(ValueError, match="the baseline must be one of"):
+    with pytest.raises(ValueError, match=r"baseline must be one of .*'centre'.*'inter-observer', 'itti', .*'center'"):
         evaluate(rows, "center")
     with pytest.raises(ValueError, match="protocol must be one of"):
         evaluate(rows, "centre", "judd")
@@ -146,9 +155,9 @@ def test_the_progress_of_both_passes_is_shown(rows):
 
     def progress(iterable, description):
         shown.append((description, 0))
-        for one in iterable:
+        for item in iterable:
             shown[-1] = (description, shown[-1][1] + 1)
-            yield one
+            yield item
 
     evaluate(rows, "uniform", progress=progress)
     assert shown == [("reading fixations", 12), ("scoring", 12)]

@@ -34,12 +34,12 @@ def test_every_score_of_a_protocol_has_a_mean_and_an_interval(protocol):
     results = score_all(Evaluator(protocol, pool())).compute()
     assert results["protocol"] == protocol and results["images"] == 6 and results["images_without_fixations"] == 0
     assert list(results["metrics"]) == list(PROTOCOLS[protocol].metrics)
-    for name, one in results["metrics"].items():
+    for name, item in results["metrics"].items():
         scores = [row[name] for row in results["per_image"]]
         if name == "EMD":  # so small an image is one cell
             assert scores == [0] * 6
         else:
-            assert one["n"] == 6 and min(scores) < one["low"] < one["mean"] < one["high"] < max(scores), name
+            assert item["n"] == 6 and min(scores) < item["low"] < item["mean"] < item["high"] < max(scores), name
 
 
 def test_means_are_over_images_or_where_the_protocol_says_so_over_fixations():
@@ -55,8 +55,8 @@ def test_means_are_over_images_or_where_the_protocol_says_so_over_fixations():
 def test_the_negatives_are_the_fixations_of_all_other_images_with_repeats_pixels_or_counts():
     everything = {name: points for name, _, points in images()}
     name, saliency_map, own = next(images())
-    others = np.concatenate([points for other, points in everything.items() if other != name])
-    distinct = np.concatenate([np.unique(points, axis=0) for other, points in everything.items() if other != name])
+    others = np.concatenate([points for second, points in everything.items() if second != name])
+    distinct = np.concatenate([np.unique(points, axis=0) for second, points in everything.items() if second != name])
     is_own = (distinct[:, None] == own).all(axis=2).any(axis=1)
     assert is_own.any() and len(np.unique(others, axis=0)) < len(distinct) < len(others)
 
@@ -160,8 +160,8 @@ def test_processes_gather_their_scores(tmp_path):
     for rank in range(2):
         together = pickle.loads((tmp_path / str(rank)).read_bytes())
         assert together["images"] == 6
-        for name, one in alone["metrics"].items():
-            assert together["metrics"][name]["mean"] == approx(one["mean"]), name
+        for name, item in alone["metrics"].items():
+            assert together["metrics"][name]["mean"] == approx(item["mean"]), name
 
 
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():

@@ -4,20 +4,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from layouts import write_folder
 from matplotlib.container import BarContainer
 from PIL import Image
 from pytest import approx
 from typer.testing import CliRunner
 
-from modeling_mlnet import SaliencyPredictor
+from modeling_mlnet import MLNetImageProcessor, SaliencyPredictor
 from modeling_mlnet.attribution import level_importance, prior_map
 from modeling_mlnet.attribution.explain import image_panels
 from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import load
-from modeling_mlnet.evaluation.evaluate import evaluate, fixation_pool, read_truths
+from modeling_mlnet.evaluation.evaluate import evaluate
 from modeling_mlnet.evaluation.example_sheet import choose_images, draw_sheet, extremes
+from modeling_mlnet.evaluation.truths import fixation_pool, read_truths
 from modeling_mlnet.inference.inputs import find_images
 from modeling_mlnet.io.figures import save_figure
 from modeling_mlnet.metrics import Evaluator
@@ -51,22 +53,22 @@ def test_explain_writes_figures_and_the_numbers_behind_them(mlnet, small_checkpo
     assert names(tmp_path / "why") == [
         *("a.explain.png", "b.explain.png", "explanation.json", "importance.png", "prior.png")
     ]
-    found = json.loads((tmp_path / "why" / "explanation.json").read_text(encoding="utf-8"))
+    outcome = json.loads((tmp_path / "why" / "explanation.json").read_text(encoding="utf-8"))
     predictor = SaliencyPredictor(small_checkpoint, dtype="float32")
     expected = level_importance(predictor, pictures[:2])
-    assert found["images"] == 2 and found["apply_prior"] is True
-    for index, level in enumerate(found["levels"]):
+    assert outcome["images"] == 2 and outcome["apply_prior"] is True
+    for index, level in enumerate(outcome["levels"]):
         assert level["importance"]["mean"]["mean"] == approx(expected.per_image["mean"][:, index].mean(), rel=1e-4)
-    assert found["per_channel"]["variance"]["mean"] == approx(expected.channel_mean["variance"].tolist(), rel=1e-3)
-    assert found["prior"]["words"] == prior_map(predictor.model).words()
+    assert outcome["per_channel"]["variance"]["mean"] == approx(expected.channel_mean["variance"].tolist(), rel=1e-3)
+    assert outcome["prior"]["words"] == prior_map(predictor.model).words()
 
 
 def test_explain_without_the_prior_explains_another_map(mlnet, pictures, tmp_path):
     for name, words in (("with", []), ("without", ["--no-prior"])):
         assert mlnet("explain", pictures[0], "-o", tmp_path / name, "--samples", 0, *words).exit_code == 0
-    found = [json.loads((tmp_path / name / "explanation.json").read_text()) for name in ("with", "without")]
-    assert [one["apply_prior"] for one in found] == [True, False]
-    assert found[0]["levels"][0]["importance"]["mean"] != found[1]["levels"][0]["importance"]["mean"]
+    result = [json.loads((tmp_path / name / "explanation.json").read_text()) for name in ("with", "without")]
+    assert [item["apply_prior"] for item in result] == [True, False]
+    assert result[0]["levels"][0]["importance"]["mean"] != result[1]["levels"][0]["importance"]["mean"]
 
 
 def test_a_bad_picture_is_named_and_does_not_stop_the_others(mlnet, pictures, tmp_path):
@@ -97,10 +99,10 @@ def test_explain_of_a_data_set_with_ablation(mlnet, data, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert names(tmp_path / "why") == ["ablation.png", "explanation.json", "importance.png", "prior.png"]
-    found = json.loads((tmp_path / "why" / "explanation.json").read_text())
-    assert found["ablation"]["protocol"] == "salicon2015-unfiltered"
-    assert found["dataset"] == data and found["images"] == found["ablation"]["images"] == 8
-    assert found["prior"]["words"] in result.output and "without stride 8" in result.output
+    outcome = json.loads((tmp_path / "why" / "explanation.json").read_text())
+    assert outcome["ablation"]["protocol"] == "salicon2015-unfiltered"
+    assert outcome["dataset"] == data and outcome["images"] == outcome["ablation"]["images"] == 8
+    assert outcome["prior"]["words"] in result.output and "without stride 8" in result.output
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_explain_tells_what_is_wrong(mlnet, tmp_path, words, message):
 
 def test_panels_are_the_predictor_s_own_maps_at_the_picture_s_size(small_checkpoint, pictures):
     panels = image_panels(SaliencyPredictor(small_checkpoint, dtype="float32"), pictures[0], samples=1)
-    assert {one.shape[:2] for one in panels.values()} == {(40, 60)}
+    assert {item.shape[:2] for item in panels.values()} == {(40, 60)}
     for title, apply_prior in (("map before the prior", False), ("map behind the prior", True)):
         expected = SaliencyPredictor(small_checkpoint, dtype="float32")(pictures[0], apply_prior=apply_prior)
         assert np.array_equal(panels[title], expected)
@@ -130,18 +132,20 @@ def test_a_tone_curve_changes_the_maps_and_neither_prior_nor_pixels(small_checkp
     plain = image_panels(predictor, pictures[0], samples=1)
     predictor.letterbox = replace(predictor.letterbox, tone_curve=[0.5, 0.1])
     curved = image_panels(predictor, pictures[0], samples=1)
-    changed = [title for title, one in curved.items() if not np.array_equal(one, plain[title])]
+    changed = [title for title, item in curved.items() if not np.array_equal(item, plain[title])]
     assert changed == ["map before the prior", "map behind the prior"]
 
 
 def bars(axes):
-    return next(one for one in axes.containers if isinstance(one, BarContainer))
+    return next(item for item in axes.containers if isinstance(item, BarContainer))
 
 
 def test_bars_have_the_heights_and_intervals_of_the_numbers(small_checkpoint, pictures):
     importance = level_importance(small_checkpoint, pictures)
     axes = draw_importance(importance).axes[0]
-    assert [bar.get_height() for bar in axes.patches] == approx([one["mean"] for one in importance.intervals("mean")])
+    assert [bar.get_height() for bar in axes.patches] == approx(
+        [item["mean"] for item in importance.intervals("mean")]
+    )
     [[low, high], *_] = bars(axes).errorbar.lines[2][0].get_segments()
     first = importance.intervals("mean")[0]
     assert (low[1], high[1]) == approx((first["low"], first["high"]))
@@ -188,10 +192,10 @@ def test_best_and_worst_are_by_the_first_model_s_score(data, rule, metric, order
 
 def test_random_pictures_follow_the_seed_and_are_scored_against_the_whole_data_set(data):
     rows = load(data)
-    first, again, other = (choose_images(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
-    assert first.rows["image_id"] == again.rows["image_id"] != other.rows["image_id"]
+    first, again, second = (choose_images(rows, {"noise": noise(1)}, count=4, seed=seed) for seed in (5, 5, 6))
+    assert first.rows["image_id"] == again.rows["image_id"] != second.rows["image_id"]
     evaluator = Evaluator("tuebingen", fixation_pool(read_truths(rows)))
-    truth = next(one for one in read_truths(rows) if one.image_id == first.rows["image_id"][0])
+    truth = next(item for item in read_truths(rows) if item.image_id == first.rows["image_id"][0])
     expected = evaluator.score(
         next(noise(1)(first.rows)), truth.fixations, sigma=truth.sigma, size=truth.size, image_id=truth.image_id
     )
@@ -212,10 +216,11 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
     for number in range(8):
         np.save(tmp_path / "maps" / f"{number:03d}.npy", np.random.default_rng(number).random((48, 64)))
     words = ["--dataset", data, "--maps", tmp_path / "maps", "--rule", "worst", "--metric", "NSS", "--count", 2]
+    words += ["--baseline", "gbvs"]
     result = mlnet("figure", *words, "-o", tmp_path / "worst.png", "--no-photos")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"the 2 worst of 8 images by NSS of {small_checkpoint.name}\n")
-    assert result.stdout.count("  maps  ") == 2
+    assert result.stdout.count("  maps  ") == result.stdout.count("  gbvs  ") == 2
     assert Image.open(tmp_path / "worst.png").size[0] > 500
 
 
@@ -231,3 +236,24 @@ def test_figure_writes_a_sheet_of_models_and_maps(mlnet, small_checkpoint, data,
 def test_wrong_arguments_of_a_sheet_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         choose_images(SimpleNamespace(), **{"sources": {"noise": noise(1)}} | arguments)
+
+
+def test_every_kind_of_recording_has_an_explanation_of_its_own(small_model, small_checkpoint, pictures):
+    small_model.set_recordings(["eye", "mouse"])
+    with torch.no_grad():
+        small_model.encoder.out.weight[1].uniform_(0, 1)
+        small_model.prior.weight[1].uniform_(-0.5, 0.5)
+    processor = MLNetImageProcessor.from_pretrained(small_checkpoint)
+    predictor = SaliencyPredictor(small_model, processor, device="cpu", dtype="float32")
+    eye, mouse = (level_importance(predictor, pictures[:1], recording=kind).per_image for kind in (None, "mouse"))
+    assert not np.allclose(eye["mean"], mouse["mean"])
+    rows, columns = prior_map(small_model, recording="mouse").factor.shape
+    factor = small_model.prior(rows, columns, 1).detach().numpy()
+    np.testing.assert_array_equal(prior_map(small_model, recording="mouse").factor, factor)
+    panels = image_panels(predictor, pictures[0], samples=1, recording="mouse")
+    np.testing.assert_array_equal(panels["map behind the prior"], predictor(pictures[0], recording="mouse"))
+    default = image_panels(predictor, pictures[0], samples=1)
+    for title in ("map before the prior", "prior", "pixels that moved it"):
+        assert not np.allclose(panels[title], default[title])
+    with pytest.raises(ValueError, match="recording must be one of"):
+        level_importance(predictor, pictures[:1], recording="nose")

@@ -39,7 +39,7 @@ def test_a_checkpoint_is_downloaded_once_and_gives_its_maps(hub, tmp_path, small
     assert cached(tmp_path) == ["config.json", "model.safetensors", "preprocessor_config.json"]
     hub.requests.clear()
     SaliencyPredictor(ID)
-    assert not [one for one in hub.requests if one.startswith("GET")]
+    assert not [item for item in hub.requests if item.startswith("GET")]
 
 
 def test_without_a_network_the_cache_is_used(hub, monkeypatch, pictures):
@@ -124,7 +124,7 @@ def test_another_kind_of_model_is_refused_before_its_weights_are_loaded(hub, tmp
     hub.commit("models/someone/bert", "main", {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"x"})
     with pytest.raises(ValueError, match="is a checkpoint of model type 'bert', not of ML-Net"):
         fetch("someone/bert")
-    assert not [one for one in hub.requests if "safetensors" in one]
+    assert not [item for item in hub.requests if "safetensors" in item]
 
 
 def test_a_misspelt_field_is_refused_before_the_weights_are_loaded(hub, small_checkpoint, tmp_path):
@@ -146,12 +146,12 @@ def test_a_key_of_a_newer_version_is_loaded_with_a_warning(hub, small_checkpoint
 def test_other_weights_than_the_manifest_s_are_refused_with_both_sums_and_removed(hub, tmp_path, monkeypatch):
     entry = Checkpoint(None, ID, hub.heads[f"models/{ID}"]["main"], "0" * 64, "mit", "", "vgg16", 1, {})
     monkeypatch.setattr(registry, "read_manifest", lambda: {"published": entry})
-    found = sha256(tmp_path / "hub" / "models" / ID / entry.revision / "model.safetensors")
+    result = sha256(tmp_path / "hub" / "models" / ID / entry.revision / "model.safetensors")
     for _ in range(2):
-        with pytest.raises(ValueError, match=rf"has sha256 {found}, hubconfig.json expects {'0' * 64}"):
+        with pytest.raises(ValueError, match=rf"has sha256 {result}, hubconfig.json expects {'0' * 64}"):
             SaliencyPredictor("published")
         assert "model.safetensors" not in cached(tmp_path) and not is_here(entry)
-    good = Checkpoint(None, ID, entry.revision, found, "mit", "", "vgg16", 1, {})
+    good = Checkpoint(None, ID, entry.revision, result, "mit", "", "vgg16", 1, {})
     monkeypatch.setattr(registry, "read_manifest", lambda: {"published": good})
     assert checkpoint_folder("published").name == entry.revision and is_here(good)
 
@@ -168,16 +168,20 @@ def test_models_lists_every_checkpoint_with_its_figures():
     assert result.exit_code == 0, result.output
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith(("mini", "vgg16"))}
     assert "tf_efficientnet_lite2" in lines["mini"] and "in the package" in lines["mini"] and "yes" in lines["mini"]
+    assert "vgg16" in lines["vgg16"] and "in the package" in lines["vgg16"]
     assert "not published yet" in lines["vgg16-salicon"]
     entry = registry.read_manifest()["mlnet-mini"]
     assert f"OSIE {entry.scores['OSIE']['NSS']:.2f} / {entry.scores['OSIE']['CC']:.3f}" in result.stdout
 
 
-def test_the_manifest_says_what_the_embedded_files_are():
-    entry = registry.read_manifest()["mlnet-mini"]
-    model = SaliencyPredictor("mini").model
+@pytest.mark.parametrize("name", ["mini", "vgg16"])
+def test_the_manifest_says_what_the_embedded_files_are(name):
+    entry = registry.read_manifest()[f"mlnet-{name}"]
+    model = SaliencyPredictor(name).model
     assert (entry.backbone, entry.parameters) == (model.config.backbone, model.num_parameters())
-    scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]
-    for name, found in entry.scores.items():
-        for metric, value in found.items():
-            assert value == pytest.approx(scores[name]["mini"]["metrics"][metric]["mean"], abs=5e-4)
+    path = Path(__file__).parent.parent / "experiments" / f"{name}_scores.json"
+    scores = json.loads(path.read_text())["tuebingen"]
+    assert set(entry.scores) == set(scores)
+    for dataset, metrics in entry.scores.items():
+        for metric, value in metrics.items():
+            assert value == pytest.approx(scores[dataset][name]["metrics"][metric]["mean"], abs=5e-4)

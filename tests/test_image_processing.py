@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import release
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modeling_mlnet import MLNetImageProcessor
-from modeling_mlnet.letterbox_mlnet import inverse_positions, letterbox_size
+from modeling_mlnet.letterbox_mlnet import Letterbox, inverse_positions, letterbox_size
 
 PLAIN = {"do_normalize": False, "return_tensors": "pt"}
 
@@ -56,7 +58,7 @@ def picture_sizes(draw):
     return (height, width) if draw(st.booleans()) or width > 3000 else (width, min(height, 4000))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(picture_sizes())
 def test_map_comes_back_at_the_pictures_own_size(size):
     image_processor = MLNetImageProcessor()
@@ -65,7 +67,7 @@ def test_map_comes_back_at_the_pictures_own_size(size):
     assert saliency_map.min() >= 0 and saliency_map.max() == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(picture_sizes(), st.floats(0, 1), st.floats(0, 1), st.booleans())
 def test_a_bright_square_comes_back_under_itself(size, down, right, do_resize):
     """The picture's own brightness, averaged over map cells, stands in for the network."""
@@ -91,7 +93,7 @@ def test_a_bright_square_comes_back_under_itself(size, down, right, do_resize):
     assert abs(centre_x - (left + (side - 1) / 2)) < cell + 0.5
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(picture_sizes())
 def test_inverse_reads_where_the_letterbox_wrote_within_a_pixel(size):
     inner = letterbox_size(*size, (480, 640))
@@ -135,8 +137,8 @@ def test_a_tone_curve_is_put_on_cells_before_they_are_enlarged():
     cells = torch.rand(1, 30, 40)
     [on_grid] = curved.post_process_saliency(cells)
     [expected] = plain.post_process_saliency(on_grid[None], [(333, 444)])
-    [found] = curved.post_process_saliency(cells, [(333, 444)])
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    [result] = curved.post_process_saliency(cells, [(333, 444)])
+    torch.testing.assert_close(result, expected, atol=1e-6, rtol=0)
     assert not curved.post_process_saliency(torch.zeros(1, 30, 40), [(9, 9)])[0].any()
     # what is no saliency map is only placed
     torch.testing.assert_close(
@@ -209,15 +211,15 @@ def test_arrays_and_tensors_of_every_layout_are_the_same_picture(image_processor
         first.to(torch.float64),
         torch.from_numpy(pixels.copy()),
     ]
-    for one in same:
-        assert torch.equal(reference(image_processor, [one]), reference(image_processor))
+    for item in same:
+        assert torch.equal(reference(image_processor, [item]), reference(image_processor))
 
 
 def test_grey_arrays_are_grey_pictures(image_processor):
     grey = np.arange(24 * 32, dtype=np.uint8).reshape(24, 32)
     expected = reference(image_processor, [np.dstack([grey] * 3)])
-    for one in (grey, grey[..., None], torch.from_numpy(grey), torch.from_numpy(grey)[None]):
-        assert torch.equal(reference(image_processor, [one]), expected)
+    for item in (grey, grey[..., None], torch.from_numpy(grey), torch.from_numpy(grey)[None]):
+        assert torch.equal(reference(image_processor, [item]), expected)
 
 
 def test_transparency_is_laid_over_white(image_processor):
@@ -348,3 +350,19 @@ def test_resizing_a_channel_constant_picture_changes_no_value(image_processor):
     flat = np.full((300, 500, 3), (7, 130, 250), dtype=np.uint8)
     centre = reference(image_processor, [flat])[0, :, 60:180, 5:315]
     assert (centre == torch.tensor([7.0, 130.0, 250.0])[:, None, None]).all()
+
+
+def test_images_of_a_kind_of_recording_are_reduced_first():
+    letterbox = Letterbox((96, 128), antialias=True, reductions={"mouse": (24, 32)})
+    image = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    eye, mouse = (letterbox.pixel_values(image, kind) for kind in ("eye", "mouse"))
+    assert np.array_equal(eye, replace(letterbox, reductions=None).pixel_values(image))
+    reduced = Image.fromarray(image).resize((32, 24), Image.Resampling.BILINEAR)
+    enlarged = np.asarray(reduced.resize((64, 96), Image.Resampling.BILINEAR))  # as wide as it lies on the canvas
+    assert np.array_equal(mouse, replace(letterbox, reductions=None).pixel_values(enlarged))
+    processor = MLNetImageProcessor(size={"height": 96, "width": 128}, antialias=True, reductions={"mouse": [24, 32]})
+    values = processor([image, image], recording=["eye", "mouse"], return_tensors="np")["pixel_values"]
+    assert np.array_equal(values[0], eye) and np.array_equal(values[1], mouse)
+    assert MLNetImageProcessor(**processor.to_dict()).reductions == {"mouse": [24, 32]}
+    with pytest.raises(ValueError, match=r"reductions must hold a height and a width for each kind, got \[24\]"):
+        MLNetImageProcessor(reductions={"mouse": [24]})

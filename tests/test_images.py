@@ -78,9 +78,9 @@ def kinds(path: Path) -> dict:
 
 @pytest.mark.parametrize("kind", kinds(COFFEE))
 def test_one_image_is_the_same_in_every_way_it_is_given(coffee, kind):
-    found = read_image(kinds(COFFEE)[kind])
-    assert found.dtype == np.uint8 and found.shape == coffee.shape
-    assert np.abs(found.astype(int) - coffee).max() <= (1 if kind == "bfloat16" else 0)
+    result = read_image(kinds(COFFEE)[kind])
+    assert result.dtype == np.uint8 and result.shape == coffee.shape
+    assert np.abs(result.astype(int) - coffee).max() <= (1 if kind == "bfloat16" else 0)
 
 
 def test_predictor_pipeline_and_processor_take_the_same_kinds(small_checkpoint, small_predictor):
@@ -91,9 +91,9 @@ def test_predictor_pipeline_and_processor_take_the_same_kinds(small_checkpoint, 
         assert is_image(image), kind
         if kind == "bfloat16":
             continue  # rounded
-        found = {"predictor": small_predictor(image), "pipeline": saliency(image)["saliency_map"].numpy()}
-        found["processor"] = image_processor(image, return_tensors="np")["pixel_values"]
-        for name, values in found.items():
+        result = {"predictor": small_predictor(image), "pipeline": saliency(image)["saliency_map"].numpy()}
+        result["processor"] = image_processor(image, return_tensors="np")["pixel_values"]
+        for name, values in result.items():
             np.testing.assert_allclose(values, expected.setdefault(name, values), atol=1e-5, err_msg=f"{name}, {kind}")
 
 
@@ -104,8 +104,8 @@ def test_columns_series_and_generators_are_several_images(small_predictor, pictu
     undecoded = rows.cast_column("image", ImageColumn(decode=False))["image"]
     for images in (rows["image"], undecoded, np.array(paths), iter(paths), tuple(paths)):
         assert not is_image(images)
-        for found, wanted in zip(small_predictor(images), expected, strict=True):
-            np.testing.assert_allclose(found, wanted, atol=1e-5)
+        for result, wanted in zip(small_predictor(images), expected, strict=True):
+            np.testing.assert_allclose(result, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_cubic_resizing_keeps_the_units(coffee):
 
 
 @pytest.mark.parametrize(
-    ("scale", "offset", "found"), [(2, 0, "0 to 2"), (10, 0, "0 to 10"), (2, -1, "-1 to 1"), (300, 0, "0 to 300")]
+    ("scale", "offset", "bounds"), [(2, 0, "0 to 2"), (10, 0, "0 to 10"), (2, -1, "-1 to 1"), (300, 0, "0 to 300")]
 )
-def test_units_that_can_be_neither_are_refused_with_both(coffee, scale, offset, found):
-    with pytest.raises(ValueError, match=f"{WRONG_UNITS}.*, got {found}"):
+def test_units_that_can_be_neither_are_refused_with_both(coffee, scale, offset, bounds):
+    with pytest.raises(ValueError, match=f"{WRONG_UNITS}.*, got {bounds}"):
         read_image(coffee / coffee.max() * scale + offset)
 
 
@@ -186,7 +186,7 @@ def test_twelve_and_eight_bits_in_files_of_sixteen(coffee, channels, tmp_path):
         for source in (tmp_path / "deep.png", deep):
             with warnings_of(bits < 16) as caught:
                 np.testing.assert_array_equal(read_image(source), expected)
-            assert all(f"read as {bits} bits" in str(one.message) for one in caught)
+            assert all(f"read as {bits} bits" in str(item.message) for item in caught)
     np.testing.assert_array_equal(read_image(deep.astype(np.int64)), expected)
 
 
@@ -206,7 +206,7 @@ def warnings_of(expected: bool):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield caught
-        assert bool(caught) == expected, [str(one.message) for one in caught]
+        assert bool(caught) == expected, [str(item.message) for item in caught]
 
     return recorded()
 

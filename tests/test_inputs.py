@@ -64,20 +64,20 @@ def test_every_suffix_of_an_image_counts(find):
 
 def test_what_is_left_out_is_counted_by_its_reason(find, tmp_path):
     hidden = "in/.hidden.png in/.ipynb_checkpoints/a.png in/@eaDir/a.jpg in/__MACOSX/b.jpg"
-    results = "in/a.map.png in/a.overlay.png in/a.explain.png in/out/anything.png"
+    results = "in/a.map.png in/a.overlay.png in/a.overlay.jpg in/a.explain.png in/out/anything.png"
     (tmp_path / "in").mkdir()
     os.symlink("gone", "in/broken.jpg")
     inputs = find(f"in/a.jpg {hidden} {results} in/notes.txt in/more.txt in/film.mov in/plain", "in", output="in/out")
     assert stems(inputs) == ["a"] and not inputs.problems
     assert inputs.skipped == {
         "hidden or in system folders": 4,
-        "results of earlier runs": 4,
+        "results of earlier runs": 5,
         "of the kind .txt": 2,
         "of the kind .mov": 1,
         "without a suffix": 1,
         "broken links or no files": 1,
     }
-    assert inputs.note.startswith("left out: 4 ") and "2 of the kind .txt" in inputs.note
+    assert inputs.note.startswith("left out: 5 ") and "2 of the kind .txt" in inputs.note
     inputs = find("", "in/@eaDir", "in/.hidden.png")  # named
     assert stems(inputs) == [".hidden", "a"] and inputs.note is None
 

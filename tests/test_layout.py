@@ -12,7 +12,7 @@ PACKAGE = ROOT / "modeling_mlnet"
 MAP = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 HUB_FILES = "*_mlnet"
 FREE = {"__init__", "auto_registration"}  # they only tie names together, on first use
-LONGEST = 350  # lines; aim at 300
+LONGEST = 300  # lines
 
 
 def room_of(module: str) -> str:

@@ -25,7 +25,7 @@ def test_maps_are_found_by_image_id_with_or_without_folders(tmp_path):
         Image.fromarray(values).save(folder / f"{number:03d}.map.png")
     np.save(directory / "000.npy", np.full((48, 64), 3.0))  # comes before the image of the same name
     maps = list(MapFolder(directory)(rows))
-    assert maps[0].max() == 3 and [one.argmax() // 64 for one in maps[1:]] == [1, 2, 3]
+    assert maps[0].max() == 3 and [item.argmax() // 64 for item in maps[1:]] == [1, 2, 3]
     assert evaluate(rows, MapFolder(directory))["images"] == 4
     (directory / "002.map.png").unlink()
     with pytest.raises(ValueError, match=r"no map for 1 of 4 images; the first would be images/002.npy"):

@@ -23,7 +23,7 @@ def test_grey_images_become_0_to_1_and_arrays_stay(tmp_path):
     Image.fromarray(np.repeat(values[..., None], 3, axis=2)).save(tmp_path / "c.png")
     np.save(tmp_path / "d.npy", values * 3.5)
     palette = Image.fromarray(23 - np.arange(24, dtype=np.uint8).reshape(4, 6), mode="P")  # indices, not values
-    palette.putpalette([one for index in range(24) for one in [10 * (23 - index)] * 3])
+    palette.putpalette([item for index in range(24) for item in [10 * (23 - index)] * 3])
     palette.save(tmp_path / "e.png")
     Image.fromarray(values).convert("RGBA").save(tmp_path / "f.png")
     for name in "abcef":

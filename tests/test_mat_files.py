@@ -31,10 +31,10 @@ def test_every_form_that_the_data_sets_have_is_read(tmp_path, compressed):
         "structure": {"x": [[1.5, 2.5]], "inner": {"y": np.uint16([[7]])}},
     }
     savemat(tmp_path / "a.mat", content, do_compression=compressed)
-    found = read_mat(tmp_path / "a.mat", list(content))
-    assert set(content) <= set(found)
-    assert np.array_equal(found["numbers"], content["numbers"]) and found["text"] == content["text"]
-    assert found["cells"][1, 0].size == 0 and found["structure"]["inner"][0, 0]["y"] == 7
+    result = read_mat(tmp_path / "a.mat", list(content))
+    assert set(content) <= set(result)
+    assert np.array_equal(result["numbers"], content["numbers"]) and result["text"] == content["text"]
+    assert result["cells"][1, 0].size == 0 and result["structure"]["inner"][0, 0]["y"] == 7
 
 
 @pytest.mark.parametrize(

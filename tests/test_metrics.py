@@ -9,14 +9,15 @@ from pytest import approx
 from modeling_mlnet.metrics import auc_borji, auc_judd, auc_shuffled, cc, emd, information_gain, kl, nss, sim
 from modeling_mlnet.metrics.inputs import to_pixels
 
-settings.register_profile("no deadline", deadline=None)  # the first call of a metric imports libraries
-settings.load_profile("no deadline")
+# no deadline, as the first call of a metric imports libraries
+settings.register_profile("metrics", deadline=None, max_examples=50)
+settings.load_profile("metrics")
 HEIGHT, WIDTH = 6, 8
 maps = arrays(np.float64, (HEIGHT, WIDTH), elements=st.floats(0, 100, allow_subnormal=False)).filter(
-    lambda one: np.ptp(one) > 1
+    lambda item: np.ptp(item) > 1
 )
 levels = arrays(np.float64, (HEIGHT, WIDTH), elements=st.integers(0, 4)).filter(
-    lambda one: np.ptp(one) > 0
+    lambda item: np.ptp(item) > 0
 )  # many ties
 fixations = st.lists(st.tuples(st.integers(0, WIDTH - 1), st.integers(0, HEIGHT - 1)), min_size=1, max_size=12).map(
     np.array
@@ -59,10 +60,10 @@ def test_auc_of_large_images_counts_exactly(decimals):
     points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
     others = np.stack([rng.integers(0, 390, 80_000), rng.integers(0, 300, 80_000)], axis=1)
     saliency_map[points[:4, 1], points[:4, 0]] = (0, 0, 1.5, 2)  # beyond the range of the others, or at its ends
-    at, at_others = (np.array(saliency_map[one[:, 1], one[:, 0]]) for one in (points, others))
-    shares = [((at_others < one).sum() + (at_others == one).sum() / 2) / len(at_others) for one in at]
+    at, at_others = (np.array(saliency_map[item[:, 1], item[:, 0]]) for item in (points, others))
+    shares = [((at_others < item).sum() + (at_others == item).sum() / 2) / len(at_others) for item in at]
     assert auc_shuffled(saliency_map, points, others) == approx(np.mean(shares), abs=1e-12)
-    shares = [((saliency_map < one).sum() + (saliency_map == one).sum() / 2) / saliency_map.size for one in at]
+    shares = [((saliency_map < item).sum() + (saliency_map == item).sum() / 2) / saliency_map.size for item in at]
     assert auc_judd(saliency_map, points, negatives="all") == approx(np.mean(shares), abs=1e-12)
 
 
@@ -72,7 +73,7 @@ def test_the_area_over_many_thresholds_is_the_trapezoid():
     points = np.stack([rng.integers(0, 400, 50), rng.integers(0, 300, 50)], axis=1)
     scaled = (saliency_map - saliency_map.min()) / np.ptp(saliency_map)
     at, thresholds = scaled[points[:, 1], points[:, 0]], np.arange(100) * 0.01
-    hits, false_alarms = ([1, *((one >= t).mean() for t in thresholds), 0] for one in (at, scaled))
+    hits, false_alarms = ([1, *((item >= t).mean() for t in thresholds), 0] for item in (at, scaled))
     expected = -np.trapezoid(hits, false_alarms)
     assert auc_borji(saliency_map, points, thresholds=thresholds) == approx(expected, abs=1e-12)
 
@@ -96,8 +97,8 @@ def test_the_closed_forms_are_what_random_draws_average_to():
 
     def area(positives, negatives):
         thresholds = np.arange(11)[::-1] * 0.1
-        tp = [0, *((positives >= one).mean() for one in thresholds), 1]
-        fp = [0, *((negatives >= one).mean() for one in thresholds), 1]
+        tp = [0, *((positives >= item).mean() for item in thresholds), 1]
+        fp = [0, *((negatives >= item).mean() for item in thresholds), 1]
         return np.trapezoid(tp, fp)
 
     scaled = (saliency_map - saliency_map.min()) / np.ptp(saliency_map)
@@ -141,8 +142,8 @@ def test_permuting_the_pixels_of_everything_changes_nothing(saliency_map, densit
     order = np.array(order)
     place = np.argsort(order)
 
-    def moved(one):
-        return one.ravel()[order].reshape(one.shape)
+    def moved(item):
+        return item.ravel()[order].reshape(item.shape)
 
     def moved_points(xy):
         rows, columns = np.divmod(place[xy[:, 1] * WIDTH + xy[:, 0]], WIDTH)
@@ -220,10 +221,10 @@ def test_a_fixation_map_counts_like_its_points():
     rng = np.random.default_rng(0)
     saliency_map, counts = rng.random((6, 8)), rng.integers(0, 3, (6, 8))
     points = np.repeat(np.argwhere(counts)[:, ::-1], counts[counts > 0], axis=0)
-    other = rng.integers(0, 3, (6, 8))
-    other_points = np.repeat(np.argwhere(other)[:, ::-1], other[other > 0], axis=0)
+    second = rng.integers(0, 3, (6, 8))
+    other_points = np.repeat(np.argwhere(second)[:, ::-1], second[second > 0], axis=0)
     assert nss(saliency_map, counts) == approx(nss(saliency_map, points))
-    assert all_aucs(saliency_map, counts, other) == approx(all_aucs(saliency_map, points, other_points))
+    assert all_aucs(saliency_map, counts, second) == approx(all_aucs(saliency_map, points, other_points))
     assert nss(saliency_map, (counts > 0)) == approx(nss(saliency_map, np.unique(points, axis=0)))
     with pytest.raises(ValueError, match="is this a density"):
         nss(saliency_map, rng.random((6, 8)))
@@ -287,7 +288,7 @@ def test_batches_of_arrays_tensors_and_lists_score_like_their_images():
     rng = np.random.default_rng(1)
     saliency_maps, densities = rng.random((3, 6, 8)), rng.random((3, 6, 8))
     points = [[[1, 2]], [[3, 4], [5, 5]], np.zeros((0, 2))]
-    expected = [cc(one, other) for one, other in zip(saliency_maps, densities, strict=True)]
+    expected = [cc(item, second) for item, second in zip(saliency_maps, densities, strict=True)]
     assert cc(saliency_maps, densities) == approx(np.array(expected))
     assert cc(list(saliency_maps), list(densities)) == approx(np.array(expected))
     tensor = torch.from_numpy(saliency_maps).requires_grad_()
@@ -324,7 +325,7 @@ def test_an_axis_for_one_channel_changes_nothing(name, library):
     assert metric(library(values[0]), library(truth[0][..., None])) == single[0]
     assert metric(library(values[..., None]), library(truth[..., None])) == approx(single)
     assert metric(library(values[:, None]), library(truth[:, None])) == approx(single)
-    assert metric([library(one[..., None]) for one in values], [library(one) for one in truth]) == approx(single)
+    assert metric([library(item[..., None]) for item in values], [library(item) for item in truth]) == approx(single)
 
 
 def test_a_mask_of_bytes_counts_every_fixation_once():

@@ -1,4 +1,4 @@
-"""The embedded checkpoint on pictures that were not in its training."""
+"""The embedded checkpoints on images that were not in their training."""
 
 import hashlib
 import json
@@ -28,17 +28,24 @@ def share(saliency_map: np.ndarray, box: tuple[int, int, int, int]) -> float:
     return float(saliency_map[top:bottom, left:right].mean() / saliency_map.mean())
 
 
-def test_it_is_small_half_precision_safetensors_and_matches_the_manifest():
-    weights = MINI / "model.safetensors"
-    assert weights.stat().st_size < 8_000_000
-    assert hashlib.sha256(weights.read_bytes()).hexdigest() == read_manifest()["mlnet-mini"].sha256
-    assert {path.name for path in MINI.iterdir()} >= {"config.json", "preprocessor_config.json", "README.md"}
-    assert MLNetModel.from_pretrained(MINI).dtype == torch.float32  # stored in half, used in full precision
+@pytest.mark.parametrize(("name", "largest"), [("mlnet-mini", 8_000_000), ("mlnet-vgg16", 32_000_000)])
+def test_checkpoints_are_small_half_precision_safetensors_and_match_the_manifest(name, largest):
+    folder = golden_maps.shipped()[name]
+    weights = folder / "model.safetensors"
+    assert weights.stat().st_size < largest
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == read_manifest()[name].sha256
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"config.json", "preprocessor_config.json", "README.md", "model.onnx"}
+    assert MLNetModel.from_pretrained(folder).dtype == torch.float32  # stored in half, used in full precision
 
 
-def test_its_curve_is_its_recipe_s():
-    recipe = yaml.safe_load((Path(__file__).parent.parent / "recipes" / "mini_embedded.yaml").read_text("utf-8"))
-    assert MLNetImageProcessor.from_pretrained(MINI).tone_curve == recipe["image_processor"]["tone_curve"]
+@pytest.mark.parametrize(("name", "recipe"), [("mlnet-mini", "mini_recordings"), ("mlnet-vgg16", "vgg16")])
+def test_what_the_image_processor_does_is_what_the_recipe_says(name, recipe):
+    values = yaml.safe_load((Path(__file__).parent.parent / "recipes" / f"{recipe}.yaml").read_text("utf-8"))
+    image_processor = MLNetImageProcessor.from_pretrained(golden_maps.shipped()[name])
+    assert {key: getattr(image_processor, key) for key in values["image_processor"]} == values["image_processor"]
+    config = MLNetModel.from_pretrained(golden_maps.shipped()[name]).config
+    assert config.recordings == values["config"]["recordings"]
 
 
 @pytest.mark.parametrize(
@@ -49,9 +56,10 @@ def test_its_curve_is_its_recipe_s():
         ("coffee.jpg", (130, 60, 430, 300)),  # the cup
     ],
 )
-def test_faces_animals_and_objects_attract_more_than_the_centre_explains(predictor, name, box):
+@pytest.mark.parametrize("checkpoint", ["mini", "vgg16"])
+def test_faces_animals_and_objects_attract_more_than_the_centre_explains(checkpoint, name, box):
     path = release.FIXTURES / "images" / name
-    saliency_map = predictor(path)
+    saliency_map = SaliencyPredictor(checkpoint, dtype="float32")(path)
     assert share(saliency_map, box) > 1.4
     if name == "astronaut.jpg":  # the face is off the centre
         assert share(saliency_map, box) > share(centre_map(*saliency_map.shape), box)
@@ -78,7 +86,7 @@ def test_maps_of_every_shipped_checkpoint_are_those_it_was_shipped_with(name):
     folder = golden_maps.shipped()[name]
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert golden["sha256"] == digest, "the checkpoint was changed: python tests/golden_maps.py"
-    found = golden_maps.slices(folder)
-    assert list(found) == list(golden["maps"])
-    for key, values in found.items():
+    result = golden_maps.slices(folder)
+    assert list(result) == list(golden["maps"])
+    for key, values in result.items():
         np.testing.assert_allclose(values, golden["maps"][key], atol=2e-3, err_msg=key)  # processors differ by 1e-5

@@ -83,16 +83,18 @@ def test_valid_pooling_is_torchvisions_and_keeps_the_size_at_stride_one():
 def test_losses_equal_their_formulas():
     torch.manual_seed(0)
     saliency_map, labels = torch.rand(2, 5, 6) * 3, torch.rand(2, 5, 6)
-    release, paper, kl_cc, sim = 0.0, 0.0, 0.0, 0.0
+    release, paper, mse, kl, cc, sim = [0.0] * 6
     for p, y in zip(saliency_map.double(), labels.double(), strict=True):
         error = p / p.max() - y
         release += (error**2 / (1.1 - y)).mean() / 2
         paper += ((error / (1.1 - y)) ** 2).mean() / 2
+        mse += (error**2).mean() / 2
         target, predicted = y / y.sum(), p / p.sum()
-        correlation = torch.corrcoef(torch.stack([p.flatten(), y.flatten()]))[0, 1]
-        kl_cc += ((target * (target / predicted).log()).sum() - 0.5 * correlation) / 2
+        kl += (target * (target / predicted).log()).sum() / 2
+        cc += torch.corrcoef(torch.stack([p.flatten(), y.flatten()]))[0, 1] / 2
         sim += torch.minimum(target, predicted).sum() / 2
-    expected = {"release": release, "paper": paper, "kl_cc": kl_cc, "kl_cc_sim": kl_cc - 0.5 * sim}
+    expected = {"release": release, "paper": paper, "mse": mse, "kl": kl}
+    expected |= {"kl_cc": kl - 0.5 * cc, "kl_cc_sim": kl - 0.5 * cc - 0.5 * sim}
     for name, function in LOSS_FUNCTIONS.items():
         torch.testing.assert_close(function(saliency_map, labels, 1.1).double(), expected[name], rtol=1e-5, atol=1e-6)
 
@@ -253,7 +255,6 @@ def test_a_network_of_one_kind_predicts_the_same_for_every_new_kind(tmp_path):
     images = picture(2)
     before = model(images).saliency_map
     model.set_recordings(["eye", "mouse"])
-    model.eval()
     assert torch.equal(model(images, recording="eye").saliency_map, model(images, recording="mouse").saliency_map)
     model.spread.weight.fill_(-9.0)
     assert torch.allclose(model(images).saliency_map, before, atol=1e-6)

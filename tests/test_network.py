@@ -21,8 +21,7 @@ from torch import nn
 from modeling_mlnet import MINI, MLNetConfig, MLNetImageProcessor, MLNetModel, SaliencyPredictor
 from modeling_mlnet.hub.checkpoint import load_checkpoint, loaded_from
 from modeling_mlnet.hub.registry import fingerprint
-from modeling_mlnet.inference import export
-from modeling_mlnet.inference import network as networks
+from modeling_mlnet.inference import devices, export
 from modeling_mlnet.inference.export import graph_bytes
 from modeling_mlnet.inference.graph import GraphWarning, cache_path, find_graph
 from modeling_mlnet.inference.network import OpenVINONetwork, TorchNetwork, has_bfloat16
@@ -67,10 +66,10 @@ def test_openvino_gives_the_model_s_maps(config):
             expected = plain(pixel_values, apply_prior, recording)
             assert expected.max() > 0
             for many in (False, True):
-                found = openvino(pixel_values, apply_prior, recording, many)
-                np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
+                result = openvino(pixel_values, apply_prior, recording, many)
+                np.testing.assert_allclose(result, expected, atol=1e-5 * expected.max())
             maps.append(expected)
-    assert len({one.tobytes() for one in maps}) == len(maps)  # they are different maps
+    assert len({item.tobytes() for item in maps}) == len(maps)  # they are different maps
     with pytest.raises(ValueError, match=r"recording must be .*, got 'touch'"):
         openvino(pixel_values, recording="touch")
 
@@ -89,8 +88,8 @@ def test_several_threads_may_share_a_network():
     predictor = SaliencyPredictor("mini", device="cpu")
     expected = [predictor(picture) for picture in PICTURES]
     with ThreadPoolExecutor(6) as executor:
-        for found, wanted in zip(executor.map(predictor, PICTURES * 4), expected * 4, strict=True):
-            assert np.array_equal(found, wanted)
+        for result, wanted in zip(executor.map(predictor, PICTURES * 4), expected * 4, strict=True):
+            assert np.array_equal(result, wanted)
 
 
 # --- the graph of a checkpoint
@@ -111,7 +110,7 @@ def test_a_checkpoint_without_graph_gets_one_in_the_cache_once(checkpoint, empty
     predictor = SaliencyPredictor(checkpoint, device="cpu", dtype="float32")
     expected = predictor(pictures[0])
     path = cache_path(fingerprint(checkpoint), (64, 96))
-    assert path.is_relative_to(empty_cache) and [path] == [one for one in empty_cache.rglob("*") if one.is_file()]
+    assert path.is_relative_to(empty_cache) and [path] == [item for item in empty_cache.rglob("*") if item.is_file()]
     code = (
         "import sys, numpy\nfrom modeling_mlnet import SaliencyPredictor\n"
         f"numpy.save({str(checkpoint / 'map.npy')!r}, SaliencyPredictor({str(checkpoint)!r}, dtype='float32')"
@@ -126,11 +125,11 @@ def test_a_checkpoint_without_graph_gets_one_in_the_cache_once(checkpoint, empty
     assert plain.network.description == "PyTorch, cpu, float32"
 
 
-def test_other_weights_or_another_canvas_get_another_graph(checkpoint, empty_cache, pictures):
+def test_other_weights_or_another_canvas_get_another_graph(checkpoint, pictures):
     SaliencyPredictor(checkpoint, device="cpu")(pictures[0])
     assert find_graph(checkpoint, (64, 96)) is not None and find_graph(checkpoint, (96, 64)) is None
     tensors = load_file(checkpoint / "model.safetensors")
-    save_file({name: one * 2 for name, one in tensors.items()}, checkpoint / "model.safetensors", {"format": "pt"})
+    save_file({name: item * 2 for name, item in tensors.items()}, checkpoint / "model.safetensors", {"format": "pt"})
     assert find_graph(checkpoint, (64, 96)) is None
 
 
@@ -197,7 +196,7 @@ def test_images_that_keep_their_size_run_in_pytorch(checkpoint, pictures):
     (checkpoint / "preprocessor_config.json").write_text(json.dumps({**settings, "do_resize": False}))
     predictor = SaliencyPredictor(checkpoint, device="cpu", dtype="float32")
     maps = predictor([*pictures, pictures[0]])
-    assert [one.shape for one in maps] == [(40, 60), (60, 40), (64, 96), (35, 33), (40, 60)]
+    assert [item.shape for item in maps] == [(40, 60), (60, 40), (64, 96), (35, 33), (40, 60)]
     assert np.array_equal(maps[0], maps[-1]) and predictor.network.description == "PyTorch, cpu, float32"
     model, image_processor = load_checkpoint(str(checkpoint))
     with torch.no_grad():
@@ -226,8 +225,8 @@ def test_a_predictor_can_be_pickled_and_copied(pictures):
     predictor.model  # noqa: B018 - loaded, and left behind
     content = pickle.dumps(predictor)
     assert len(content) < 10_000
-    for other in (pickle.loads(content), copy.deepcopy(predictor), copy.copy(predictor)):
-        assert np.array_equal(other(pictures[0]), expected)
+    for second in (pickle.loads(content), copy.deepcopy(predictor), copy.copy(predictor)):
+        assert np.array_equal(second(pictures[0]), expected)
     loaded = SaliencyPredictor(*load_checkpoint("mini"), device="cpu")
     assert np.array_equal(pickle.loads(pickle.dumps(loaded))(pictures[0]), expected)
 
@@ -249,7 +248,7 @@ def test_processes_that_are_spawned_predict():
 def test_a_process_that_was_forked_after_a_prediction_is_refused_at_once(start):
     code = (
         "import datasets, multiprocessing, sys\nfrom modeling_mlnet import SaliencyPredictor\n"
-        f"pictures = {[str(one) for one in PICTURES]!r}\npredictor = SaliencyPredictor('mini', device='cpu')\n"
+        f"pictures = {[str(item) for item in PICTURES]!r}\npredictor = SaliencyPredictor('mini', device='cpu')\n"
         "def work(row):\n    return {'mean': float(predictor(row['image']).mean())}\n"
         "predictor(pictures[0])\nrows = [{'image': one} for one in pictures]\n"
         "if sys.argv[1] == 'datasets':\n    datasets.Dataset.from_list(rows).map(work, num_proc=2)\n"
@@ -264,7 +263,7 @@ def test_a_process_that_was_forked_after_a_prediction_is_refused_at_once(start):
 def test_forked_processes_predict_if_their_parent_did_not():
     code = (
         "import multiprocessing\nfrom modeling_mlnet import SaliencyPredictor\n"
-        f"pictures = {[str(one) for one in PICTURES]!r}\npredictor = SaliencyPredictor('mini', device='cpu')\n"
+        f"pictures = {[str(item) for item in PICTURES]!r}\npredictor = SaliencyPredictor('mini', device='cpu')\n"
         "def work(picture):\n    return float(predictor(picture).mean())\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool:\n    found = pool.map(work, pictures)\n"
         "assert found == [work(one) for one in pictures]\n"
@@ -290,8 +289,8 @@ import time; time.sleep(2)
 def test_prediction_asks_no_host_and_leaves_no_file(tmp_path, pictures):
     home = tmp_path / "home"
     home.mkdir()
-    kept = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}  # without CI, without HF_HOME
+    remaining = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    environment = {name: os.environ[name] for name in remaining if name in os.environ}  # without CI, without HF_HOME
     environment |= {"HOME": str(home), "USERPROFILE": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
     command = [sys.executable, "-B", "-c", WATCHED, "mini", str(pictures[0])]
     trace = tmp_path / "trace"
@@ -299,7 +298,7 @@ def test_prediction_asks_no_host_and_leaves_no_file(tmp_path, pictures):
         command = ["strace", "-f", "-e", "trace=connect,sendto", "-s", "200", "-o", str(trace), *command]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == "(40, 60)"
-    assert not [one for one in home.rglob("*") if one.is_file()]
+    assert not [item for item in home.rglob("*") if item.is_file()]
     if trace.exists():
         assert not [line for line in trace.read_text().splitlines() if "AF_INET" in line]
 
@@ -313,25 +312,27 @@ def test_openvino_is_imported_without_its_telemetry():
 
 
 def test_cores_are_those_of_affinity_quota_and_environment(tmp_path, monkeypatch):
-    monkeypatch.setattr(networks, "QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(networks.os, "sched_getaffinity", lambda pid: set(range(12)), raising=False)
+    monkeypatch.setattr(devices, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda pid: set(range(12)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for content, cores in ((None, 12), ("max 100000", 12), ("600000 100000", 6), ("50000 100000", 1)):
         if content is not None:
             (tmp_path / "cpu.max").write_text(content)
-        assert networks.usable_cores() == cores
+        assert devices.usable_cores() == cores
     (tmp_path / "cpu.max").write_text("max 100000")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert networks.usable_cores() == 3
+    assert devices.usable_cores() == 3
 
 
 def test_a_gpu_is_taken_if_pytorch_has_one(monkeypatch):
-    assert networks.default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert devices.default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
-    assert networks.default_device() == "cuda" and networks.default_device(3) == "cuda:1"
+    assert devices.default_device() == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert devices.default_device() == "cuda:1"
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("mps"))
-    assert networks.default_device() == "cpu"
+    assert devices.default_device() == "cpu"
 
 
 def test_the_embedded_graph_is_used_without_a_warning():

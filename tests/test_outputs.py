@@ -62,14 +62,14 @@ def test_resume_does_again_what_was_made_under_other_settings(predict, tmp_path,
     assert predict("--resume", "--no-prior")[1] == results("a")
     assert not predict("--resume", "--no-prior")[1]
     assert predict("--resume")[1] == results("a")
-    other = tmp_path / "other"
-    other.mkdir()
+    second = tmp_path / "other"
+    second.mkdir()
     for path in small_checkpoint.iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
-    settings = json.loads((other / "preprocessor_config.json").read_text())
-    assert not predict("--resume", model=other)[1]  # the same checkpoint in another place
-    (other / "preprocessor_config.json").write_text(json.dumps({**settings, "antialias": False}))
-    line, written = predict("--resume", model=other)
+        (second / path.name).write_bytes(path.read_bytes())
+    settings = json.loads((second / "preprocessor_config.json").read_text())
+    assert not predict("--resume", model=second)[1]  # the same checkpoint in another place
+    (second / "preprocessor_config.json").write_text(json.dumps({**settings, "antialias": False}))
+    line, written = predict("--resume", model=second)
     assert written == results("a") and "1 of 1 images" in line and "1 anew" in line
 
 
@@ -110,7 +110,7 @@ def test_a_result_says_what_it_was_made_from_and_is_read_as_before(tmp_path):
 def test_the_longest_legal_name_is_written(tmp_path):
     path = tmp_path / ("a" * (os.pathconf(tmp_path, "PC_NAME_MAX") - 4) + ".png")
     write_whole(path, lambda file: file.write(b"map"))
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("name", ["map", "npy"])

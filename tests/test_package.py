@@ -26,11 +26,9 @@ def test_importing_the_package_and_help_import_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "imports",
+    "imports",  # the package first: test_publishing.py; a class of it first: test_modeling.py
     [
-        "import modeling_mlnet; from transformers import AutoConfig, AutoModel, AutoImageProcessor, pipeline",
         "from transformers import AutoConfig, AutoModel, AutoImageProcessor, pipeline; import modeling_mlnet",
-        "from modeling_mlnet import MLNetModel; from transformers import AutoConfig, AutoModel, AutoImageProcessor",
         "from modeling_mlnet import SaliencyPredictionPipeline; from transformers import AutoConfig, AutoModel",
         "import transformers.modeling_utils, modeling_mlnet.backbones_mlnet",  # which modeling_mlnet imports, too
     ],
@@ -48,6 +46,7 @@ print(PIPELINE_REGISTRY.check_task("saliency-prediction")[1]["impl"].__name__)""
 def test_torch_hub_entry_points(pictures):
     saliency = torch.hub.load(str(ROOT), "saliency", source="local", dtype="float32")
     assert saliency(pictures[0]).shape == (40, 60)
+    assert torch.hub.load(str(ROOT), "mlnet_vgg16", source="local").config.backbone == "vgg16"
     model = torch.hub.load(str(ROOT), "mlnet_mini", source="local")
     image_processor = torch.hub.load(str(ROOT), "mlnet_image_processor", source="local")
     with torch.no_grad():

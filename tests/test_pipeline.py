@@ -32,37 +32,37 @@ def test_a_picture_gives_map_and_heatmap_at_its_size(saliency, small_checkpoint,
 def test_lists_of_every_kind_in_order(saliency, pictures, batch_size):
     items = [pictures[0], Image.open(pictures[1]), np.asarray(Image.open(pictures[2]))]
     results = saliency(items, batch_size=batch_size)
-    assert [tuple(one["saliency_map"].shape) for one in results] == [(40, 60), (60, 40), (64, 96)]
+    assert [tuple(item["saliency_map"].shape) for item in results] == [(40, 60), (60, 40), (64, 96)]
 
 
 def test_generators_data_set_columns_and_addresses(saliency, pictures, tmp_path):
-    expected = [one["saliency_map"] for one in saliency([str(path) for path in pictures])]
-    for found in saliency(str(path) for path in pictures), saliency(iter(pictures), batch_size=2):
-        for one, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(one["saliency_map"], other, atol=1e-5, rtol=0)
+    expected = [item["saliency_map"] for item in saliency([str(path) for path in pictures])]
+    for result in saliency(str(path) for path in pictures), saliency(iter(pictures), batch_size=2):
+        for item, second in zip(result, expected, strict=True):
+            torch.testing.assert_close(item["saliency_map"], second, atol=1e-5, rtol=0)
     rows = Dataset.from_dict({"image": [str(path) for path in pictures]}).cast_column("image", ImageColumn())
-    for found in saliency(KeyDataset(rows, "image"), batch_size=2), saliency(rows["image"]):
-        for one, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(one["saliency_map"], other, atol=1e-5, rtol=0)
+    for result in saliency(KeyDataset(rows, "image"), batch_size=2), saliency(rows["image"]):
+        for item, second in zip(result, expected, strict=True):
+            torch.testing.assert_close(item["saliency_map"], second, atol=1e-5, rtol=0)
     handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = saliency(f"http://127.0.0.1:{server.server_port}/{pictures[0].name}")
+        result = saliency(f"http://127.0.0.1:{server.server_port}/{pictures[0].name}")
         server.shutdown()
-    torch.testing.assert_close(found["saliency_map"], expected[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(result["saliency_map"], expected[0], atol=1e-5, rtol=0)
 
 
 def test_half_precision_on_a_chosen_device(small_checkpoint, saliency, pictures):
     coarse = pipeline("saliency-prediction", model=str(small_checkpoint), dtype=torch.bfloat16, device="cpu")
     assert coarse.model.dtype == torch.bfloat16
-    found = coarse(str(pictures[0]))["saliency_map"]
-    assert found.dtype == torch.float32
+    result = coarse(str(pictures[0]))["saliency_map"]
+    assert result.dtype == torch.float32
     expected = saliency(str(pictures[0]))["saliency_map"]
-    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.99
+    assert torch.corrcoef(torch.stack([result.flatten(), expected.flatten()]))[0, 1] > 0.99
 
 
 def test_prior_can_be_left_out(saliency, pictures):
-    full, plain = (saliency(str(pictures[0]), apply_prior=one)["saliency_map"] for one in (True, False))
+    full, plain = (saliency(str(pictures[0]), apply_prior=item)["saliency_map"] for item in (True, False))
     assert (full - plain).abs().max() > 0.01
 
 

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
 from modeling_mlnet.data import check, export_parquet, load
-from modeling_mlnet.data.plausibility import find_implausible, images_of
+from modeling_mlnet.data.loading import list_images
+from modeling_mlnet.data.plausibility import ImageFixations, find_implausible, images_of, sample_indices
+from modeling_mlnet.data.schema import open_record
 from modeling_mlnet.evaluation.orientation import find_turned, sample_rows
 from modeling_mlnet.training.arguments import DataArguments
 from modeling_mlnet.training.run import train, warn_of_turned
@@ -62,8 +64,8 @@ def test_natural_fixations_raise_nothing(tmp_path):
     with warnings_seen() as seen:
         rows = load(spec)
     assert not seen and not find_implausible(images_of(rows))
-    found = check(spec)
-    assert not found.notes and not found.problems and found.is_complete
+    result = check(spec)
+    assert not result.notes and not result.problems and result.is_complete
 
 
 REFUSED = {
@@ -97,8 +99,8 @@ def test_what_cannot_be_right_is_refused_by_load_and_a_problem_of_the_check(tmp_
         load(spec)
     with pytest.raises(ValueError, match=message):
         load(spec, streaming=True)
-    found = check(spec)
-    assert not found.is_complete and re.search(message, f"{tmp_path}: {found.problems[-1]}")
+    result = check(spec)
+    assert not result.is_complete and re.search(message, f"{tmp_path}: {result.problems[-1]}")
     rows = load(spec, check_plausibility=False)
     assert len(rows) >= 3
 
@@ -144,8 +146,8 @@ def test_what_may_be_right_is_noted(tmp_path, fault):
     with warnings_seen() as seen:
         load(spec)
     assert len(seen) == 1 and re.search(message, seen[0]), seen
-    found = check(spec)
-    assert found.is_complete and len(found.notes) == 1 and re.search(message, found.notes[0])
+    result = check(spec)
+    assert result.is_complete and len(result.notes) == 1 and re.search(message, result.notes[0])
 
 
 @pytest.mark.parametrize(
@@ -175,11 +177,64 @@ def test_real_data_sets_raise_nothing(spec):
     place = Path(DATA or "") / folder
     if not place.is_dir():
         pytest.skip(f"{place} is not there")
-    rows = load(f"{name}:{place}" if name else str(place), check_plausibility=False)
-    assert not find_implausible(images_of(rows))
+    records = list_images(f"{name}:{place}" if name else str(place)).records
+    images = []
+    for index in sample_indices(len(records), 100):
+        read = open_record(records[index])
+        images.append(ImageFixations(read.size, read.points.fixations, read.points.outside, read.density))
+    assert not find_implausible(images)
 
 
 IMAGES = sorted((Path(__file__).parent / "fixtures" / "images").glob("*.jpg"))
+
+
+class Blobs:
+    """Stands in for a model: the maps are prepared."""
+
+    def __init__(self, maps):
+        self.prepared = maps
+
+    def maps(self, images):
+        return [values for _, values in zip(images, self.prepared, strict=True)]
+
+
+SHIFTED = {
+    "as they are": (lambda points: points, None),
+    "right": (lambda points: points + np.array([100, 0]), "moved by -96 px in x and 0 px in y (steps of 16 px)"),
+    "down and left": (
+        lambda points: points + np.array([-60, 80]),
+        "moved by 64 px in x and -80 px in y (steps of 16 px)",
+    ),
+    "mirrored": (lambda points: points * [-1, 1] + [SIZE[0] - 1, 0], "mirrored left to right"),
+}
+
+
+@pytest.mark.parametrize("fault", SHIFTED)
+def test_a_shift_of_all_fixations_is_noted(fault):
+    change, message = SHIFTED[fault]
+    maps, rows = [], []
+    for points in natural(count=12):
+        maps.append(gaussian_filter(density_of(points).astype(float), 10))
+        changed = change(points)
+        inside = ((changed >= 0) & (changed < SIZE)).all(axis=1)
+        rows.append({"image": Image.new("RGB", SIZE), "fixations": changed[inside].tolist()})
+    notes = find_turned(Blobs(maps), rows)
+    if message is None:
+        assert notes == []
+    else:
+        assert len(notes) == 1 and notes[0].startswith(message)
+    if "px" in (message or ""):  # too few images tell no shift from chance
+        assert not any("moved" in note for note in find_turned(Blobs(maps[:7]), rows[:7]))
+
+
+def test_a_tendency_to_the_centre_is_no_shift_where_all_maps_peak_beside_it():
+    random = np.random.default_rng(0)
+    peak = density_of(random.normal([320, 140], 30, size=(200, 2))).astype(float)
+    maps = [gaussian_filter(density_of(points).astype(float), 10) + 2 * peak for points in natural(count=12)]
+    rows = [
+        {"image": Image.new("RGB", SIZE), "fixations": random.normal([320, 240], 30, (40, 2)).tolist()} for _ in maps
+    ]
+    assert find_turned(Blobs(maps), rows) == []
 
 
 @pytest.mark.parametrize("flipped", [False, True])

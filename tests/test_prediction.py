@@ -21,7 +21,7 @@ def test_a_picture_gives_one_map_and_a_list_gives_a_list(predictor, pictures):
     saliency_map = predictor(pictures[0])
     assert saliency_map.shape == (40, 60) and saliency_map.dtype == np.float32
     assert saliency_map.min() >= 0 and saliency_map.max() == 1
-    assert [one.shape for one in predictor(pictures)] == [(40, 60), (60, 40), (64, 96), (35, 33)]
+    assert [item.shape for item in predictor(pictures)] == [(40, 60), (60, 40), (64, 96), (35, 33)]
 
 
 def test_it_is_the_one_way_through_processor_and_model(predictor, small_model, small_checkpoint, pictures):
@@ -35,18 +35,18 @@ def test_it_is_the_one_way_through_processor_and_model(predictor, small_model, s
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_order_in_is_order_out_whatever_the_batch(small_checkpoint, predictor, pictures, batch_size):
     sources = pictures * 3
-    other = SaliencyPredictor(str(small_checkpoint), batch_size=batch_size, dtype="float32")
-    predictions = list(other.stream(sources))
-    assert [one.source for one in predictions] == sources
-    for one, picture in zip(predictions, sources, strict=True):
-        assert np.array_equal(one.saliency_map, predictor(picture))
+    second = SaliencyPredictor(str(small_checkpoint), batch_size=batch_size, dtype="float32")
+    predictions = list(second.stream(sources))
+    assert [item.source for item in predictions] == sources
+    for item, picture in zip(predictions, sources, strict=True):
+        assert np.array_equal(item.saliency_map, predictor(picture))
 
 
 def test_a_bad_picture_is_reported_in_its_place_and_stops_nothing(predictor, pictures, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no")
     sources = [pictures[0], tmp_path / "broken.jpg", tmp_path / "gone.jpg", np.zeros((2, 2, 7)), pictures[1]]
     predictions = list(predictor.stream(sources))
-    assert [one.error is None for one in predictions] == [True, False, False, False, True]
+    assert [item.error is None for item in predictions] == [True, False, False, False, True]
     assert "broken.jpg: cannot be read as an image" in predictions[1].error
     assert "gone.jpg: no such file" in predictions[2].error
     with pytest.raises(ValueError, match=r"gone\.jpg"):
@@ -141,7 +141,7 @@ def test_errors_of_arrays_name_the_item(predictor, pictures):
 
 def test_the_manifest_lists_the_embedded_and_the_unpublished_checkpoint(tmp_path, monkeypatch):
     manifest = read_manifest()
-    assert set(manifest) == {"mlnet-mini", "vgg16-salicon"}
+    assert set(manifest) == {"mlnet-mini", "mlnet-vgg16", "vgg16-salicon"}
     assert resolve_model("mini") == resolve_model("mlnet-mini")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vgg16-salicon").mkdir()

@@ -29,15 +29,14 @@ INTERFACES = [  # module, name in it, parameters that are used, where and why
         "gradio.blocks",
         "Blocks.preprocess_data",
         ("block_fn", "inputs"),
-        "demo/messages.py overrides it, as events have no hook before gradio fetches the addresses in their inputs",
+        "demo/gaps.py overrides it, as events have no hook before gradio fetches the addresses in their inputs",
     ),
     (
         "gradio.exceptions",
         "InvalidPathError",
         (),
-        "demo/messages.py catches it, as gradio raises it before a function of the page is called",
+        "demo/gaps.py catches it, as gradio raises it before a function of the page is called",
     ),
-    ("gradio.utils", "get_upload_folder", (), "demo/page.py keeps results beside uploads, which gradio may serve"),
 ]
 
 

@@ -32,15 +32,15 @@ DATA = os.environ.get("MLNET_DATA")
 def mit_rows() -> list[tuple[dict, dict, np.ndarray, np.ndarray]]:
     """Official row, our row, saliency map and fixations, for ten images and three models."""
     images = scores.pictures()
-    relative = {one.name: (np.argwhere(one.fixations)[:, ::-1] + 0.5) / [640, 480] for one in images}
+    relative = {item.name: (np.argwhere(item.fixations)[:, ::-1] + 0.5) / [640, 480] for item in images}
     evaluator = Evaluator("mit", FixationPool(relative))
     evaluator._centre = lambda height, width: scores.centre()  # the baseline that the official code was given
     rows = []
     for official in scores.official():
-        one = images[int(official["index"]) - 1]
-        saliency_map = one.maps[official["model"]]
-        ours = evaluator.update(saliency_map, one.fixations, one.density, image_id=one.name)
-        rows.append((official, ours, saliency_map, one.fixations))
+        item = images[int(official["index"]) - 1]
+        saliency_map = item.maps[official["model"]]
+        ours = evaluator.update(saliency_map, item.fixations, item.density, image_id=item.name)
+        rows.append((official, ours, saliency_map, item.fixations))
     return rows
 
 
@@ -83,14 +83,14 @@ def test_salicon2015_equals_the_official_evaluator_image_by_image(mode):
     [annotations] = (folder / "annotations").glob("*.json")
     [results] = (folder / "results").glob("*.json")
     fixations: dict[str, list] = {}
-    for one in json.loads(annotations.read_text())["annotations"]:
-        points = [[column - 1, row - 1] for row, column in one["fixations"]]
-        fixations.setdefault(str(one["image_id"]), []).extend(points)
+    for item in json.loads(annotations.read_text())["annotations"]:
+        points = [[column - 1, row - 1] for row, column in item["fixations"]]
+        fixations.setdefault(str(item["image_id"]), []).extend(points)
     pool = FixationPool({name: (np.array(points) + 0.5) / [640, 480] for name, points in fixations.items()})
     evaluator = Evaluator("salicon2015" if mode == "filtered" else "salicon2015-unfiltered", pool)
-    for one in json.loads(results.read_text()):
-        image = Image.open(io.BytesIO(base64.b64decode(one["saliency_map"])))
-        name = str(one["image_id"])
+    for item in json.loads(results.read_text()):
+        image = Image.open(io.BytesIO(base64.b64decode(item["saliency_map"])))
+        name = str(item["image_id"])
         evaluator.update(np.asarray(image) * (1 / 255), fixations[name], image_id=name)
     computed = evaluator.compute()
     official = json.loads(scores.SALICON2015.read_text())[mode]

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ask
 from huggingface_hub import HfApi, ModelCard
 from loopback_hub import Spoilt, running_hub
 from PIL import Image
@@ -20,10 +22,11 @@ from typer.testing import CliRunner
 from modeling_mlnet import MINI, SaliencyPredictor
 from modeling_mlnet.cli import app
 from modeling_mlnet.hub.model_card import CITATION, USE
-from modeling_mlnet.hub.push import CODE, push
+from modeling_mlnet.hub.push import CODE, REQUIREMENTS, push
 
 ID = "someone/eyes"
-CHECKPOINT = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", *CODE}
+ENDPOINT = {"handler.py", "requirements.txt"}
+CHECKPOINT = {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", *ENDPOINT, *CODE}
 
 
 @pytest.fixture
@@ -45,9 +48,9 @@ def test_a_push_is_one_commit_of_the_checkpoint_and_nothing_else(hub, checkpoint
     sizes, address = push(str(checkpoint), ID)
     files = pushed(hub)
     assert set(files) == set(sizes) == CHECKPOINT and address.endswith(hub.heads[f"models/{ID}"]["main"])
-    assert sum("/commit/" in one for one in hub.requests) == 1
+    assert sum("/commit/" in item for item in hub.requests) == 1
     info = HfApi(endpoint=hub.address).model_info(ID)
-    assert info.sha == hub.heads[f"models/{ID}"]["main"] and {one.rfilename for one in info.siblings or ()} == set(
+    assert info.sha == hub.heads[f"models/{ID}"]["main"] and {item.rfilename for item in info.siblings or ()} == set(
         files
     )
     assert files["model.safetensors"] == (checkpoint / "model.safetensors").read_bytes()
@@ -135,9 +138,9 @@ def test_the_embedded_checkpoint_s_card_has_every_part(hub):
     files = pushed(hub)
     card = ModelCard(files["README.md"].decode())
     assert card.data.license == "mit" and card.data.datasets and card.data.base_model
-    found = {(one.dataset_name, one.metric_name): one.metric_value for one in card.data.eval_results}
+    result = {(item.dataset_name, item.metric_name): item.metric_value for item in card.data.eval_results}
     scores = json.loads((Path(__file__).parent.parent / "experiments" / "mini_scores.json").read_text())["tuebingen"]
-    assert found["OSIE", "NSS (tuebingen)"] == pytest.approx(
+    assert result["OSIE", "NSS (tuebingen)"] == pytest.approx(
         scores["OSIE"]["mini"]["metrics"]["NSS"]["mean"], abs=1e-4
     )
     shown = {name for name in files if name.startswith("images/")}
@@ -170,19 +173,21 @@ def bare_python(tmp_path_factory) -> Path:
     python = folder / "bin" / "python"
     [site] = folder.glob("lib/python*/site-packages")
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
-    code = "import torch, importlib.util as u; print(getattr(u.find_spec('modeling_mlnet'), 'loader', None) is None)"
-    found = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True, cwd=folder)
-    if found.stdout.strip() != "True":
+    code = "import numpy, importlib.util as u; print(getattr(u.find_spec('modeling_mlnet'), 'loader', None) is None)"
+    result = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    if result.stdout.strip() != "True":
         pytest.skip("the package is installed in site-packages itself: install it with pip install -e")
     return python
 
 
-@pytest.fixture
-def published(tmp_path):
-    """The embedded checkpoint, pushed; the Hub's address."""
-    with running_hub(tmp_path / "hub") as hub:
-        code = f"from modeling_mlnet.hub.push import push; push('mini', '{ID}')"
-        run(sys.executable, code, tmp_path, hub.address)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A Hub with the embedded checkpoint."""
+    folder = tmp_path_factory.mktemp("published")
+    with running_hub(folder / "hub") as hub:
+        with pytest.MonkeyPatch.context() as patch:
+            ask(hub, folder / "cache", patch)
+            push("mini", ID)
         yield hub
 
 
@@ -194,7 +199,7 @@ def test_the_card_s_code_works_when_pasted_where_the_package_is_not_installed(pu
     shutil.copy(Path(__file__).parent / "fixtures" / "images" / "coffee.jpg", tmp_path / "photo.jpg")
     expected = SaliencyPredictor("mini", dtype="float32")(tmp_path / "photo.jpg")
     fastest = SaliencyPredictor("mini")(tmp_path / "photo.jpg")
-    blocks = [one for one in code_blocks(pushed(published)["README.md"].decode()) if ID in one]
+    blocks = [item for item in code_blocks(pushed(published)["README.md"].decode()) if ID in item]
     package, pipeline, classes = blocks
     save = "\nimport numpy; numpy.save('map.npy', {})\n"
     for python, code, result, wanted in (
@@ -225,6 +230,51 @@ print(type(saliency).__module__, saliency("photo.jpg")["heatmap"].size)
     ]
 
 
+ENDPOINT_RUNTIME = f"""
+import base64, importlib.util, io, sys
+from pathlib import Path
+from huggingface_hub import snapshot_download
+from PIL import Image
+
+folder = snapshot_download("{ID}", local_dir="repository")
+# by name, path and call as huggingface-inference-toolkit does it
+spec = importlib.util.spec_from_file_location("handler.EndpointHandler", Path(folder, "handler.py"))
+sys.path.insert(0, folder)
+module = importlib.util.module_from_spec(spec)
+sys.modules["handler.EndpointHandler"] = module
+spec.loader.exec_module(module)
+handler = module.EndpointHandler(folder)
+
+content = Path("photo.jpg").read_bytes()
+decoded = Image.open(io.BytesIO(content)).convert("RGB")  # a body of the type image/jpeg
+text = base64.b64encode(content).decode()  # JSON
+handler(dict(inputs=decoded)).save("map.png")
+handler(dict(inputs=text, parameters=dict(apply_prior=False))).save("before_prior.png")
+for wrong in ("http://127.0.0.1/photo.jpg", "photo.jpg", ["photo.jpg"], None):
+    try:
+        handler(dict(inputs=wrong))
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_the_runtime_of_an_inference_endpoint_gets_maps_from_the_handler(published, bare_python, tmp_path):
+    photo = shutil.copy(Path(__file__).parent / "fixtures" / "images" / "coffee.jpg", tmp_path / "photo.jpg")
+    printed = run(bare_python, ENDPOINT_RUNTIME, tmp_path, published.address)
+    assert printed.count("inputs must be an image file in base64") == 2 and printed.count("must be one image") == 2
+    predictor = SaliencyPredictor("mini", dtype="float32")
+    for name, expected in (("map", predictor(photo)), ("before_prior", predictor(photo, apply_prior=False))):
+        values = np.asarray(Image.open(tmp_path / f"{name}.png"))
+        np.testing.assert_allclose(values / 255, expected, atol=0.5 / 255 + 1e-4)
+
+
+def test_an_endpoint_installs_what_the_package_asks_for():
+    root = Path(__file__).parent.parent
+    asked = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    lines = REQUIREMENTS.splitlines()
+    assert [line for line in lines if line not in asked] == ["torchvision"]  # that fits the container's own torch
+
+
 def test_torch_hub_works_from_a_bare_checkout(bare_python, tmp_path):
     checkout = tmp_path / "checkout"
     checkout.mkdir()
@@ -251,7 +301,7 @@ def test_the_code_on_the_hub_imports_only_its_neighbours_and_known_libraries():
     for name in CODE:
         path = Path(__file__).parent.parent / "modeling_mlnet" / name
         assert set(get_imports(path)) - set(sys.stdlib_module_names) <= allowed, name
-        assert {f"{one}.py" for one in get_relative_imports(path)} <= set(CODE), name
+        assert {f"{item}.py" for item in get_relative_imports(path)} <= set(CODE), name
 
 
 def test_maps_do_not_change_on_the_way(hub, checkpoint, pictures):

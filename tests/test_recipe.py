@@ -96,7 +96,7 @@ def test_early_stopping_needs_a_score(recipe):
 @pytest.mark.parametrize(("metric", "greater"), [("KL", False), ("eval_loss", False), ("NSS", True)])
 def test_which_scores_are_best_when_low_is_known(recipe, metric, greater):
     lines = yaml.safe_load(recipe.read_text())
-    recipe.write_text(json.dumps({name: one for name, one in lines.items() if name != "greater_is_better"}))
+    recipe.write_text(json.dumps({name: item for name, item in lines.items() if name != "greater_is_better"}))
     assert parse_recipe(recipe, ["--metric_for_best_model", metric])[2].greater_is_better is greater
 
 

@@ -13,45 +13,47 @@ from modeling_mlnet.training.run import MLNetTrainer
 ROOT = release.FIXTURES.parent.parent
 
 
-@pytest.fixture
-def plain_kernels():
-    """PyTorch's own float32 convolutions: oneDNN's sum in longer chains and lose up to a digit on some CPUs."""
-    with torch.backends.mkldnn.flags(enabled=False):
-        yield
-
-
 def relative(ours, theirs) -> float:
     ours = ours.detach().numpy() if isinstance(ours, torch.Tensor) else ours
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
-@pytest.fixture
-def trace(release_model, golden, plain_kernels):
+@pytest.fixture(scope="module")
+def computed(release_checkpoint, release_arrays, golden):
+    """The network after one pass forwards and backwards on the golden images, with its steps and its outputs.
+
+    By PyTorch's own float32 convolutions: oneDNN's sum in longer chains and lose up to a digit on some CPUs.
+    """
+    model = MLNetModel.from_pretrained(release_checkpoint, dropout=0.0, prior_penalty=0.0).eval()
     steps = {}
-    encoder = release_model.encoder
-    encoder.conv.register_forward_hook(lambda module, args, out: steps.update(int_conv=F.relu(out)))
-    encoder.register_forward_hook(lambda module, args, out: steps.update(pre_final=out))
-    with torch.no_grad():
-        outputs = release_model(release.network_input(golden), output_hidden_states=True)
+    model.encoder.conv.register_forward_hook(lambda module, args, out: steps.update(int_conv=F.relu(out)))
+    model.encoder.register_forward_hook(lambda module, args, out: steps.update(pre_final=out))
+    labels = torch.from_numpy(release_arrays[1])
+    with torch.backends.mkldnn.flags(enabled=False):
+        outputs = model(release.network_input(golden), labels=labels, output_hidden_states=True)
+        outputs.saliency_map.retain_grad()
+        outputs.loss.backward()
     steps |= dict(zip(("conv3_pool", "conv4_pool", "conv5_3"), outputs.hidden_states, strict=True))
-    return steps | {"prior": outputs.prior, "output": outputs.saliency_map}
+    return model, {name: step.detach() for name, step in steps.items()}, outputs
 
 
 @pytest.mark.parametrize("name", ["conv3_pool", "conv4_pool", "conv5_3", "int_conv"])
-def test_levels_and_encoding_equal_the_release(trace, golden, name):
-    assert relative(trace[name][:2, golden[f"{name}_channels"]], golden[name]) < 1e-5
+def test_levels_and_encoding_equal_the_release(computed, golden, name):
+    step = computed[1][name]
+    assert relative(step[:2, golden[f"{name}_channels"]], golden[name]) < 1e-5
     mean, std = golden[f"{name}_mean_std"]
-    assert trace[name].mean().item() == pytest.approx(mean, rel=1e-5)
-    assert trace[name].std().item() == pytest.approx(std, rel=1e-5)
+    assert step.mean().item() == pytest.approx(mean, rel=1e-5)
+    assert step.std().item() == pytest.approx(std, rel=1e-5)
 
 
-def test_maps_equal_the_release(trace, golden):
-    assert relative(trace["pre_final"], golden["pre_final"][:, 0]) < 1e-5
-    assert relative(trace["output"], golden["output"][:, 0]) < 1e-5
+def test_maps_equal_the_release(computed, golden):
+    _, steps, outputs = computed
+    assert relative(steps["pre_final"], golden["pre_final"][:, 0]) < 1e-5
+    assert relative(outputs.saliency_map, golden["output"][:, 0]) < 1e-5
 
 
-def test_prior_equals_the_release(trace, golden):
-    np.testing.assert_allclose(trace["prior"].numpy(), golden["prior"][0, 0], rtol=0, atol=1e-6)
+def test_prior_equals_the_release(computed, golden):
+    np.testing.assert_allclose(computed[2].prior.detach().numpy(), golden["prior"][0, 0], rtol=0, atol=1e-6)
 
 
 def test_default_kernels_stay_close_to_the_release(release_model, golden):
@@ -60,34 +62,27 @@ def test_default_kernels_stay_close_to_the_release(release_model, golden):
     assert relative(saliency_map, golden["output"][:, 0]) < 3e-5
 
 
-def test_loss_and_penalty_equal_the_release(release_model, release_arrays, golden, plain_kernels):
-    pixel_values, labels = release.network_input(golden), torch.from_numpy(release_arrays[1])
-    losses = {}
-    for penalty in (None, 0.0):
-        release_model.config.prior_penalty = penalty
-        with torch.no_grad():
-            losses[penalty] = release_model(pixel_values, labels=labels).loss.item()
-    assert losses[0.0] == pytest.approx(float(golden["loss"]), rel=1e-6)
-    assert losses[None] - losses[0.0] == pytest.approx(float(golden["reg"]), rel=1e-5)
-    release_model.config.prior_penalty = None
+def test_loss_and_penalty_equal_the_release(computed, release_model, release_arrays, golden):
+    _, _, outputs = computed
+    labels = torch.from_numpy(release_arrays[1])
+    assert outputs.loss.item() == pytest.approx(float(golden["loss"]), rel=1e-6)
+    with torch.no_grad():
+        penalised = release_model._loss(outputs.saliency_map, labels).item()
+    assert penalised - outputs.loss.item() == pytest.approx(float(golden["reg"]), rel=1e-5)
     perfect = labels / labels.amax(dim=(1, 2), keepdim=True)  # leaves nothing but the penalty
     assert release_model._loss(perfect, perfect).item() == pytest.approx(float(golden["reg"]), rel=1e-6)
 
 
-def test_gradients_equal_the_release(release_model, release_arrays, golden, plain_kernels):
-    release_model.config.prior_penalty = 0.0
-    labels = torch.from_numpy(release_arrays[1])
-    outputs = release_model(release.network_input(golden), labels=labels)
-    outputs.saliency_map.retain_grad()
-    outputs.loss.backward()
-    last = list(release_model.backbone.stages[2].children())[-2]
+def test_gradients_equal_the_release(computed, golden):
+    model, _, outputs = computed
+    last = list(model.backbone.stages[2].children())[-2]
     ours = {
         "loss_grad_pred": outputs.saliency_map.grad[:, None],
-        "grad_final_w": release_model.encoder.out.weight.grad,
-        "grad_final_b": release_model.encoder.out.bias.grad,
-        "grad_int_b": release_model.encoder.conv.bias.grad,
+        "grad_final_w": model.encoder.out.weight.grad,
+        "grad_final_b": model.encoder.out.bias.grad,
+        "grad_int_b": model.encoder.conv.bias.grad,
         "grad_conv5_3_b": last.bias.grad,
-        "grad_prior": release_model.prior.weight.grad,
+        "grad_prior": model.prior.weight.grad,
     }
     for name, gradient in ours.items():
         assert relative(gradient, golden[name]) < 1e-5, name

@@ -27,17 +27,17 @@ def results(noise, count=40, **changes):
 
 
 def test_files_hold_every_score_and_null_for_nan(tmp_path):
-    one = results(1.0, count=3)
-    one["per_image"][1]["NSS"] = float("nan")
-    write_json(tmp_path / "a.json", one)
-    write_csv(tmp_path / "a.csv", one["per_image"])
+    item = results(1.0, count=3)
+    item["per_image"][1]["NSS"] = float("nan")
+    write_json(tmp_path / "a.json", item)
+    write_csv(tmp_path / "a.csv", item["per_image"])
     loaded = read_json(tmp_path / "a.json")
     assert loaded["per_image"][1]["NSS"] is None
-    assert loaded["metrics"] == one["metrics"]
+    assert loaded["metrics"] == item["metrics"]
     with open(tmp_path / "a.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["image_id"] for row in rows] == ["p0", "p1", "p2"]
-    assert float(rows[0]["CC"]) == one["per_image"][0]["CC"] and np.isnan(float(rows[1]["NSS"]))
+    assert float(rows[0]["CC"]) == item["per_image"][0]["CC"] and np.isnan(float(rows[1]["NSS"]))
 
 
 def test_a_clear_difference_is_told_with_its_direction(tmp_path):
@@ -54,7 +54,7 @@ def test_a_clear_difference_is_told_with_its_direction(tmp_path):
 
 def test_equal_results_do_not_differ():
     comparison = compare(results(1.0), results(1.0))
-    assert not any(one["differs"] for one in comparison.values())
+    assert not any(item["differs"] for item in comparison.values())
     assert "no difference" in difference_table(comparison, "a", "b")
 
 
@@ -86,20 +86,20 @@ def test_the_same_data_elsewhere_are_compared_and_another_definition_is_not():
 
 def test_means_are_over_what_the_results_own_definition_says():
     pair = [results(noise, 4, protocol_definition={"mean_over": {"CC": "fixations"}}) for noise in (1.0, 0.5)]
-    for one in pair:
-        for number, row in enumerate(one["per_image"]):
+    for item in pair:
+        for number, row in enumerate(item["per_image"]):
             row["fixations"] = 10**number
     comparison = compare(*pair)
-    scores = [[row["CC"] for row in one["per_image"]] for one in pair]
+    scores = [[row["CC"] for row in item["per_image"]] for item in pair]
     assert comparison["CC"]["first"] == approx(np.average(scores[0], weights=[1, 10, 100, 1000]))
     assert comparison["SIM"]["first"] == approx(np.mean([row["SIM"] for row in pair[0]["per_image"]]))
 
 
 def test_results_without_a_image_in_common_are_refused():
-    other = results(1.0)
-    other["per_image"] = [{**row, "image_id": f"other {row['image_id']}"} for row in other["per_image"]]
+    second = results(1.0)
+    second["per_image"] = [{**row, "image_id": f"other {row['image_id']}"} for row in second["per_image"]]
     with pytest.raises(ValueError, match="no image in common"):
-        compare(results(1.0), other)
+        compare(results(1.0), second)
 
 
 def test_files_that_are_no_results_are_refused(tmp_path):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.demo.handlers import Handlers
+from modeling_mlnet.demo.limits import Upload
 from modeling_mlnet.demo.store import Store
 from modeling_mlnet.inference.network import has_bfloat16
 
@@ -59,14 +59,12 @@ def test_bytes_alone_and_among_many_by_every_way(images, small_checkpoint, tmp_p
     many = predictor(sorted(images.iterdir()), **options)
     assert np.array_equal(many[0], expected) and np.array_equal(many[-1], expected)
     saliency = pipeline("saliency-prediction", model=model, device="cpu", dtype=dtype)
-    for found in (saliency(first, **options), saliency([last, first, last], batch_size=2, **options)[1]):
-        assert np.array_equal(found["saliency_map"].numpy(), expected)
-    handlers = Handlers(Store(SaliencyPredictor(model, device="cpu", dtype=dtype), tmp_path))
+    for outcome in (saliency(first, **options), saliency([last, first, last], batch_size=2, **options)[1]):
+        assert np.array_equal(outcome["saliency_map"].numpy(), expected)
+    store = Store(SaliencyPredictor(model, device="cpu", dtype=dtype), tmp_path)
     (tmp_path / "upload.png").write_bytes((images / "000.png").read_bytes())
-    predicted = handlers.predict({"path": str(tmp_path / "upload.png")}, apply_prior, 0.7, "inferno")
-    assert np.array_equal(np.load(predicted.values), expected)
-    with Image.open(predicted.grey_map) as served, Image.open(tmp_path / "alone" / "000.map.png") as written:
-        assert np.array_equal(np.asarray(served), np.asarray(written))
+    result = store.predict(Upload(tmp_path / "upload.png", "upload.png"), apply_prior)
+    assert np.array_equal(result.saliency_map, expected)
 
 
 def test_what_is_done_again_gets_the_same_bytes(images, small_checkpoint, tmp_path):

@@ -74,6 +74,12 @@ def test_two_columns_of_one_meaning_are_refused(tmp_path):
         load(str(tmp_path))
 
 
+def test_a_row_with_more_values_than_columns_is_refused(tmp_path):
+    (write_images(tmp_path) / "fixations.csv").write_text("file_name,x,y\nimages/a.png,5,6,,\nimages/a.png,5,5,6\n")
+    with pytest.raises(ValueError, match=r"fixations.csv, line 3: 4 values for 3 columns; .*: 'images/a.png,5,5,6'$"):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize("written", ["images\\a.png", " images/a.png ", "Images/A.PNG", "images/./a.png"])
 def test_names_of_files_are_found_as_other_systems_write_them(tmp_path, written):
     (write_images(tmp_path) / "fixations.csv").write_text(f"file_name,x,y\n{written},5,6\nimages/a.png,7,8\n")

@@ -88,7 +88,7 @@ def test_the_stream_is_in_order_and_reports_what_cannot_be_read(small_predictor,
     results = list(TiledPredictor(small_predictor).stream(paths, keep_images=True))
     assert [str(result.source) for result in results] == [str(path) for path in paths]
     assert "broken.png" in results[2].error and [result.error is None for result in results].count(True) == 4
-    for result, size in zip((one for one in results if one.error is None), sizes, strict=True):
+    for result, size in zip((item for item in results if item.error is None), sizes, strict=True):
         assert result.saliency_map.shape == result.image.shape[:2] == size[::-1]
     long_page = np.asarray(Image.open(paths[1]))
     np.testing.assert_allclose(results[1].saliency_map, predict_tiled(small_predictor, long_page), atol=1e-5)

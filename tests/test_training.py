@@ -25,25 +25,22 @@ UNSCORED = ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
-def test_a_run_writes_a_loadable_best_checkpoint_with_its_processor(recipe, tmp_path):
-    scores = train(recipe)
+def test_a_run_writes_a_loadable_best_checkpoint_with_its_processor(trained):
     for name in ("CC", "SIM", "KL", "NSS"):
-        assert np.isfinite(scores[f"eval_{name}"])
-    state = json.loads((tmp_path / "run" / "trainer_state.json").read_text())
-    assert scores["eval_CC"] == pytest.approx(state["best_metric"])
-    checkpoints = sorted((tmp_path / "run").glob("checkpoint-*"))
+        assert np.isfinite(trained.scores[f"eval_{name}"])
+    state = json.loads((trained.folder / "trainer_state.json").read_text())
+    assert trained.scores["eval_CC"] == pytest.approx(state["best_metric"])
+    checkpoints = sorted(trained.folder.glob("checkpoint-*"))
     assert len(checkpoints) == 2
-    for folder in (tmp_path / "run", *checkpoints):
+    for folder in (trained.folder, *checkpoints):
         assert MLNetModel.from_pretrained(folder).config.backbone == "mobilenetv1_100"
         assert dict(MLNetImageProcessor.from_pretrained(folder).size) == {"height": 64, "width": 96}
 
 
-def test_the_same_seed_gives_the_same_weights(recipe, tmp_path):
-    weights = []
-    for name in ("one", "two"):
-        train(recipe, ["--output_dir", str(tmp_path / name)])
-        weights.append(MLNetModel.from_pretrained(tmp_path / name).state_dict())
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+def test_the_same_seed_gives_the_same_weights(recipe, trained, tmp_path):
+    train(recipe)
+    first, again = (MLNetModel.from_pretrained(folder).state_dict() for folder in (trained.folder, tmp_path / "run"))
+    assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_training_lowers_the_loss_and_keeps_frozen_statistics(recipe, tmp_path, small_model):
@@ -82,7 +79,7 @@ def test_backbone_has_its_own_learning_rate(small_model, tmp_path):
         output_dir=str(tmp_path), learning_rate=0.01, backbone_learning_rate=0.002, optim="sgd", use_cpu=True
     )
     optimizer = MLNetTrainer(small_model, arguments).create_optimizer()
-    rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
+    rates = {id(item): group["lr"] for group in optimizer.param_groups for item in group["params"]}
     for name, parameter in small_model.named_parameters():
         assert rates[id(parameter)] == (0.002 if name.startswith("backbone.") else 0.01), name
 
@@ -113,8 +110,8 @@ def test_mirroring_turns_picture_and_map_together():
     augment = Augment(DataArguments(horizontal_flip=True), (32, 32))
     rows = augment({"image": [image] * 40, "saliency_map": [image] * 40, "image_id": list(map(str, range(40)))})
     mirrored = 0
-    for one, saliency_map in zip(rows["image"], rows["saliency_map"], strict=True):
-        assert np.array_equal(np.asarray(one)[..., 0], np.asarray(saliency_map))
+    for item, saliency_map in zip(rows["image"], rows["saliency_map"], strict=True):
+        assert np.array_equal(np.asarray(item)[..., 0], np.asarray(saliency_map))
         first_row = np.asarray(saliency_map)[0].tolist()
         assert first_row in ([0, 1, 2, 3], [3, 2, 1, 0])
         mirrored += first_row[0] == 3
@@ -164,8 +161,8 @@ def test_what_a_picture_becomes_depends_on_seed_epoch_and_picture_only(tmp_path)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert changed(reversed(range(6))) == forwards
     assert len(set(forwards.values())) == 6
-    for other in (changed(range(6), epoch=1), changed(range(6), seed=2)):
-        assert not set(other.values()) & set(forwards.values())
+    for second in (changed(range(6), epoch=1), changed(range(6), seed=2)):
+        assert not set(second.values()) & set(forwards.values())
 
 
 def test_pictures_are_changed_as_prediction_reads_them(tmp_path):
@@ -277,11 +274,11 @@ def test_the_mean_of_the_last_checkpoints_is_taken_only_if_it_scores_better(reci
     expected = MLNetModel.from_pretrained(trained).state_dict()
     for name, tensor in trainer.model.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], atol=1e-6, rtol=0)
-    kept = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    remaining = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     trainer.averaged = 0
     assert trainer.try_average(3, after)["eval_loss"] == pytest.approx(after["eval_loss"], abs=1e-6)
     assert trainer.averaged == 0
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in trainer.model.state_dict().items())
+    assert all(torch.equal(tensor, remaining[name]) for name, tensor in trainer.model.state_dict().items())
 
 
 def test_a_run_may_end_with_the_mean_of_its_checkpoints(recipe, tmp_path):
@@ -329,8 +326,8 @@ def test_the_memory_of_a_step_is_kept_for_the_next():
         "usual = pages()\nkeep_memory()\npages()\nprint(usual, pages())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    usual, kept = map(int, done.stdout.split())
-    assert kept < usual / 4
+    usual, remaining = map(int, done.stdout.split())
+    assert remaining < usual / 4
 
 
 def test_reduction_takes_fine_detail_and_keeps_size_and_labels():
@@ -351,23 +348,38 @@ def test_batches_name_the_kind_of_recording_of_every_row(small_checkpoint):
     assert "recording" not in Collator(processor)(rows)
 
 
-def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, tmp_path, capsys):
-    train(recipe)
-    folders = tmp_path / "run", tmp_path / "tuned"
-    scores = train(recipe, ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "30"])
+def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, trained, tmp_path, capsys):
+    folders = trained.folder, tmp_path / "tuned"
+    words = ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "30"]
+    scores = train(recipe, [*words, "--start_share", "0.1"])
     console = capsys.readouterr().err
-    start, trained = (load_file(folder / "model.safetensors") for folder in folders)
-    assert all(torch.equal(trained[name], tensor) for name, tensor in start.items())
+    start, tuned = (load_file(folder / "model.safetensors") for folder in folders)
+    assert all(torch.equal(tuned[name], tensor) for name, tensor in start.items())
     assert "No trained checkpoint scores better than the start, which is kept" in console
     assert f"CC {scores['eval_CC']:.4f} before, " in console
     assert "6 validation images are too few to tell an improvement from chance" in console
     card = (folders[1] / "README.md").read_text(encoding="utf-8")
     assert "No trained checkpoint scores better than the start" in card
+    assert "| weights | those of the start |" in card and "mixed with" not in card
 
 
-def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(recipe, tmp_path, small_checkpoint, capsys):
-    scores = train(recipe)
-    console = capsys.readouterr().err
+def test_the_start_s_weights_have_their_share_in_the_mean(recipe, trained, small_checkpoint, tmp_path):
+    words = ["--model", str(small_checkpoint), "--config", "{}", "--backbone_weights=", "--max_steps", "1"]
+    states = {"start": load_file(small_checkpoint / "model.safetensors")}
+    for name, share in {"trained": "0", "mixed": "0.25"}.items():
+        train(recipe, [*words, "--output_dir", str(tmp_path / name), "--start_share", share])
+        states[name] = load_file(tmp_path / name / "model.safetensors")
+    name = "encoder.conv.weight"
+    assert not torch.equal(states["trained"][name], states["start"][name])
+    torch.testing.assert_close(states["mixed"][name], 0.25 * states["start"][name] + 0.75 * states["trained"][name])
+    card = (tmp_path / "mixed" / "README.md").read_text(encoding="utf-8")
+    assert "mixed with those of the start, which have a weight of 0.25" in card
+    with pytest.raises(ValueError, match="start_share needs a model to start from"):
+        train(recipe, ["--output_dir", str(tmp_path / "none"), "--start_share", "0.5", *UNSCORED])
+
+
+def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(trained, small_checkpoint):
+    console, scores = trained.said, trained.scores
     before, after, difference = map(
         float, re.search(r"CC ([-\d.]+) before, ([-\d.]+) after training: ([+-][\d.]+) \(95 %", console).groups()
     )
@@ -375,12 +387,11 @@ def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(recipe, tmp_pat
         after - before, abs=2e-4
     )
     assert after > before and "is kept" not in console
-    start, trained = (load_file(folder / "model.safetensors") for folder in (small_checkpoint, tmp_path / "run"))
-    assert not torch.equal(start["encoder.out.weight"], trained["encoder.out.weight"])
+    start, best = (load_file(folder / "model.safetensors") for folder in (small_checkpoint, trained.folder))
+    assert not torch.equal(start["encoder.out.weight"], best["encoder.out.weight"])
 
 
-@pytest.mark.parametrize("chose", [True, False])
-def test_the_card_claims_the_choice_of_a_checkpoint_only_if_there_was_one(recipe, tmp_path, chose):
-    train(recipe, ["--max_steps", "2", *([] if chose else UNSCORED)])
-    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
-    assert ("chose the best checkpoint" in card) == chose
+def test_the_card_claims_the_choice_of_a_checkpoint_only_if_there_was_one(recipe, trained, tmp_path):
+    train(recipe, ["--max_steps", "1", *UNSCORED])
+    for folder, chose in ((trained.folder, True), (tmp_path / "run", False)):
+        assert ("chose the best checkpoint" in (folder / "README.md").read_text(encoding="utf-8")) == chose

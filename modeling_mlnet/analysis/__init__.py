@@ -16,12 +16,14 @@ from .documents import (
     comparison_document,
     crops_document,
     json_schema,
+    prediction_document,
     region_rows,
     regions_document,
     to_csv,
     to_json,
 )
-from .drawing import draw_regions, draw_spots, side_by_side
+from .drawing import draw_answer, draw_regions, draw_spots, side_by_side
+from .measuring import measure_image
 from .regions import Region, measure_regions, ninths
 from .report import ReportRow, by_change, comparison_html, in_words, report_html, report_rows
 from .spots import Focus, Spot, effective_area, find_spots, focus
@@ -51,6 +53,7 @@ __all__ = [
     "comparison_document",
     "comparison_html",
     "crops_document",
+    "draw_answer",
     "draw_regions",
     "draw_spots",
     "effective_area",
@@ -59,6 +62,7 @@ __all__ = [
     "focus",
     "in_words",
     "json_schema",
+    "measure_image",
     "measure_regions",
     "name_ninth",
     "ninths",
@@ -66,6 +70,7 @@ __all__ = [
     "parse_condition",
     "percent",
     "predict_tiled",
+    "prediction_document",
     "read_boxes",
     "region_rows",
     "regions_document",

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..io.json_types import JsonObject
 from .boxes import UNITS, Box, check_boxes, find_units, to_pixels
 
 COLUMNS = ("name", "x", "y", "width", "height")
@@ -43,10 +44,10 @@ class LabelledBox:
 
 @dataclass
 class BoxFile:
-    """What a box file holds.
+    """Content of a box file.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         boxes: In the file's order.
         problems: One line for every entry that is no box.
     """
@@ -173,7 +174,7 @@ def _read_csv(text: str, file: BoxFile) -> None:
         file.boxes.append(LabelledBox(box, units, (image,) if image else ()))
 
 
-def _read_labelme(document: dict[str, Any], file: BoxFile) -> None:
+def _read_labelme(document: JsonObject, file: BoxFile) -> None:
     size = _stated_size(document.get("imageWidth"), document.get("imageHeight"))
     stated = PurePosixPath(str(document.get("imagePath") or "").replace("\\", "/")).name
     for number, shape in enumerate(document["shapes"], 1):
@@ -199,7 +200,7 @@ def _suffixes(name: str) -> list[str]:
     return [suffix] if suffix else []
 
 
-def _read_coco(document: dict[str, Any], file: BoxFile) -> None:
+def _read_coco(document: JsonObject, file: BoxFile) -> None:
     try:
         images = {image["id"]: image for image in document.get("images", [])}
         categories = {category["id"]: str(category["name"]) for category in document.get("categories", [])}

@@ -14,7 +14,7 @@ class BoxSource:
     """Boxes from texts and files, for any image.
 
     Args:
-        texts: Of `parse_box`.
+        texts: Boxes as text, see `parse_box`.
         paths: Box files, or folders with one for every image.
         units: As in `to_pixels`.
 

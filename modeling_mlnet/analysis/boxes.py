@@ -50,7 +50,7 @@ def check_box(box: Any, image_size: tuple[int, int]) -> Box:
     """The box, cut at the image's edges if it reaches less than a pixel beyond them.
 
     Args:
-        box: What should be a `Box`.
+        box: A `Box`, or an object to be refused.
         image_size: Width and height of the image in pixels.
 
     Raises:
@@ -76,7 +76,7 @@ def check_boxes(boxes: Iterable[Any], image_size: tuple[int, int]) -> tuple[list
     """The boxes that can be measured, and one line for every other.
 
     Args:
-        boxes: Of one image. A box without a name is called by its number, from 1.
+        boxes: Boxes of one image. A box without a name is called by its number, from 1.
         image_size: Width and height of the image in pixels.
     """
     checked: dict[str, Box] = {}
@@ -119,7 +119,7 @@ def to_pixels(boxes: Sequence[Box], image_size: tuple[int, int], units: str = "a
 
 
 def find_units(boxes: Sequence[Box]) -> str:
-    """`"pixels"` or `"fractions"`, as `to_pixels` tells them apart.
+    """The units of boxes, `"pixels"` or `"fractions"`, inferred as in `to_pixels`.
 
     Raises:
         ValueError: If they cannot be told apart.

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_map
 from .boxes import Box
@@ -18,7 +18,7 @@ class ComparedRegion:
     """A named box in two designs.
 
     Args:
-        name: Of the box in both.
+        name: Name of the box in both.
         first: Its share of all predicted attention in the first design, 0..1; `None` if the design lacks it.
         second: Its share in the second design.
         difference: Second minus first; `None` if one of them lacks it.
@@ -38,10 +38,10 @@ class Comparison:
 
     Args:
         regions: One for every name, in the order of the first design; what only the second has comes last.
-        first: What the first design's boxes hold.
-        second: What the second design's boxes hold.
+        first: Measured boxes of the first design.
+        second: Measured boxes of the second design.
         same_place: Whether the first design's boxes were also laid over the second, which has no boxes of its own.
-        warnings: What makes the comparison doubtful, a line each.
+        warnings: Reasons to doubt the comparison, one a line.
     """
 
     regions: list[ComparedRegion]
@@ -52,14 +52,14 @@ class Comparison:
 
 
 def compare_regions(
-    first_map: Any,
-    second_map: Any,
+    first_map: ArrayLike,
+    second_map: ArrayLike,
     boxes: Iterable[Box],
     second_boxes: Iterable[Box] | None = None,
     first_size: tuple[int, int] | None = None,
     second_size: tuple[int, int] | None = None,
 ) -> Comparison:
-    """What named boxes hold of the predicted attention in two designs.
+    """Compares the predicted attention in named boxes of two designs.
 
     Boxes belong to a design and are matched by name: the button of the first with the button of the second, wherever
     it lies. Without `second_boxes` the same place in the image is compared, which is right only where nothing moved.
@@ -67,8 +67,8 @@ def compare_regions(
     Args:
         first_map: `(height, width)`, at least 0.
         second_map: `(height, width)`, at least 0, of any size.
-        boxes: Of the first design, in its pixels.
-        second_boxes: Of the second design, in its pixels.
+        boxes: Boxes of the first design, in its pixels.
+        second_boxes: Boxes of the second design, in its pixels.
         first_size: Width and height of the first image in pixels, if its map has another resolution.
         second_size: Width and height of the second image in pixels, if its map has another resolution.
 
@@ -105,7 +105,7 @@ def stretch(boxes: Iterable[Box], size: tuple[int, int], new_size: tuple[int, in
     return [Box(box.name, box.x * across, box.y * down, box.width * across, box.height * down) for box in boxes]
 
 
-def to_one_scale(first_map: Any, second_map: Any) -> tuple[np.ndarray, np.ndarray]:
+def to_one_scale(first_map: ArrayLike, second_map: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Two maps as attention per area, on one scale whose 1 is the highest of both, for overlays.
 
     The values of a map are relative to its own highest point, so those of two maps cannot be compared. Their shares
@@ -124,7 +124,7 @@ def to_one_scale(first_map: Any, second_map: Any) -> tuple[np.ndarray, np.ndarra
     return (first / scale).astype(np.float32), (second / scale).astype(np.float32)
 
 
-def _size(saliency_map: Any) -> tuple[int, int]:
+def _size(saliency_map: ArrayLike) -> tuple[int, int]:
     height, width = np.shape(saliency_map)
     return width, height
 
@@ -143,9 +143,9 @@ def _warnings(first_size: tuple[int, int], second_size: tuple[int, int], shares:
             f"the images differ in shape ({first_width} x {first_height} and {second_width} x {second_height} px): "
             "shares of the same box can differ for this alone"
         )
-    for number, (names, others) in enumerate((shares, shares[::-1])):
+    for number, (names, counterparts) in enumerate((shares, shares[::-1])):
         which = ("second", "first")[number]
         warnings += [
-            f"the {which} design has no box {name!r}: nothing to compare" for name in names if name not in others
+            f"the {which} design has no box {name!r}: nothing to compare" for name in names if name not in counterparts
         ]
     return warnings

@@ -29,10 +29,10 @@ class Condition:
 
     Args:
         text: As it was given.
-        name: Of a box; empty for `effective_area`, which is the image's.
+        name: Name of a box; empty for `effective_area`, which is the image's.
         measure: A field of `Region` or `ComparedRegion`, or `effective_area`.
-        sign: Of `OPERATORS`.
-        number: What the measure is compared to.
+        sign: A key of `OPERATORS`.
+        number: The number that the measure is compared with.
     """
 
     text: str

@@ -1,15 +1,15 @@
-"""Where an image can be cropped to another shape."""
+"""Crops of an image to another shape."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_map
 
 CUT_COST = 0.05  # share of attention that a cut through the map's highest point has to gain; see docs/analysis.md
-SURROUNDINGS = 0.1  # of the shorter side: how far a peak reaches to what belongs to it, as a face to its head
+SURROUNDINGS = 0.1  # of the shorter side: the extent of an object around its peak, as of a head around a face
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def parse_aspect(text: str) -> tuple[int, int]:
 
 
 def best_crop(
-    saliency_map: Any, aspect: str, image_size: tuple[int, int] | None = None, cut_cost: float = CUT_COST
+    saliency_map: ArrayLike, aspect: str, image_size: tuple[int, int] | None = None, cut_cost: float = CUT_COST
 ) -> Crop:
     """The largest window of a shape, where it keeps most of the predicted attention without cutting through a peak.
 
@@ -128,6 +128,6 @@ def _edge_costs(profile: np.ndarray, reach: float, side: int, window: int) -> np
 
 
 def _best_offset(scores: np.ndarray) -> int:
-    """Of the offsets with the highest score, the one nearest to the middle."""
+    """The offset with the highest score; of several, the one nearest to the middle."""
     best = np.flatnonzero(scores >= scores.max() - 1e-12)
     return int(best[np.abs(best - (len(scores) - 1) / 2).argmin()])

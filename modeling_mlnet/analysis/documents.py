@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
+from ..io.json_types import JsonObject
 from ..metrics.evaluator import package_version
 from .comparison import Comparison
 from .crops import Crop
@@ -22,11 +24,11 @@ DECIMALS = 6  # of every number; more would differ between processors
 
 @dataclass(frozen=True)
 class Model:
-    """What predicted the maps.
+    """The model that predicted the maps.
 
     Args:
         name: As it is known by name, or of its folder.
-        sha256: Of its `model.safetensors`.
+        sha256: SHA-256 of its `model.safetensors`.
         apply_prior: Whether with the learned prior.
         tiles: As in `predict_tiled`.
     """
@@ -35,6 +37,19 @@ class Model:
     sha256: str
     apply_prior: bool = True
     tiles: str = "auto"
+
+    @classmethod
+    def describe(cls, model: str, apply_prior: bool = True, tiles: str = "auto") -> "Model":
+        """Describes a checkpoint given by name, folder or Hub id.
+
+        Raises:
+            ValueError: If there is no such checkpoint.
+        """
+        from ..hub.checkpoint import checkpoint_folder
+        from ..hub.registry import WEIGHTS, sha256
+
+        folder = checkpoint_folder(model)
+        return cls(folder.name if Path(model).is_dir() else model, sha256(folder / WEIGHTS), apply_prior, tiles)
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ class ImageFile:
         file: Its name, without folders.
         width: In pixels, upright.
         height: In pixels, upright.
-        sha256: Of the file.
+        sha256: SHA-256 of the file.
     """
 
     file: str
@@ -55,11 +70,11 @@ class ImageFile:
 
     @classmethod
     def describe(cls, name: str, content: bytes, image_size: tuple[int, int]) -> "ImageFile":
-        """Of an image in memory.
+        """Describes an image in memory.
 
         Args:
-            name: Of the file.
-            content: Of the file.
+            name: Name of the file.
+            content: Content of the file.
             image_size: Width and height in pixels, upright.
         """
         return cls(name, *image_size, hashlib.sha256(content).hexdigest())
@@ -67,13 +82,13 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of one image.
+    """Measurements of one image.
 
     Args:
         image: The file.
-        focus: Of its map.
-        regions: Of its boxes.
-        first_screen: Of an image taller than two screens: what is seen before scrolling, predicted by itself.
+        focus: Focus of its map.
+        regions: Measurements of its boxes.
+        first_screen: For an image taller than two screens, the part visible before scrolling, predicted separately.
         problems: One line for every box that could not be measured.
     """
 
@@ -84,18 +99,31 @@ class Answer:
     problems: Sequence[str] = ()
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonObject:
     """The JSON Schema (2020-12) of all documents, version `SCHEMA_VERSION`."""
     text = resources.files(__package__).joinpath("schemas", SCHEMA).read_text(encoding="utf-8")
     return json.loads(text)
 
 
-def regions_document(answer: Answer, model: Model) -> dict[str, Any]:
+def prediction_document(image: ImageFile, focus: Focus, saliency_map: str, model: Model) -> JsonObject:
+    """The document of a prediction.
+
+    Args:
+        image: The file.
+        focus: Focus of its map.
+        saliency_map: An 8-bit grey PNG of the image's size, in base64.
+        model: The model that predicted it.
+    """
+    values = {"image": asdict(image), "focus": asdict(focus), "saliency_map": saliency_map}
+    return {**_head("prediction", model), **values}
+
+
+def regions_document(answer: Answer, model: Model) -> JsonObject:
     """The document of `mlnet regions` for one image."""
     return {**_head("regions", model), **_answer(answer)}
 
 
-def comparison_document(first: Answer, second: Answer, comparison: Comparison, model: Model) -> dict[str, Any]:
+def comparison_document(first: Answer, second: Answer, comparison: Comparison, model: Model) -> JsonObject:
     """The document of `mlnet compare`."""
     return {
         **_head("comparison", model),
@@ -107,17 +135,17 @@ def comparison_document(first: Answer, second: Answer, comparison: Comparison, m
     }
 
 
-def crops_document(image: ImageFile, crops: Iterable[Crop], model: Model) -> dict[str, Any]:
+def crops_document(image: ImageFile, crops: Iterable[Crop], model: Model) -> JsonObject:
     """The document of `mlnet crop` for one image."""
     return {**_head("crops", model), "image": asdict(image), "crops": [asdict(crop) for crop in crops]}
 
 
-def to_json(document: Mapping[str, Any]) -> str:
+def to_json(document: Mapping[str, object]) -> str:
     """A document as text, numbers rounded to six decimals."""
-    return json.dumps(_rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows with the same keys as CSV with a header; a missing value is empty.
 
     Text that a spreadsheet would take for a formula is quoted with an apostrophe.
@@ -130,17 +158,17 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return file.getvalue()
 
 
-def region_rows(answer: Answer) -> list[dict[str, Any]]:
+def region_rows(answer: Answer) -> list[JsonObject]:
     """The lines of an image in `regions.csv`."""
     return [{"image": answer.image.file, **asdict(region)} for region in answer.regions]
 
 
-def _head(kind: str, model: Model) -> dict[str, Any]:
+def _head(kind: str, model: Model) -> JsonObject:
     details = {"package_version": package_version(), "model": asdict(model)}
     return {"schema_version": SCHEMA_VERSION, "kind": kind, **details}
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer) -> JsonObject:
     values = asdict(answer)
     screen = answer.first_screen
     values["first_screen"] = None if screen is None else _answer(screen)
@@ -150,15 +178,16 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return values
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Values of JSON with every number rounded to `DECIMALS`."""
     if isinstance(value, float):
         return round(value, DECIMALS)
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     if isinstance(value, str) and value[:1] in tuple("=+-@\t"):
         return f"'{value}"
-    return "" if value is None else _rounded(value)
+    return "" if value is None else rounded(value)

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from ..io.overlay import line_width, text_font
 from .boxes import Box
+from .documents import Answer
 from .regions import Region
 from .spots import Spot
 from .words import percent
@@ -19,7 +20,7 @@ def draw_regions(image: Image.Image, regions: Iterable[Region | Box], image_size
     """The image with boxes, their names and, of regions, their shares.
 
     Args:
-        image: Of any resolution.
+        image: The image, at any resolution.
         regions: In pixels of the image whose size is `image_size`.
         image_size: Width and height in pixels.
     """
@@ -46,7 +47,7 @@ def draw_spots(image: Image.Image, spots: Iterable[Spot], image_size: tuple[int,
     """The image with the number of every spot in a circle at its centre.
 
     Args:
-        image: Of any resolution.
+        image: The image, at any resolution.
         spots: In pixels of the image whose size is `image_size`.
         image_size: Width and height in pixels.
     """
@@ -60,6 +61,17 @@ def draw_spots(image: Image.Image, spots: Iterable[Spot], image_size: tuple[int,
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill="black", outline="white", width=line)
         draw.text((x, y), str(spot.number), font=font, fill="white", anchor="mm")
     return shown
+
+
+def draw_answer(image: Image.Image, answer: Answer) -> Image.Image:
+    """The image with the spots and regions of an answer.
+
+    Args:
+        image: The image, at any resolution.
+        answer: Measurements of the image.
+    """
+    size = (answer.image.width, answer.image.height)
+    return draw_regions(draw_spots(image, answer.focus.spots, size), answer.regions, size)
 
 
 def mark_point(image: Image.Image, x: float, y: float) -> Image.Image:

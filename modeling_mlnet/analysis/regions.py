@@ -1,10 +1,10 @@
-"""What named boxes hold of the predicted attention."""
+"""Share of the predicted attention in named boxes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_map
 from .boxes import Box, check_boxes
@@ -14,16 +14,16 @@ from .words import COLUMNS, ROWS, name_ninth
 
 @dataclass(frozen=True)
 class Region:
-    """A box and what it holds of the predicted attention.
+    """A box and its share of the predicted attention.
 
     Args:
-        name: Of the box.
+        name: Name of the box.
         x: Left edge in pixels of the image.
         y: Top edge in pixels of the image.
         width: In pixels of the image.
         height: In pixels of the image.
-        share: Of all predicted attention, 0..1; 0 for an empty map.
-        area: Of the image, 0..1.
+        share: Share of all predicted attention, 0..1; 0 for an empty map.
+        area: Fraction of the image, 0..1.
         ratio: Share over area; 1 is what an even spread would give.
         peak: Highest value of the map in the box over its highest value anywhere, 0..1.
         rank: By share, 1 for the largest; equal shares have the same rank. It is also the expected order of looking.
@@ -45,9 +45,9 @@ class Region:
 
 
 def measure_regions(
-    saliency_map: Any, boxes: Iterable[Box], image_size: tuple[int, int] | None = None
+    saliency_map: ArrayLike, boxes: Iterable[Box], image_size: tuple[int, int] | None = None
 ) -> list[Region]:
-    """What each box holds of the predicted attention.
+    """Measures the predicted attention in each box.
 
     A pixel that a box covers in part counts in part, so the shares of boxes that divide the image sum to 1.
 

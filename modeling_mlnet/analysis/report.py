@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from string import Template
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..io.json_types import JsonObject
 from ..io.overlay import overlay
 from .comparison import ComparedRegion, Comparison
 from .documents import Answer, Model, package_version
@@ -51,12 +51,12 @@ class ReportRow:
     """An image in a report.
 
     Args:
-        answer: What is known of it.
+        answer: Its measurements.
         name: With its folders.
         thumbnail: Its overlay as a data URI, of `thumbnail_uri`.
-        width: Of the thumbnail in pixels.
-        height: Of the thumbnail in pixels.
-        shares: Of named boxes, 0..1; `None` where the image lacks a box.
+        width: Width of the thumbnail in pixels.
+        height: Height of the thumbnail in pixels.
+        shares: Shares of named boxes, 0..1; `None` where the image lacks a box.
     """
 
     answer: Answer
@@ -70,12 +70,12 @@ class ReportRow:
     def from_map(
         cls, answer: Answer, name: str, image: np.ndarray, saliency_map: np.ndarray, side: int = THUMBNAIL
     ) -> "ReportRow":
-        """Of an image with its map: its overlay with spots and boxes, at most `side` px wide.
+        """Row of an image with its map: the overlay with spots and boxes, at most `side` px wide.
 
         Of a page more than twice as tall as wide the thumbnail shows the top.
 
         Args:
-            answer: What is known of it.
+            answer: Its measurements.
             name: With its folders.
             image: uint8 `(height, width, 3)`.
             saliency_map: `(height, width)` in 0..1.
@@ -103,7 +103,7 @@ def data_uri(image: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def report_rows(rows: Iterable[ReportRow]) -> list[dict[str, Any]]:
+def report_rows(rows: Iterable[ReportRow]) -> list[JsonObject]:
     """The lines of report.csv."""
     rows = list(rows)
     names = box_names(rows)
@@ -133,8 +133,8 @@ def report_html(rows: Sequence[ReportRow], title: str, model: Model, problems: S
 
     Args:
         rows: One for every image.
-        title: Of the page.
-        model: What predicted the maps.
+        title: Title of the page.
+        model: The model that predicted the maps.
         problems: One line for every image or box that could not be measured.
     """
     names = box_names(rows)
@@ -161,10 +161,10 @@ def comparison_html(
     """A page with both designs, and their boxes side by side.
 
     Args:
-        answers: Of both designs.
+        answers: Measurements of both designs.
         shown: Both overlays, on one scale.
-        comparison: Of their boxes.
-        model: What predicted the maps.
+        comparison: Comparison of their boxes.
+        model: The model that predicted the maps.
     """
     names = [answer.image.file for answer in answers]
     figures = [

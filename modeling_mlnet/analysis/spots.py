@@ -1,9 +1,9 @@
 """How concentrated attention is, and where its strongest spots are."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_map
 from .sums import grid_sums
@@ -21,10 +21,10 @@ class Spot:
 
     Args:
         number: 1 for the spot with the largest share.
-        x: Of its centre of mass, in pixels of the image.
-        y: Of its centre of mass, in pixels of the image.
-        share: Of all predicted attention, 0..1.
-        area: Of the image, 0..1.
+        x: Coordinate of its centre of mass, in pixels of the image.
+        y: Coordinate of its centre of mass, in pixels of the image.
+        share: Share of all predicted attention, 0..1.
+        area: Fraction of the image, 0..1.
         peak: Its highest cell over the map's highest cell, 0..1.
         where: The ninth of the image it lies in, for example "top left".
     """
@@ -43,15 +43,15 @@ class Focus:
     """How attention is spread over an image.
 
     Args:
-        effective_area: Of `effective_area`.
-        spots: Of `find_spots`.
+        effective_area: Result of `effective_area`.
+        spots: Result of `find_spots`.
     """
 
     effective_area: float
     spots: list[Spot]
 
 
-def focus(saliency_map: Any, image_size: tuple[int, int] | None = None, count: int = 5) -> Focus:
+def focus(saliency_map: ArrayLike, image_size: tuple[int, int] | None = None, count: int = 5) -> Focus:
     """The effective area and the strongest spots of a map.
 
     Args:
@@ -65,7 +65,7 @@ def focus(saliency_map: Any, image_size: tuple[int, int] | None = None, count: i
     return Focus(effective_area(saliency_map), find_spots(saliency_map, count, image_size))
 
 
-def effective_area(saliency_map: Any) -> float:
+def effective_area(saliency_map: ArrayLike) -> float:
     """The part of the image, 0..1, that attention would fill if it were even. The smaller, the more focused.
 
     With p the map's sums over a grid of n cells, as parts of their total, it is exp(-sum p log p) / n, the exponential
@@ -86,7 +86,7 @@ def effective_area(saliency_map: Any) -> float:
     return float(np.exp(-(p * np.log(p)).sum()) / grid.size)
 
 
-def find_spots(saliency_map: Any, count: int = 5, image_size: tuple[int, int] | None = None) -> list[Spot]:
+def find_spots(saliency_map: ArrayLike, count: int = 5, image_size: tuple[int, int] | None = None) -> list[Spot]:
     """The spots that hold most of the predicted attention, the strongest first.
 
     Every peak of the map, on a grid of 48 cells, holds what lies downhill of it. Two peaks are one spot where the map

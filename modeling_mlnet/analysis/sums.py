@@ -36,8 +36,8 @@ def coverage(starts: np.ndarray, stops: np.ndarray, side: int) -> np.ndarray:
     """How much of every pixel along an axis an interval covers, `(len(starts), side)` in 0..1.
 
     Args:
-        starts: Of the intervals, in pixels.
-        stops: Of the intervals, in pixels.
+        starts: Starts of the intervals, in pixels.
+        stops: Ends of the intervals, in pixels.
         side: Pixels along the axis.
     """
     pixels = np.arange(side, dtype=np.float64)

@@ -3,20 +3,23 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ..images_mlnet import read_image
+from ..images_mlnet import ImageSource, name_of, read_image
+from ..io.json_types import JsonObject
+from ..io.locations import RemoteFile
 
 if TYPE_CHECKING:
-    from ..inference.predictor import Prediction
+    from ..inference.predictor import Prediction, SaliencyPredictor
 
 LONG = 2.0  # ratio of the sides beyond which "auto" cuts an image; see docs/analysis.md
 SHAPE = 4 / 3  # of a window that "auto" cuts, the shape of the canvas
-SMALLEST = (640, 480)  # px across and down: a smaller window would be enlarged, and show its content larger than usual
+SMALLEST = (640, 480)  # px, width and height: a smaller window would be enlarged, and its content with it
 OVERLAP = 0.5  # of a window, with the next one
 SCREEN = (1280, 800)  # the shape of the first screenful of a page
 LEAST_WEIGHT = 1e-3  # of a window at its edge, where it may be the only one
@@ -110,7 +113,7 @@ def join_windows(whole: np.ndarray, maps: Sequence[np.ndarray], windows: Sequenc
     Args:
         whole: `(height, width)`, the map of the image predicted at once.
         maps: `(height, width)` of each window.
-        windows: Which cover the image.
+        windows: Windows that cover the image.
 
     Returns:
         Float32 `(height, width)` in 0..1.
@@ -138,40 +141,41 @@ class TiledPredictor:
         ValueError: If `tiles` is not of its form.
     """
 
-    def __init__(self, predictor: Any, tiles: str = "auto"):
+    def __init__(self, predictor: "SaliencyPredictor", tiles: str = "auto"):
         find_windows((1, 1), tiles)
         self.predictor, self.tiles = predictor, tiles
         self.batch_size: int = predictor.batch_size
 
-    def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
+    def settings(self, **options: Any) -> JsonObject:
         """As `SaliencyPredictor.settings`, with the tiles."""
-        return {**self.predictor.settings(apply_prior, recording), "tiles": self.tiles}
+        return {**self.predictor.settings(**options), "tiles": self.tiles}
 
-    def stream(
-        self,
-        images: Iterable[Any],
-        keep_images: bool = False,
-        allow_urls: bool = False,
-        apply_prior: bool = True,
-        recording: str | None = None,
-    ) -> "Iterator[Prediction]":
+    def stream(self, images: Iterable[ImageSource], **options: Any) -> "Iterator[Prediction]":
         """As `SaliencyPredictor.stream`.
 
         Args:
             images: Any iterable of images; only files are cut into windows.
-            keep_images: Whether the results carry the images.
-            allow_urls: As in `SaliencyPredictor.stream`.
-            apply_prior: As in `SaliencyPredictor.stream`.
-            recording: As in `SaliencyPredictor.stream`.
+            options: As in `SaliencyPredictor.stream`.
 
         Yields:
             One `Prediction` per image, in order; one that cannot be read has its `error` set and stops nothing.
         """
-        cut: deque[tuple[Any, list[Window]]] = deque()
+        return self.stream_cut(((source, *_read_and_cut(source, self.tiles)) for source in images), **options)
 
-        def inputs() -> Iterator[Any]:
-            for source in images:
-                image, windows = _read_and_cut(source, self.tiles)
+    def stream_cut(
+        self, items: "Iterable[tuple[ImageSource, np.ndarray | None, list[Window]]]", **options: Any
+    ) -> "Iterator[Prediction]":
+        """As `stream`, of images that are cut already.
+
+        Args:
+            items: Each a source, its image, uint8 `(height, width, 3)`, or `None` where the predictor shall read the
+                source itself, and the windows of `find_windows`.
+            options: As in `SaliencyPredictor.stream`.
+        """
+        cut: deque[tuple[ImageSource, list[Window]]] = deque()
+
+        def inputs() -> Iterator[ImageSource]:
+            for source, image, windows in items:
                 cut.append((source, windows))
                 if image is None:
                     yield source
@@ -180,15 +184,15 @@ class TiledPredictor:
                 for window in windows:
                     yield np.ascontiguousarray(window.cut(image))
 
-        predictions = self.predictor.stream(inputs(), keep_images, allow_urls, apply_prior, recording)
+        predictions = self.predictor.stream(inputs(), **options)
         for prediction in predictions:
             source, windows = cut.popleft()
-            parts = [next(predictions) for _ in windows]
+            parts, prediction.source = [next(predictions) for _ in windows], source
             if windows:
                 error = next((part.error for part in (prediction, *parts) if part.error is not None), None)
-                prediction.source, prediction.error = source, None if error is None else f"{source}: {error}"
-                if error is None:
-                    maps = [part.saliency_map for part in parts]
+                prediction.error = None if error is None else f"{name_of(source)}: {error}"
+                if prediction.saliency_map is not None and error is None:
+                    maps = [part.saliency_map for part in parts if part.saliency_map is not None]
                     prediction.saliency_map = join_windows(prediction.saliency_map, maps, windows)
             yield prediction
 
@@ -205,12 +209,12 @@ def first_screen(image_size: tuple[int, int], screen: tuple[int, int] = SCREEN) 
     return Window(0, 0, width, visible) if height >= 2 * visible and height > LONG * width else None
 
 
-def _read_and_cut(source: Any, tiles: str) -> tuple[np.ndarray | None, list[Window]]:
-    """The image and its windows; `None` for one that is predicted whole, which the predictor reads itself."""
-    if tiles == "off" or not isinstance(source, (str, PathLike)):
+def _read_and_cut(source: ImageSource, tiles: str) -> tuple[np.ndarray | None, list[Window]]:
+    """The image and its windows; `None` for an image without windows, which the predictor reads."""
+    if tiles == "off" or not isinstance(source, (str, PathLike, RemoteFile)):
         return None, []
     try:
-        with Image.open(source) as header:
+        with Image.open(BytesIO(source.read()) if isinstance(source, RemoteFile) else source) as header:
             size = header.size  # before EXIF's rotation
         if not find_windows(size, tiles) and not find_windows(size[::-1], tiles):
             return None, []
@@ -221,7 +225,7 @@ def _read_and_cut(source: Any, tiles: str) -> tuple[np.ndarray | None, list[Wind
 
 
 def _starts(side: int, window: int) -> list[int]:
-    """Where windows begin along a side, evenly spaced."""
+    """Evenly spaced starts of windows along a side."""
     step = max(1.0, window * (1 - OVERLAP))
     count = 1 + int(np.ceil((side - window) / step))
     return [int(start) for start in np.rint(np.linspace(0, side - window, count))]

@@ -1,4 +1,4 @@
-"""Where something lies in an image, and a share, in words."""
+"""Positions in an image and shares, in words."""
 
 ROWS = ("top", "middle", "bottom")
 COLUMNS = ("left", "middle", "right")

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..architecture_mlnet import STRIDE, recording_index
 from ..evaluation.results import write_json
-from ..images_mlnet import read_image
+from ..images_mlnet import ImageSource, read_image
 from ..inference.inputs import EXPLANATION, Job
 from ..inference.outputs import Report
 from ..inference.predictor import SaliencyPredictor
 from ..io.figures import save_figure
+from ..io.json_types import JsonObject
 from ..io.progress import Progress, no_progress
-from ..letterbox_mlnet import STRIDE, divide_by_maximum
+from ..letterbox_mlnet import divide_by_maximum
 from . import level_ablation, level_importance, pixel_attribution, prior_map
 from .plots import draw_ablation, draw_importance, draw_panels, draw_prior
 
@@ -32,6 +34,7 @@ def explain_files(
     seed: int = 0,
     on_done: Callable[[str | None], None] = lambda error: None,
     apply_prior: bool = True,
+    recording: str | None = None,
 ) -> Report:
     """Explains single images, and the levels over all of them. An image that fails does not stop the rest.
 
@@ -41,10 +44,11 @@ def explain_files(
         predictor: Its model is explained.
         jobs: From `find_images`.
         output_dir: Created if it does not exist.
-        samples: Of `pixel_attribution`; 0 leaves it out.
-        seed: Of `pixel_attribution`.
+        samples: As in `pixel_attribution`; 0 leaves it out.
+        seed: As in `pixel_attribution`.
         on_done: Called after every image, with its error or `None`.
         apply_prior: Whether the explained map includes the prior.
+        recording: The kind of recording that is predicted, as in `SaliencyPredictor`.
 
     Raises:
         ValueError: If a result would overwrite an image.
@@ -56,7 +60,7 @@ def explain_files(
         error = None
         try:
             image = read_image(job.source, allow_urls=True)
-            panels = image_panels(predictor, image, samples, seed, apply_prior)
+            panels = image_panels(predictor, image, samples, seed, apply_prior, recording)
             save_figure(draw_panels(panels, Path(job.name).name), _panels_path(job, output_dir))
             explained.append(job)
         except ValueError as failure:
@@ -68,7 +72,8 @@ def explain_files(
         on_done(error)
     if explained:
         images = (read_image(job.source, allow_urls=True) for job in explained)
-        _write_importance(predictor, images, output_dir, {"image_files": [job.name for job in explained]}, apply_prior)
+        details = {"image_files": [job.name for job in explained]}
+        _write_importance(predictor, images, output_dir, details, apply_prior, recording)
     return report
 
 
@@ -90,10 +95,11 @@ def explain_dataset(
     output_dir: Path,
     ablation: bool = False,
     protocol: str = "tuebingen",
-    details: dict[str, Any] | None = None,
+    details: JsonObject | None = None,
     progress: Progress = no_progress,
     apply_prior: bool = True,
-) -> dict[str, Any]:
+    recording: str | None = None,
+) -> JsonObject:
     """Explains the levels over a data set, without writing any image of it.
 
     Writes `importance.png`, `prior.png`, `explanation.json` and, with `ablation`, `ablation.png`.
@@ -103,10 +109,10 @@ def explain_dataset(
         dataset: Rows of `modeling_mlnet.data`.
         output_dir: Created if it does not exist.
         ablation: Whether to run `level_ablation`, too, which takes much longer.
-        protocol: Of the scores of the ablation.
+        protocol: Protocol of the scores of the ablation.
         details: Further keys of the JSON.
         progress: Wraps an iterable, `(iterable, description)`, to show a bar.
-        apply_prior: As in `explain_files`.
+        apply_prior: As in `explain_files`, and so is `recording`.
 
     Returns:
         The content of `explanation.json`.
@@ -114,24 +120,36 @@ def explain_dataset(
     explanation = dict(details or {})
     if ablation:
         explanation["ablation"] = level_ablation(
-            predictor, dataset, protocol, keep_only=True, progress=progress, apply_prior=apply_prior
+            *(predictor, dataset, protocol),
+            keep_only=True,
+            progress=progress,
+            apply_prior=apply_prior,
+            recording=recording,
         )
         save_figure(draw_ablation(explanation["ablation"]), output_dir / "ablation.png")
     images = (row["image"] for row in dataset.select_columns("image"))
-    return _write_importance(predictor, progress(images, "importance"), output_dir, explanation, apply_prior)
+    return _write_importance(
+        predictor, progress(images, "importance"), output_dir, explanation, apply_prior, recording
+    )
 
 
 def image_panels(
-    predictor: SaliencyPredictor, image: Any, samples: int = 16, seed: int = 0, apply_prior: bool = True
+    predictor: SaliencyPredictor,
+    image: ImageSource,
+    samples: int = 16,
+    seed: int = 0,
+    apply_prior: bool = True,
+    recording: str | None = None,
 ) -> dict[str, np.ndarray]:
     """An image, its map without the prior, the prior, the map with it, and pixel attribution, all of the image's size.
 
     Args:
         predictor: Predicts both maps.
         image: A path, or another image that the predictor accepts.
-        samples: Of `pixel_attribution`; 0 leaves it out.
-        seed: Of `pixel_attribution`.
-        apply_prior: Of `pixel_attribution`.
+        samples: As in `pixel_attribution`; 0 leaves it out.
+        seed: As in `pixel_attribution`.
+        apply_prior: As in `pixel_attribution`.
+        recording: The kind of recording of both maps, the prior and `pixel_attribution`.
 
     Returns:
         By title: the image, uint8 `(height, width, 3)`, and maps `(height, width)` with the maximum 1.
@@ -141,15 +159,20 @@ def image_panels(
     """
     image = read_image(image)
     grid = (side // STRIDE for side in predictor.letterbox.canvas(*image.shape[:2]))
-    factor = predictor.model.prior(*grid).detach().clamp_min(0).float().cpu().numpy()
+    index = recording_index(predictor.recordings, recording)
+    factor = predictor.model.prior(*grid, index).detach().clamp_min(0).float().cpu().numpy()
+    [before] = predictor.maps([image], apply_prior=False, recording=recording)
+    [behind] = predictor.maps([image], recording=recording)
     panels = {
         "image": image,
-        "map before the prior": predictor(image, apply_prior=False),
+        "map before the prior": before,
         "prior": divide_by_maximum(predictor.letterbox.invert(factor, image.shape[:2])),
-        "map behind the prior": predictor(image),
+        "map behind the prior": behind,
     }
     if samples:
-        pixels = pixel_attribution(predictor, image, samples=samples, seed=seed, apply_prior=apply_prior)
+        pixels = pixel_attribution(
+            predictor, image, samples=samples, seed=seed, apply_prior=apply_prior, recording=recording
+        )
         cap = max(float(np.percentile(pixels, CAP)), np.finfo(np.float32).tiny)
         panels["pixels that moved it"] = np.minimum(pixels / cap, 1)
     return panels
@@ -157,12 +180,14 @@ def image_panels(
 
 def _write_importance(
     predictor: SaliencyPredictor,
-    images: Iterable[Any],
+    images: Iterable[ImageSource],
     output_dir: Path,
-    details: dict[str, Any],
+    details: JsonObject,
     apply_prior: bool,
-) -> dict[str, Any]:
-    importance, prior = level_importance(predictor, images, apply_prior), prior_map(predictor.model)
+    recording: str | None,
+) -> JsonObject:
+    importance = level_importance(predictor, images, apply_prior, recording)
+    prior = prior_map(predictor.model, recording=recording)
     save_figure(draw_importance(importance), output_dir / IMPORTANCE)
     save_figure(draw_prior(prior), output_dir / PRIOR)
     explanation = {**details, "prior": prior.describe(), **importance.describe()}
@@ -170,7 +195,7 @@ def _write_importance(
     return explanation
 
 
-def summary_lines(explanation: dict[str, Any]) -> Iterator[str]:
+def summary_lines(explanation: JsonObject) -> Iterator[str]:
     """A summary as lines of text: the levels with their shares, the prior, and the changes by ablation.
 
     Args:

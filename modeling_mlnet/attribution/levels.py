@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..architecture_mlnet import recording_name
 from ..backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
-from ..images_mlnet import read_image
+from ..images_mlnet import ImageSource, read_image
 from ..inference.predictor import SaliencyPredictor
-from ..metrics.evaluator import mean_with_interval
+from ..io.json_types import JsonObject
+from ..metrics.evaluator import Interval, mean_with_interval
 from ..modeling_mlnet import MLNetModel
 
 # The first two are the paper's. Gradients alone do not compare levels of different scale, as a level with small
@@ -47,11 +49,11 @@ class LevelImportance:
         """Number of images."""
         return len(self.per_image[MEASURES[0]])
 
-    def intervals(self, measure: str) -> list[dict[str, Any]]:
+    def intervals(self, measure: str) -> list[Interval]:
         """For each level the mean over images and its bootstrap 95 % interval: `{"mean", "low", "high", "n"}`."""
         return [mean_with_interval(column) for column in self.per_image[measure].T]
 
-    def shares(self, measure: str) -> list[dict[str, Any]]:
+    def shares(self, measure: str) -> list[Interval]:
         """As `intervals`, of the level's share of the sum over all channels, in [0, 1]; maps of 0 are left out."""
         totals = self.per_image[measure] * np.array(self.channels)
         sums = totals.sum(axis=1, keepdims=True)
@@ -62,7 +64,7 @@ class LevelImportance:
         """Splits values of all channels, `(channels,)`, into one array for each level."""
         return np.split(values, np.cumsum(self.channels)[:-1])
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Everything but the values of single images, for JSON."""
         importance = {measure: self.intervals(measure) for measure in MEASURES}
         share = {measure: self.shares(measure) for measure in MEASURES}
@@ -87,8 +89,9 @@ class LevelImportance:
 
 def level_importance(
     model: MLNetModel | SaliencyPredictor | str | PathLike,
-    images: Iterable[Any],
+    images: Iterable[ImageSource],
     apply_prior: bool = True,
+    recording: str | None = None,
 ) -> LevelImportance:
     """How much a change of each level, and of each channel, would change the map, to first order.
 
@@ -103,17 +106,19 @@ def level_importance(
         images: An iterable of images, read one batch at a time; for an `MLNetModel` tensors of pixel values
             `(batch, 3, height, width)`, or one such tensor.
         apply_prior: Whether phi is of the map with the prior.
+        recording: The kind of recording that is predicted, as in `SaliencyPredictor`.
 
     Raises:
-        ValueError: If there is no image, or if an image cannot be read, naming it.
+        ValueError: If there is no image, one cannot be read (it is named), or the model does not know the kind.
     """
-    network, batches = _resolve(model, images)
+    network, batches = _resolve(model, images, recording)
     channels = tuple(network.backbone.channels)
     over_images = {measure: RunningMean() for measure in MEASURES}
     per_image: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
     with evaluation_mode(network):
         for pixel_values in batches:
-            batch_importance = _importance(network, pixel_values.to(network.device, network.dtype), apply_prior)
+            pixel_values = pixel_values.to(network.device, network.dtype)
+            batch_importance = _importance(network, pixel_values, apply_prior, recording)
             for measure, values in batch_importance.items():
                 of_channels = values.double().cpu().numpy()  # (batch, channels)
                 over_images[measure].update(of_channels)
@@ -132,24 +137,26 @@ def level_importance(
 
 
 def _resolve(
-    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any]
+    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any], recording: str | None
 ) -> tuple[MLNetModel, Iterable[Tensor]]:
     """The network and batches of pixel values."""
     if isinstance(model, MLNetModel):
         return model, images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
     predictor = model if isinstance(model, SaliencyPredictor) else SaliencyPredictor(model)
-    return predictor.model, (tensor for tensor, _ in read_batches(predictor, images))
+    return predictor.model, (tensor for tensor, _ in read_batches(predictor, images, recording))
 
 
-def _importance(model: MLNetModel, pixel_values: Tensor, apply_prior: bool) -> dict[str, Tensor]:
+def _importance(
+    model: MLNetModel, pixel_values: Tensor, apply_prior: bool, recording: str | None
+) -> dict[str, Tensor]:
     """By measure, the importance for every image and channel, `(batch, channels)`."""
     with torch.no_grad():
         features = torch.cat(model.extract_levels(pixel_values), dim=1)
     features.requires_grad_()
     with torch.enable_grad():
-        saliency_map, _ = model.map_from_levels(features, apply_prior)
-        # Behind the backbone no picture of a batch touches another, so the gradient of the sum over pictures is, in
-        # every picture's own features, that picture's own: two passes backward for the whole batch.
+        saliency_map, _ = model.map_from_levels(features, apply_prior, recording)
+        # Behind the backbone no image of a batch touches another, so the gradient of the sum over images is, in
+        # every image's own features, that image's own: two passes backward for the whole batch.
         phis = {"mean": saliency_map.mean((1, 2)).sum(), "variance": saliency_map.var((1, 2), correction=0).sum()}
     gradients = {
         name: torch.autograd.grad(phi, features, retain_graph=name == "mean")[0] for name, phi in phis.items()
@@ -186,13 +193,14 @@ class RunningMean:
 
 
 def read_batches(
-    predictor: SaliencyPredictor, images: Iterable[Any]
+    predictor: SaliencyPredictor, images: Iterable[ImageSource], recording: str | None = None
 ) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     """Pixel values `(batch, 3, height, width)`, and the sizes `(height, width)` of the images.
 
     Raises:
-        ValueError: If an image cannot be read.
+        ValueError: If an image cannot be read, or the model does not know the kind of recording.
     """
+    kind = recording_name(predictor.recordings, recording)
     batch: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
 
@@ -202,7 +210,7 @@ def read_batches(
 
     for source in images:
         image = read_image(source)
-        pixel_values = predictor.letterbox.pixel_values(image)
+        pixel_values = predictor.letterbox.pixel_values(image, kind)
         if batch and (len(batch) == BATCH_SIZE or pixel_values.shape != batch[0].shape):  # one pass, one canvas
             yield stacked()
             batch, sizes = [], []

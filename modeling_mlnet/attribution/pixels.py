@@ -1,11 +1,10 @@
 """Pixel attribution: the gradient of the map with respect to the image, averaged over noisy copies."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..images_mlnet import ImageSource
 from ..inference.predictor import SaliencyPredictor
 from ..letterbox_mlnet import divide_by_maximum
 from .levels import BATCH_SIZE, evaluation_mode, read_batches
@@ -13,12 +12,13 @@ from .levels import BATCH_SIZE, evaluation_mode, read_batches
 
 def pixel_attribution(
     predictor: SaliencyPredictor,
-    image: Any,
+    image: ImageSource,
     region: tuple[int, int, int, int] | None = None,
     samples: int = 16,
     noise: float = 0.15,
     seed: int = 0,
     apply_prior: bool = True,
+    recording: str | None = None,
 ) -> np.ndarray:
     """How much each pixel would change the mean of the map, to first order (SmoothGrad; Smilkov et al., 2017).
 
@@ -32,8 +32,9 @@ def pixel_attribution(
         region: Left, top, right and bottom in pixels of the upright image; the mean is then taken inside it.
         samples: Number of noisy copies; 1 with `noise=0` is the plain gradient.
         noise: Standard deviation of the noise as a fraction of the input's range, >= 0.
-        seed: Of the noise.
+        seed: Seed of the noise.
         apply_prior: Whether the map includes the prior.
+        recording: The kind of recording that is predicted, as in `SaliencyPredictor`.
 
     Returns:
         Float32 `(height, width)` in 0..1, with the maximum 1, or 0 everywhere if the map does not change.
@@ -45,7 +46,7 @@ def pixel_attribution(
         raise ValueError(f"samples must be at least 1, got {samples}")
     if noise < 0:
         raise ValueError(f"noise must be at least 0, got {noise}")
-    [(pixel_values, [size])] = read_batches(predictor, [image])
+    [(pixel_values, [size])] = read_batches(predictor, [image], recording)
     weights = _region_weights(predictor, size, region, tuple(pixel_values.shape[-2:]))
     generator = torch.Generator().manual_seed(seed)
     scale = noise * float(pixel_values.max() - pixel_values.min())
@@ -56,7 +57,7 @@ def pixel_attribution(
             drawn = torch.randn(count, *pixel_values.shape[1:], generator=generator) * scale
             noisy = (pixel_values + drawn.to(pixel_values)).requires_grad_()
             with torch.enable_grad():
-                saliency_map = predictor.model(noisy, apply_prior=apply_prior).saliency_map
+                saliency_map = predictor.model(noisy, apply_prior=apply_prior, recording=recording).saliency_map
                 phi = (saliency_map * weights).sum()
             [gradient] = torch.autograd.grad(phi, noisy)
             total += gradient.float().sum(0)

@@ -1,13 +1,14 @@
 """Figures of attribution: importance of levels (paper, Fig. 3), ablation, the prior, maps of an image."""
 
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..io.figures import literal, show
+from ..io.json_types import JsonObject
+from ..metrics.evaluator import Interval
 from . import LevelImportance, PriorMap
 
 COLORS = ("#3b6fb6", "#e07b28", "#4a9a5c", "#a0509a", "#8a8a8a")
@@ -23,8 +24,8 @@ def draw_importance(importance: LevelImportance, title: str = "") -> Figure:
     """The paper's Fig. 3: bars per level with their 95 % intervals over images, and every channel's importance.
 
     Args:
-        importance: Of a model.
-        title: Of the figure.
+        importance: Importance of a model.
+        title: Title of the figure.
     """
     figure = Figure(figsize=(13, 6.4), layout="constrained")
     count = f"{importance.images} image{'s' * (importance.images > 1)}"
@@ -70,7 +71,7 @@ def _draw_channels(axes: Axes, importance: LevelImportance, measure: str) -> Non
     axes.legend(fontsize=8, title="level, channels", title_fontsize=8)
 
 
-def _errors(intervals: list[dict[str, Any]]) -> np.ndarray:
+def _errors(intervals: list[Interval]) -> np.ndarray:
     """Lengths of the error bars below and above the means, `(2, n)`."""
     errors = np.array([[value["mean"] - value["low"], value["high"] - value["mean"]] for value in intervals]).T
     return errors.clip(0, None)  # if all images agree, rounding can put the mean outside of its interval
@@ -80,7 +81,7 @@ def _colors(count: int) -> list[str]:
     return [COLORS[index % len(COLORS)] for index in range(count)]
 
 
-def draw_ablation(ablation: dict[str, Any], metrics: tuple[str, ...] = ("CC", "NSS", "KL")) -> Figure:
+def draw_ablation(ablation: JsonObject, metrics: tuple[str, ...] = ("CC", "NSS", "KL")) -> Figure:
     """Draws the change of the scores by every variant of `level_ablation`, with paired 95 % intervals.
 
     Args:
@@ -128,7 +129,7 @@ def draw_panels(panels: dict[str, np.ndarray], title: str) -> Figure:
 
     Args:
         panels: Images and maps by their titles.
-        title: Of the figure.
+        title: Title of the figure.
     """
     height, width = next(iter(panels.values())).shape[:2]
     columns = 3.2

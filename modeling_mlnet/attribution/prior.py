@@ -1,12 +1,12 @@
 """The learned prior: its centre of mass and its spread."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from ..letterbox_mlnet import STRIDE
+from ..architecture_mlnet import STRIDE, recording_index
+from ..io.json_types import JsonObject
 from ..modeling_mlnet import MLNetModel
 
 FLAT_SPREAD = 12**-0.5  # standard deviation of a prior that is 1 everywhere, relative to the side
@@ -53,7 +53,7 @@ class PriorMap:
             f"(a flat one: {100 * FLAT_SPREAD:.0f} %), which {pull}."
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Everything for JSON."""
         return {
             "factor": {"low": float(self.factor.min()), "high": float(self.factor.max())},
@@ -61,7 +61,9 @@ class PriorMap:
         }
 
 
-def prior_map(model: MLNetModel, height: int | None = None, width: int | None = None) -> PriorMap:
+def prior_map(
+    model: MLNetModel, height: int | None = None, width: int | None = None, recording: str | None = None
+) -> PriorMap:
     """The learned prior as the network enlarges it (paper, Eq. 1), with its centre of mass and its spread.
 
     Where the factor is 0 or less, the map is 0 and there is no mass.
@@ -70,13 +72,15 @@ def prior_map(model: MLNetModel, height: int | None = None, width: int | None = 
         model: Any `MLNetModel`.
         height: In cells; `None` is that of the training canvas.
         width: As `height`.
+        recording: The kind of recording whose prior it is, as in `SaliencyPredictor`.
 
     Raises:
-        ValueError: If the prior erases every map.
+        ValueError: If the prior erases every map, or the model does not know the kind.
     """
+    index = recording_index(model.config.recordings, recording)
     rows, columns = (side // STRIDE for side in model.config.image_size)
     with torch.no_grad():
-        factor = model.prior(height or rows, width or columns).double().cpu().numpy()
+        factor = model.prior(height or rows, width or columns, index).double().cpu().numpy()
     mass = np.clip(factor, 0, None)
     if not mass.sum() > 0:
         raise ValueError("the prior is 0 or less everywhere: every map is empty")

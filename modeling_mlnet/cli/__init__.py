@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from .calibrate import calibrate
 from .compare import compare
 from .crop import crop
 from .data import app as data
@@ -23,6 +24,9 @@ from .predict import predict
 from .push import push
 from .regions import regions
 from .report import report
+from .serve import serve
+from .submit import submit
+from .table import table
 from .train import train
 
 EXTRAS = {
@@ -31,6 +35,15 @@ EXTRAS = {
     "gradio": "demo",
     "av": "demo",
     "pandas": "demo",
+    "fastapi": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
+    "uvicorn": "serve",
+    "h5py": "eval",
+    "pymovements": "gaze",
+    "ray": "ray",
+    "fsspec": "scale",
+    "upath": "scale",
 }
 
 app = typer.Typer(
@@ -42,17 +55,21 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(explain)
 app.command()(regions)
 app.command()(compare)
 app.command()(crop)
 app.command()(report)
+app.command()(table)
 app.command()(figure)
 app.command()(demo)
+app.command()(serve)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 app.command()(models)
 app.command()(push)
 app.command()(export)
+app.command()(submit)
 app.add_typer(data, name="data")
 
 
@@ -78,7 +95,7 @@ def options(
 
 def main() -> None:
     """Runs the command line; what a user can set right ends in one line and exit status 2."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # so that nothing half-written stays
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that no partial file stays
         signal.signal(number, _stop)
     warnings.showwarning = _show_warning
     status = _run()
@@ -113,7 +130,7 @@ def _run() -> int:
 
 
 def _describe(error: Exception) -> str:
-    """What is wrong, a file first, and what of the environment it seems to come from."""
+    """Error message, starting with the file, and the part of the environment that may cause it."""
     message, names = str(error) or type(error).__name__, []
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         path = os.path.abspath(os.fsdecode(error.filename))

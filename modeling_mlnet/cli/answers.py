@@ -1,11 +1,11 @@
-"""What `mlnet regions`, `compare`, `crop` and `report` share: options, maps, and lines about what went wrong."""
+"""Code shared by `mlnet regions`, `compare`, `crop` and `report`: options, prediction and error messages."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..inference.predictor import SaliencyPredictor
 
 ImagesArgument = Annotated[list[str], typer.Argument(help="Images, folders or patterns.", metavar="IMAGE...")]
-ModelOption = Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")]
+ModelOption = Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")]
 PriorOption = Annotated[bool, typer.Option(help="Apply the learned prior.")]
 TilesOption = Annotated[
     str,
@@ -38,17 +38,19 @@ BoxesOption = Annotated[
     ),
 ]
 UnitsOption = Annotated[
-    str, typer.Option(help="Of boxes that do not state them: pixels, fractions, or auto, which tells them apart.")
+    str, typer.Option(help="Units of boxes that do not state them: pixels, fractions, or auto, which infers them.")
 ]
 FailOption = Annotated[
     list[str] | None,
-    typer.Option("--fail-if", help="End with status 1 where this is true. May be repeated.", metavar="CONDITION"),
+    typer.Option(
+        "--fail-if", help="Exit with status 1 if this condition is true. May be repeated.", metavar="CONDITION"
+    ),
 ]
 
 
 @dataclass
 class Outcome:
-    """What became of the images of a command; every problem is a line on stderr.
+    """Counts the images that a command finished; prints every problem as a line on stderr.
 
     Args:
         done: Images that gave a result.
@@ -59,7 +61,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
     def problem(self, text: str) -> None:
-        """Reports what went wrong; the rest goes on."""
+        """Reports a problem; the command continues."""
         self.problems.append(" ".join(text.split()))
         print(f"mlnet: {self.problems[-1]}", file=sys.stderr)
 
@@ -69,25 +71,20 @@ class Outcome:
 
 
 def open_predictor(model: str, prior: bool, tiles: str) -> "tuple[SaliencyPredictor, Model]":
-    """The predictor of a command, in float32 so that the same image gives the same numbers, and what it is.
+    """The predictor of a command, in float32 for the same numbers on every processor, and its description.
 
     Raises:
         ValueError: If the checkpoint cannot be loaded or `tiles` is not of its form.
     """
     from ..analysis.documents import Model
-    from ..hub.checkpoint import checkpoint_folder
-    from ..hub.registry import WEIGHTS, sha256
     from ..inference.predictor import SaliencyPredictor
     from .progress import quiet_libraries
 
     quiet_libraries()
-    folder = checkpoint_folder(model)
-    name = folder.name if Path(model).is_dir() else model
-    predictor = SaliencyPredictor(model, dtype="float32")
-    return predictor, Model(name, sha256(folder / WEIGHTS), prior, tiles)
+    return SaliencyPredictor(model, dtype="float32"), Model.describe(model, prior, tiles)
 
 
-def find_images(paths: Iterable[str], output: Path, outcome: Outcome) -> "list[Job]":
+def find_files(paths: Iterable[str], output: Path, outcome: Outcome) -> "list[Job]":
     """The images named by files, folders and patterns; what leads nowhere is reported.
 
     Raises:
@@ -121,14 +118,14 @@ def predicted(
     with progress_bar(description) as progress:
         task = progress.add_task("", total=len(jobs))
 
-        def results() -> Iterator[tuple[Any, Any, Any]]:
+        def results() -> "Iterator[tuple[Job, np.ndarray, np.ndarray]]":
             sources = (job.source for job in jobs)
             predictions = tiled.stream(sources, keep_images=True, apply_prior=model.apply_prior)
             for job, prediction in zip(jobs, predictions, strict=True):
-                if prediction.error is None:
+                if prediction.image is not None and prediction.saliency_map is not None:
                     yield job, prediction.image, prediction.saliency_map
                 else:
-                    outcome.problem(prediction.error)
+                    outcome.problem(str(prediction.error))
                 progress.advance(task)
 
         yield results()
@@ -162,7 +159,7 @@ def image_path(job: "Job") -> Path:
 
 
 def image_name(job: "Job") -> str:
-    """What an image is called in results: its name with the folders below the one that was given."""
+    """Name of an image in results: its file name with the folders below the input folder."""
     return (job.stem.parent / image_path(job).name).as_posix()
 
 

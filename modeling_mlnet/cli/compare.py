@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from .answers import (
     UnitsOption,
     check_folder,
     describe_image,
-    find_images,
+    find_files,
     image_path,
     open_predictor,
     parse_choices,
@@ -26,7 +26,11 @@ from .answers import (
 )
 
 if TYPE_CHECKING:
-    from ..analysis import BoxSource, Comparison, Condition
+    import numpy as np
+
+    from ..analysis import Box, BoxSource, Comparison, Condition
+    from ..analysis.documents import Model
+    from ..inference.inputs import Job
 
 FORMATS = ("json", "csv", "png", "html")
 
@@ -37,10 +41,12 @@ def compare(
     box: BoxOption = None,
     boxes: BoxesOption = None,
     second_box: Annotated[
-        list[str] | None, typer.Option("--second-box", help="As --box, of the second design.", metavar="NAME:X,Y,W,H")
+        list[str] | None,
+        typer.Option("--second-box", help="Box of the second design, as --box.", metavar="NAME:X,Y,W,H"),
     ] = None,
     second_boxes: Annotated[
-        list[str] | None, typer.Option("--second-boxes", help="As --boxes, of the second design.", metavar="FILE")
+        list[str] | None,
+        typer.Option("--second-boxes", help="Box file of the second design, as --boxes.", metavar="FILE"),
     ] = None,
     units: UnitsOption = "auto",
     output: Annotated[
@@ -76,7 +82,7 @@ def compare(
     if output is not None:
         check_folder(output)
     outcome = Outcome()
-    jobs = find_images([first], Path("."), outcome) + find_images([second], Path("."), outcome)
+    jobs = find_files([first], Path("."), outcome) + find_files([second], Path("."), outcome)
     if len(jobs) != 2:
         raise ValueError(f"give two image files, got {len(jobs)}")
     for line in (line for source in sources for line in source.problems()):
@@ -97,7 +103,13 @@ def compare(
 class _Comparison:
     """Two predicted designs with their boxes."""
 
-    def __init__(self, jobs: list[Any], designs: list[Any], sources: Any, outcome: Outcome):
+    def __init__(
+        self,
+        jobs: "list[Job]",
+        designs: "list[tuple[np.ndarray, np.ndarray]]",
+        sources: "tuple[BoxSource, BoxSource]",
+        outcome: Outcome,
+    ):
         from ..analysis import compare_regions, ninths
 
         self.jobs, self.outcome = jobs, outcome
@@ -109,7 +121,7 @@ class _Comparison:
         second_boxes = self._boxes(own, 1) if own is not None else None
         self.comparison: Comparison = compare_regions(self.maps[0], self.maps[1], boxes, second_boxes)
 
-    def _boxes(self, source: "BoxSource", number: int) -> Any:
+    def _boxes(self, source: "BoxSource", number: int) -> "list[Box]":
         boxes, self.problems[number] = source.for_image(image_path(self.jobs[number]), self.sizes[number])
         for line in self.problems[number]:
             self.outcome.problem(line)
@@ -138,7 +150,7 @@ class _Comparison:
             if condition.holds(value):
                 self.outcome.problem(f"--fail-if {condition.text} is true: it is {value:.4f}")
 
-    def write(self, output: Path, formats: list[str], details: Any) -> None:
+    def write(self, output: Path, formats: list[str], details: "Model") -> None:
         """Writes `comparison.*`."""
         from dataclasses import asdict
 
@@ -146,8 +158,7 @@ class _Comparison:
             Answer,
             comparison_document,
             comparison_html,
-            draw_regions,
-            draw_spots,
+            draw_answer,
             focus,
             side_by_side,
             to_csv,
@@ -170,12 +181,8 @@ class _Comparison:
             write_text(output / "comparison.json", to_json(document))
         if "csv" in formats:
             write_text(output / "comparison.csv", to_csv([asdict(region) for region in self.comparison.regions]))
-        shown = []
-        for image, scaled, answer, size in zip(
-            self.images, to_one_scale(*self.maps), answers, self.sizes, strict=True
-        ):
-            overlaid = draw_spots(overlay(image, scaled), answer.focus.spots, size)
-            shown.append(draw_regions(overlaid, answer.regions, size))
+        scaled = zip(self.images, to_one_scale(*self.maps), answers, strict=True)
+        shown = [draw_answer(overlay(image, saliency_map), answer) for image, saliency_map, answer in scaled]
         if "png" in formats:
             save = partial(side_by_side(*shown).save, format="PNG", compress_level=1)
             write_whole(output / "comparison.png", save)

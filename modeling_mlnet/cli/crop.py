@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,12 +14,16 @@ from .answers import (
     TilesOption,
     check_folder,
     describe_image,
-    find_images,
+    find_files,
     image_path,
     open_predictor,
     predicted,
     write_text,
 )
+
+if TYPE_CHECKING:
+    from ..analysis import Crop
+    from ..inference.inputs import Job
 
 QUALITY = 92  # of a JPEG or WebP
 
@@ -28,13 +32,16 @@ def crop(
     paths: ImagesArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     aspect: Annotated[
-        str, typer.Option(help="Shapes as width:height, with commas; none: the shapes of --size.", metavar="W:H,...")
+        str,
+        typer.Option(
+            help="Shapes as width:height, separated by commas; default: the shapes of --size.", metavar="W:H,..."
+        ),
     ] = "",
     sizes: Annotated[
         str,
         typer.Option(
             "--size",
-            help="Sizes of the crops in pixels, with commas; each is of one of the shapes.",
+            help="Sizes of the crops in pixels, separated by commas; each must have one of the shapes.",
             metavar="WxH,...",
         ),
     ] = "",
@@ -58,7 +65,7 @@ def crop(
     shapes = parse_shapes(aspect, sizes)
     check_folder(output)
     outcome = Outcome()
-    jobs = find_images(paths, output, outcome)
+    jobs = find_files(paths, output, outcome)
     predictor, details = open_predictor(model, prior, tiles)
     with predicted(predictor, jobs, details, outcome, "cropping") as results:
         for job, image, saliency_map in results:
@@ -74,12 +81,12 @@ def crop(
                 continue
             outcome.done += 1
             for window in crops:
-                kept = f"keeps {percent(window.kept)}, the centre {percent(window.kept_by_centre)}"
+                gain = f"keeps {percent(window.kept)}, the centre {percent(window.kept_by_centre)}"
                 geometry = f"{window.width}x{window.height}+{window.x}+{window.y}"
                 size = shapes[window.aspect]
                 if size is not None and size[0] > window.width:
                     geometry += f", enlarged to {size[0]}x{size[1]}"
-                print(f"{job.stem} {window.aspect}: {kept}; {geometry}; object-position: {window.object_position}")
+                print(f"{job.stem} {window.aspect}: {gain}; {geometry}; object-position: {window.object_position}")
     outcome.exit()
 
 
@@ -118,7 +125,7 @@ def _is_of_shape(size: tuple[int, int], shape: tuple[int, int]) -> bool:
     return abs(size[0] * shape[1] - size[1] * shape[0]) <= max(shape) / 2
 
 
-def _write_crop(job: Any, stem: Path, window: Any, size: tuple[int, int] | None) -> None:
+def _write_crop(job: "Job", stem: Path, window: "Crop", size: tuple[int, int] | None) -> None:
     """Writes the window of an image, in the image's own format and colours."""
     from PIL import Image
 

@@ -1,17 +1,23 @@
-"""`mlnet data check` and `mlnet data export`."""
+"""`mlnet data check` and `mlnet data export`; `mlnet data import` is in `data_import`."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Look through data sets of fixations and export them.")
+from .data_import import import_tables
+
+if TYPE_CHECKING:
+    from ..data.check import Check, SplitCheck
+
+app = typer.Typer(no_args_is_help=True, help="Look through data sets of fixations, import and export them.")
+app.command("import")(import_tables)
 
 SHOWN = 20  # problems that are printed
 
-LINES: dict[str, Callable[[Any], str]] = {
+LINES: dict[str, Callable[["SplitCheck"], str]] = {
     "images": lambda report: f"{report.images:,}",
     "usable": lambda report: f"{report.usable:,}",
     "official count": lambda report: "not known" if report.official is None else f"{report.official:,}",
@@ -28,21 +34,21 @@ LINES: dict[str, Callable[[Any], str]] = {
 }
 
 Name = Annotated[str, typer.Argument(help="salicon, mit1003, cat2000, osie, toronto or folder.", metavar="NAME")]
-Directory = Annotated[Path, typer.Argument(help="Where it was unpacked.", metavar="DIR")]
+Directory = Annotated[Path, typer.Argument(help="Folder of the unpacked data set.", metavar="DIR")]
 
 
 @app.command()
 def check(
     name: Name,
     directory: Directory,
-    split: Annotated[str | None, typer.Option(help="Look at one split only: train, validation, test.")] = None,
+    split: Annotated[str | None, typer.Option(help="Check one split only: train, validation, test.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The drawing; NAME-rows.png if not given.", metavar="FILE.png"),
+        typer.Option("--output", "-o", help="File for the drawing; default: NAME-rows.png.", metavar="FILE.png"),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help=f"Print all problems, not the first {SHOWN}.")] = False,
 ) -> None:
-    """Say what is there of a data set and what is missing or damaged, and draw four rows with their fixations.
+    """Check a data set for missing and damaged files, and draw four rows with their fixations.
 
     Example: mlnet data check salicon /data/SALICON --output rows.png
 
@@ -76,7 +82,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _print_table(result: Any) -> None:
+def _print_table(result: "Check") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -95,10 +101,10 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new folder; NAME-parquet if not given.", metavar="OUT")
     ] = None,
-    to: Annotated[str, typer.Option(help="The form; parquet is the only one.")] = "parquet",
-    split: Annotated[str | None, typer.Option(help="One split only: train or validation.")] = None,
+    to: Annotated[str, typer.Option(help="File format; parquet is the only one.")] = "parquet",
+    split: Annotated[str | None, typer.Option(help="Export one split only: train or validation.")] = None,
     annotations_only: Annotated[
-        bool, typer.Option("--annotations-only", help="Leave the images out and name their files.")
+        bool, typer.Option("--annotations-only", help="Leave out the images; write their file names.")
     ] = False,
 ) -> None:
     """Write a data set as Parquet with a dataset card, ready for the Hub.

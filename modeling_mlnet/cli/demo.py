@@ -11,12 +11,12 @@ EXAMPLES = next(filter(Path.is_dir, (Path(__file__).parents[n] / "demo" / "examp
 
 def demo(
     model: Annotated[
-        str, typer.Option(help="mini, a checkpoint's folder or a Hub id.", envvar="MODEL_ID", show_envvar=True)
+        str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.", envvar="MODEL_ID", show_envvar=True)
     ] = "mini",
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     examples: Annotated[
-        Path | None, typer.Option(help="Folder of pictures to offer.", metavar="DIR", exists=True, file_okay=False)
+        Path | None, typer.Option(help="Folder of images to offer.", metavar="DIR", exists=True, file_okay=False)
     ] = None,
     share: Annotated[bool, typer.Option("--share", help="Also open a public link through gradio's servers.")] = False,
 ) -> None:

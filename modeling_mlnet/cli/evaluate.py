@@ -16,15 +16,26 @@ def evaluate(
         str | None,
         typer.Option(help=DATASET),
     ] = None,
-    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
     maps: Annotated[
         Path | None,
         typer.Option(help="Score the maps in this folder (IMAGE_ID.npy, .map.png or .png) instead.", metavar="DIR"),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Score a reference instead: centre, uniform or inter-observer (human ceiling).")
+        str | None,
+        typer.Option(
+            help="Score a reference instead: centre, uniform or inter-observer (human ceiling); or an older model: "
+            "itti, gbvs, spectral-residual, bms or rare2012."
+        ),
     ] = None,
     log_maps: Annotated[bool, typer.Option("--log-maps", help="The maps of --maps are log densities.")] = False,
+    optimal_maps: Annotated[
+        bool,
+        typer.Option(
+            "--optimal-maps",
+            help="Score each metric on the optimal map of the calibrated density (Kümmerer et al., ECCV 2018).",
+        ),
+    ] = False,
     recording: Annotated[
         str,
         typer.Option(
@@ -33,20 +44,20 @@ def evaluate(
         ),
     ] = "auto",
     protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
-    split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
+    split: Annotated[str | None, typer.Option(help="train or validation, for data sets with splits.")] = None,
     held_out: Annotated[
-        float | None, typer.Option(help="Score only the fraction that `mlnet train` with this held_out leaves out.")
+        float | None, typer.Option(help="Score only the fraction that `mlnet train` keeps out with this held_out.")
     ] = None,
     output: Json = None,
     per_image: Annotated[
         Path | None, typer.Option(help="Write the scores of every image.", metavar="FILE.csv")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that score beside the prediction.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Number of processes that score while the model predicts.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            help="Compare two files of --output image by image; needs nothing else.", metavar="A.json B.json"
+            help="Compare two results files image by image; no other option is needed.", metavar="A.json B.json"
         ),
     ] = None,
 ) -> None:
@@ -63,11 +74,14 @@ def evaluate(
     if dataset is None:
         raise typer.BadParameter("is needed: NAME:DIR or a folder with metadata.jsonl", param_hint="--dataset")
     if log_maps and maps is None:
-        raise typer.BadParameter("says how the maps of --maps are read; give --maps", param_hint="--log-maps")
+        raise typer.BadParameter("applies to the maps of --maps; give --maps", param_hint="--log-maps")
     if recording != "auto" and (maps is not None or baseline is not None):
-        raise typer.BadParameter("says what a model predicts; give --model", param_hint="--recording")
+        raise typer.BadParameter("applies to models; give --model", param_hint="--recording")
     if maps is not None and baseline is not None:
         raise typer.BadParameter("give either --maps or --baseline", param_hint="--baseline")
+    if optimal_maps and (maps is not None or baseline is not None or protocol != "tuebingen" or workers):
+        what = "needs a calibrated --model and the protocol tuebingen, and takes no --workers"
+        raise typer.BadParameter(what, param_hint="--optimal-maps")
     for option, path in (("--output", output), ("--per-image", per_image)):
         if path is not None and path.is_dir():
             raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
@@ -77,9 +91,10 @@ def evaluate(
     get_protocol(protocol)  # a wrong name ends here, not after a data set was read
 
     from ..data import load
-    from ..evaluation.evaluate import baseline_name, dataset_fingerprint, predicted_by
+    from ..evaluation.evaluate import baseline_name, predicted_by
     from ..evaluation.evaluate import evaluate as score
-    from ..evaluation.results import describe_run, score_table, write_csv, write_json
+    from ..evaluation.results import SavedResults, describe_run, score_table, write_csv, write_json
+    from ..evaluation.truths import dataset_fingerprint
     from .progress import quiet_libraries, tracked
 
     quiet_libraries()
@@ -97,11 +112,20 @@ def evaluate(
         predictor = SaliencyPredictor(model, device=device, dtype="float32")
         source = predicted_by(predictor, recording)
 
-    results = {
+    if optimal_maps and predictor is not None:
+        from ..evaluation.optimal_maps import evaluate_optimal_maps
+
+        scores = evaluate_optimal_maps(rows, source, predictor.calibration, partial(tracked, total=len(rows)))
+    else:
+        scores = score(rows, source, protocol, workers, partial(tracked, total=len(rows)))
+    results: SavedResults = {
         "model": str(maps) if maps is not None else baseline or model,
         "kind": "maps" if maps is not None else "baseline" if baseline else "model",
-        **{"dataset": dataset, "split": split, "held_out": held_out, "recording": recording},
-        **score(rows, source, protocol, workers, partial(tracked, total=len(rows))),
+        "dataset": dataset,
+        "split": split,
+        "held_out": held_out,
+        "recording": recording,
+        **scores,
         **describe_run(model, predictor),
     }
     print(score_table(results))

@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,14 +14,20 @@ def explain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
     paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="IMAGE...")] = None,
     dataset: Annotated[str | None, typer.Option(help=f"Instead of images: {DATASET}")] = None,
-    split: Annotated[str | None, typer.Option(help="train or validation, where there are splits.")] = None,
+    split: Annotated[str | None, typer.Option(help="train or validation, for data sets with splits.")] = None,
     held_out: Annotated[
-        float | None, typer.Option(help="Only the fraction that `mlnet train` with this held_out leaves out.")
+        float | None, typer.Option(help="Use only the fraction that `mlnet train` keeps out with this held_out.")
     ] = None,
-    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
     prior: Annotated[bool, typer.Option(help="Explain the map with the learned prior.")] = True,
+    recording: Annotated[
+        str | None,
+        typer.Option(
+            help="Kind of recording that is predicted: eye or mouse, if the model knows both.", metavar="KIND"
+        ),
+    ] = None,
     samples: Annotated[
-        int, typer.Option(min=0, help="Noisy copies of every image for pixel attribution; 0 leaves it out.")
+        int, typer.Option(min=0, help="Number of noisy copies of each image for pixel attribution; 0 skips it.")
     ] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     ablation: Annotated[
@@ -50,7 +56,8 @@ def explain(
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output}: is a file; --output must be a folder")
     if dataset is None:
-        _explain_files(paths or [], output, samples, seed, model=model, device=device, prior=prior)
+        options = {"apply_prior": prior, "recording": recording}
+        _explain_files(paths or [], output, samples, seed, model, device, options)
         return
 
     from ..metrics import get_protocol
@@ -66,14 +73,14 @@ def explain(
     rows = load(dataset, split, held_out)
     predictor = SaliencyPredictor(model, device=device, dtype="float32")
     details = {"model": model, "dataset": dataset, "split": split, "held_out": held_out}
-    found = explain_dataset(
-        predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)), prior
+    explanation = explain_dataset(
+        predictor, rows, output, ablation, protocol, details, partial(tracked, total=len(rows)), prior, recording
     )
-    print("\n".join(summary_lines(found)))
+    print("\n".join(summary_lines(explanation)))
 
 
 def _explain_files(
-    paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, prior: bool
+    paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, options: dict[str, Any]
 ) -> None:
     from ..attribution.explain import explain_files
     from ..inference.inputs import find_images
@@ -94,7 +101,7 @@ def _explain_files(
                 progress.console.print(f"mlnet: {' '.join(error.split())}")
             progress.advance(task)
 
-        report = explain_files(predictor, inputs.jobs, output, samples, seed, on_done, prior)
+        report = explain_files(predictor, inputs.jobs, output, samples, seed, on_done, **options)
     print(f"{report.written} of {len(inputs.jobs)} images explained into {output}", file=sys.stderr)
     if report.failed + len(inputs.problems):
         raise typer.Exit(1 if report.written else 2)

@@ -1,4 +1,4 @@
-"""What a command may ask of the C library for its whole process."""
+"""Settings of the C library for the process of a command."""
 
 import ctypes
 import platform

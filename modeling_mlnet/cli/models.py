@@ -2,7 +2,7 @@
 
 import typer
 
-WIDTH = 120
+WIDTH = 140  # columns
 
 
 def models() -> None:

@@ -1,4 +1,4 @@
-"""What several commands say of the same option."""
+"""Options shared by several commands."""
 
 import warnings
 
@@ -9,7 +9,7 @@ MEGAPIXELS = "Largest image to be read, in million pixels; more may fill the mem
 
 
 def allow_pixels(megapixels: float) -> None:
-    """Sets Pillow's limit of this process, which it knows as half of what it refuses."""
+    """Sets Pillow's limit of pixels for this process; Pillow refuses images of twice its value."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = int(megapixels * 1e6 / 2)

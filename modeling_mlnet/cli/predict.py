@@ -3,36 +3,66 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..inference.inputs import SUFFIXES
+from ..io.locations import file_system, is_uri
 from .answers import TilesOption
 from .options import MEGAPIXELS, PATHS, allow_pixels
+from .shards import open_collection, predict_shards
 
-FORMATS = ("map", "overlay", "jpg", "npy", "density", "logdensity")
+SHARDS = "Parquet shards"
 STYLES = ("heat", "contour", "spotlight")
 
 
 def parse_formats(value: str) -> list[str]:
     """`map,overlay` as a list without repeats."""
-    formats = list(dict.fromkeys(one.strip() for one in value.split(",")))
-    for one in formats:
-        if one not in FORMATS:
-            raise typer.BadParameter(f"{one!r} is not one of {', '.join(FORMATS)}", param_hint="--format")
+    formats = list(dict.fromkeys(part.strip() for part in value.split(",")))
+    for name in formats:
+        if name not in SUFFIXES:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(SUFFIXES)}", param_hint="--format")
     return formats
 
 
+def open_output(output: str) -> Any:
+    """The folder for results, a `Path`, or a `UPath` at a URI.
+
+    Raises:
+        ValueError: If it is a file.
+    """
+    if is_uri(output):
+        from upath import UPath
+
+        file_system(output)  # says which library is missing
+        return UPath(output)
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise ValueError(f"{output}: is a file; --output must be a folder")
+    return Path(output)
+
+
 def predict(
-    paths: Annotated[list[str], typer.Argument(help=PATHS, metavar="PATH...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
-    model: Annotated[str, typer.Option(help="mini, a checkpoint's folder or a Hub id.")] = "mini",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the results, or a URI such as s3://bucket/maps; NAME.parquet becomes a folder of Parquet "
+            "shards.",
+            metavar="DIR",
+        ),
+    ],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help=f"{PATHS} Also URIs such as s3://bucket.", metavar="PATH...")
+    ] = None,
+    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
     formats: Annotated[
         str,
         typer.Option(
             "--format",
             help="map (8-bit grey PNG), overlay (PNG), jpg (the overlay as JPEG), npy (float32, to score), density "
-            "(sums to 1), logdensity (its natural logarithm): one or several, with commas.",
+            "(calibrated, sums to 1), logdensity (its natural logarithm): one or several, with commas.",
         ),
     ] = "map",
     style: Annotated[
@@ -40,6 +70,10 @@ def predict(
         typer.Option(help="Of overlays: heat, contour (lines around 25, 50, 75 % of attention), spotlight (dimmed)."),
     ] = "heat",
     colorbar: Annotated[bool, typer.Option("--colorbar", help="Add a scale below overlays.")] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Of densities, from `mlnet calibrate`; the checkpoint's own if not given.", metavar="FILE"),
+    ] = None,
     tiles: TilesOption = "auto",
     prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
     recording: Annotated[
@@ -66,6 +100,46 @@ def predict(
         bool,
         typer.Option(help="Leave out images whose results are there, of the same content, model and options."),
     ] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of PATH, images in Parquet files: OWNER/NAME on the Hub, a folder, a pattern or a URI. The "
+            "results are Parquet shards, and the same command continues a run that ended.",
+            metavar="NAME",
+            rich_help_panel=SHARDS,
+        ),
+    ] = None,
+    image_column: Annotated[str, typer.Option(help="Of --dataset.", metavar="NAME", rich_help_panel=SHARDS)] = "image",
+    split: Annotated[
+        str | None, typer.Option(help="Of --dataset, where it has several.", metavar="NAME", rich_help_panel=SHARDS)
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="What is added to each row.", metavar="NAMES", rich_help_panel=SHARDS)
+    ] = "saliency_map,spots,effective_area,regions",
+    prefix: Annotated[
+        str, typer.Option(help="Of the names of these columns.", metavar="TEXT", rich_help_panel=SHARDS)
+    ] = "",
+    shard_size: Annotated[
+        float, typer.Option(min=0.001, help="Of a shard, about, in megabytes.", rich_help_panel=SHARDS)
+    ] = 500,
+    shard_rows: Annotated[
+        int | None, typer.Option(min=1, help="Images of a shard, in place of --shard-size.", rich_help_panel=SHARDS)
+    ] = None,
+    engine_workers: Annotated[
+        str | None,
+        typer.Option(
+            help="none (this process), torchrun (its processes) or ray (tasks on the cluster in RAY_ADDRESS, else on "
+            "this machine). If it is not given: torchrun in its processes, else none.",
+            metavar="ENGINE",
+            rich_help_panel=SHARDS,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Tasks of ray at a time; as many as CPUs or GPUs if not given.", rich_help_panel=SHARDS
+        ),
+    ] = None,
 ) -> None:
     """Predict saliency maps: photo.jpg becomes photo.map.png, photo.overlay.png or photo.npy.
 
@@ -73,23 +147,44 @@ def predict(
 
     Several processes share a folder: torchrun --nproc_per_node 2 -m modeling_mlnet.cli predict holiday/ -o maps
 
+    A large collection: mlnet predict --dataset OWNER/NAME -o s3://bucket/maps.parquet --engine-workers ray
+
     Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
     chosen = parse_formats(formats)
     if style not in STYLES:
         raise typer.BadParameter(f"{style!r} is not one of {', '.join(STYLES)}", param_hint="--style")
+    if not paths and dataset is None:
+        raise typer.BadParameter("name images, or a data set with --dataset", param_hint="PATH...")
     allow_pixels(max_megapixels)
+    if dataset is not None or output.endswith(".parquet"):
+        of_files = {
+            "--calibration": calibration,
+            "--compile": compile,
+            "--colorbar": colorbar,
+            "--style": style != "heat",
+        }
+        if unused := [name for name, value in of_files.items() if value]:
+            raise typer.BadParameter("Parquet shards have none; leave it out", param_hint=unused[0])
+        collection = open_collection(paths or [], dataset, image_column, split, output)
+        look = {"model": model, "tiles": tiles, "apply_prior": prior, "recording": recording, "prefix": prefix}
+        machine = {"device": device, "dtype": dtype, "batch_size": batch_size}
+        how = {"engine": engine_workers, "workers": workers, "rows_per_shard": shard_rows}
+        how["shard_bytes"] = round(shard_size * 1e6)
+        predict_shards(collection, output, chosen, columns, look | machine, **how)
+        return
+    if engine_workers == "ray":
+        raise typer.BadParameter("ray writes Parquet shards: -o NAME.parquet", param_hint="--engine-workers")
 
     from ..analysis.tiles import TiledPredictor
+    from ..inference.density import Calibration
     from ..inference.inputs import find_images
-    from ..inference.network import default_device
-    from ..inference.outputs import predict_files
+    from ..inference.outputs import DENSITIES, predict_files
     from ..inference.predictor import SaliencyPredictor
     from .progress import print_inputs, progress_bar, quiet_libraries
 
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; --output must be a folder")
-    inputs = find_images(paths, output)
+    folder = open_output(output)
+    inputs = find_images(paths or [], output, allow_uris=True)
     print_inputs(inputs)
     jobs = inputs.jobs
     if not jobs:
@@ -98,9 +193,10 @@ def predict(
     # They have their names already, which so do not depend on the number of processes.
     jobs = jobs[rank::processes]
     quiet_libraries()
-    if device == "auto" and "LOCAL_RANK" in os.environ:
-        device = default_device(int(os.environ["LOCAL_RANK"]))
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
+    if calibration is not None:
+        predictor.calibration = Calibration.read(calibration)
+    fitted = None if set(DENSITIES).isdisjoint(chosen) else predictor.calibration
     tiled = TiledPredictor(predictor, tiles)
     options, look = {"apply_prior": prior, "recording": recording}, {"style": style, "colorbar": colorbar}
     with progress_bar("predicting") as progress:
@@ -114,7 +210,7 @@ def predict(
             progress.advance(task)
 
         try:
-            report = predict_files(tiled, jobs, output, chosen, options, resume, on_done, look)
+            report = predict_files(tiled, jobs, folder, chosen, options, resume, on_done, look, fitted)
         except (SystemExit, OSError):
             print(f"mlnet: {done} of {len(jobs)} images are done; --resume does the rest", file=sys.stderr)
             raise

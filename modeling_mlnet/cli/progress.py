@@ -4,13 +4,15 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from ..inference.inputs import Inputs
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -29,13 +31,13 @@ def progress_bar(description: str) -> Iterator[Progress]:
 
 
 def print_inputs(inputs: "Inputs") -> None:
-    """Says which paths lead nowhere and what was left out."""
+    """Prints which paths have no images and how many files were skipped."""
     for line in [*inputs.problems, *([inputs.note] if inputs.note else [])]:
         print(f"mlnet: {line}", file=sys.stderr)
 
 
-def tracked(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
-    """Goes through an iterable under a bar; `total` where it does not know its own length."""
+def tracked(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Iterates under a progress bar; `total` is its length, if `len` does not work."""
     with progress_bar(description) as bar:
         yield from bar.track(iterable, total=total)
 

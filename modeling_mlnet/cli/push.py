@@ -6,13 +6,13 @@ import typer
 
 
 def push(
-    model: Annotated[str, typer.Argument(help="A checkpoint's folder, or mini.", metavar="DIR_OR_CHECKPOINT")],
+    model: Annotated[str, typer.Argument(help="Folder of a checkpoint, or mini.", metavar="DIR_OR_CHECKPOINT")],
     hub_id: Annotated[str, typer.Argument(help="OWNER/NAME on the Hub.", metavar="HUB_ID")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     revision: Annotated[str | None, typer.Option(help="Push to this branch instead of main.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the files that would be sent.")] = False,
 ) -> None:
-    """Publish a checkpoint on the Hub: weights, configuration, code for `trust_remote_code`, and its model card.
+    """Publish a checkpoint on the Hub: weights, configuration, calibration, code for `trust_remote_code`, and card.
 
     Log in first, with `hf auth login`. Optimizer states and training arguments are never sent.
 

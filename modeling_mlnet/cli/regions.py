@@ -2,10 +2,11 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..io.json_types import JsonObject
 from .answers import (
     BoxesOption,
     BoxOption,
@@ -18,7 +19,7 @@ from .answers import (
     UnitsOption,
     check_folder,
     describe_image,
-    find_images,
+    find_files,
     image_name,
     image_path,
     open_predictor,
@@ -28,7 +29,12 @@ from .answers import (
 )
 
 if TYPE_CHECKING:
-    from ..analysis import Answer, BoxSource, Condition
+    import numpy as np
+
+    from ..analysis import Answer, BoxSource, Condition, ReportRow
+    from ..analysis.documents import Model
+    from ..inference.inputs import Job
+    from ..inference.predictor import SaliencyPredictor
 
 FORMATS = ("json", "csv", "png", "html")
 PAGE_SIDE = 640  # px of an image in regions.html
@@ -55,7 +61,7 @@ def regions(
     prior: PriorOption = True,
     tiles: TilesOption = "auto",
     screen: Annotated[
-        str, typer.Option(help="Shape of the first screenful of a long page, which is reported by itself.")
+        str, typer.Option(help="Shape of the first screenful of a long page, which is measured separately.")
     ] = "1280x800",
 ) -> None:
     """Measure how much of the predicted attention each box holds, how focused the image is, and its strongest spots.
@@ -79,7 +85,7 @@ def regions(
     if output is not None:
         check_folder(output)
     outcome = Outcome()
-    jobs = find_images(paths, output or Path("."), outcome)
+    jobs = find_files(paths, output or Path("."), outcome)
     for line in source.problems():
         outcome.problem(line)
     predictor, details = open_predictor(model, prior, tiles)
@@ -92,14 +98,14 @@ def regions(
 
 
 class _Regions:
-    """The work of the command: images one by one, then what is written for all of them."""
+    """Measures images one by one, then writes the files on all of them."""
 
     def __init__(
         self,
         source: "BoxSource",
         conditions: "list[Condition]",
-        details: Any,
-        predictor: Any,
+        details: "Model",
+        predictor: "SaliencyPredictor",
         screen: tuple[int, int],
         output: Path | None,
         formats: list[str],
@@ -107,24 +113,23 @@ class _Regions:
     ):
         self.source, self.conditions, self.details, self.predictor = source, conditions, details, predictor
         self.screen, self.output, self.formats, self.outcome = screen, output, formats, outcome
-        self.rows: list[dict[str, Any]] = []
-        self.report: list[Any] = []
+        self.rows: list[JsonObject] = []
+        self.report: list[ReportRow] = []
 
-    def measure(self, job: Any, image: Any, saliency_map: Any) -> None:
+    def measure(self, job: "Job", image: "np.ndarray", saliency_map: "np.ndarray") -> None:
         """Measures one image and writes its own files."""
-        from ..analysis import Answer, focus, measure_regions, region_rows
+        from ..analysis import measure_image, region_rows
 
         size = (image.shape[1], image.shape[0])
         boxes, problems = self.source.for_image(image_path(job), size) if self.source else ([], [])
         for line in problems:
             self.outcome.problem(line)
-        answer = Answer(
-            describe_image(job, image),
-            focus(saliency_map),
-            measure_regions(saliency_map, boxes),
-            self._first_screen(job, image, boxes),
-            problems,
-        )
+
+        def predict(image: "np.ndarray") -> "np.ndarray":
+            return next(self.predictor.maps([image], self.details.apply_prior))
+
+        file = describe_image(job, image)
+        answer = measure_image(predict, file, image, saliency_map, boxes, problems, self.screen)
         self.outcome.done += 1
         self.rows += region_rows(answer)
         print_answer(image_name(job), answer)
@@ -135,22 +140,8 @@ class _Regions:
             except OSError as error:
                 self.outcome.problem(f"{job.name}: its result cannot be written: {error}")
 
-    def _first_screen(self, job: Any, image: Any, boxes: Any) -> "Answer | None":
-        """What lies above the fold of a long page, predicted without the rest; boxes that lie in it as a whole."""
-        import numpy as np
-
-        from ..analysis import Answer, first_screen, focus, measure_regions
-
-        window = first_screen((image.shape[1], image.shape[0]), self.screen)
-        if window is None:
-            return None
-        saliency_map = self.predictor(np.ascontiguousarray(window.cut(image)), self.details.apply_prior)
-        inside = [box for box in boxes if box.y + box.height <= window.height]
-        described = describe_image(job, window.cut(image))
-        return Answer(described, focus(saliency_map), measure_regions(saliency_map, inside))
-
-    def _write(self, job: Any, image: Any, saliency_map: Any, answer: "Answer") -> None:
-        from ..analysis import ReportRow, draw_regions, draw_spots, regions_document, to_json
+    def _write(self, job: "Job", image: "np.ndarray", saliency_map: "np.ndarray", answer: "Answer") -> None:
+        from ..analysis import ReportRow, draw_answer, regions_document, to_json
         from ..io.atomic import write_whole
         from ..io.overlay import overlay
 
@@ -159,15 +150,14 @@ class _Regions:
         if "json" in self.formats:
             write_text(stem.with_name(f"{stem.name}.regions.json"), to_json(regions_document(answer, self.details)))
         if "png" in self.formats:
-            size = (answer.image.width, answer.image.height)
-            shown = draw_spots(overlay(image, saliency_map), answer.focus.spots, size)
-            save = partial(draw_regions(shown, answer.regions, size).save, format="PNG", compress_level=1)
+            shown = draw_answer(overlay(image, saliency_map), answer)
+            save = partial(shown.save, format="PNG", compress_level=1)
             write_whole(stem.with_name(f"{stem.name}.regions.png"), save)
         if "html" in self.formats:
             self.report.append(ReportRow.from_map(answer, image_name(job), image, saliency_map, PAGE_SIDE))
 
     def end(self) -> None:
-        """Writes what is about all images."""
+        """Writes the files on all images."""
         from ..analysis import report_html, to_csv
 
         if self.output is None:
@@ -181,7 +171,7 @@ class _Regions:
 
 
 def print_answer(name: str, answer: "Answer") -> None:
-    """What is known of an image, as a table on stdout."""
+    """Prints the measurements of an image as a table."""
     from ..analysis import percent
 
     print(f"{name}: focus {percent(answer.focus.effective_area)} (effective area)")

@@ -15,7 +15,7 @@ from .answers import (
     TilesOption,
     UnitsOption,
     describe_image,
-    find_images,
+    find_files,
     image_name,
     image_path,
     open_predictor,
@@ -60,7 +60,7 @@ def report(
         raise ValueError(f"{output}: the report's name must end in .html")
     source = BoxSource(box or (), boxes or (), units)
     outcome = Outcome()
-    jobs = find_images(paths, output.parent, outcome)
+    jobs = find_files(paths, output.parent, outcome)
     for line in source.problems():
         outcome.problem(line)
     predictor, details = open_predictor(model, prior, tiles)

@@ -12,7 +12,7 @@ def train(
     context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="YAML recipe.", metavar="CONFIG.yaml")],
 ) -> None:
-    """Train as a recipe says; `--key value` takes precedence over the recipe's keys.
+    """Train with a recipe; `--key value` overrides the recipe's keys.
 
     Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
     frozen_modules, image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop,

@@ -1,4 +1,4 @@
-"""Fixation data sets in one row schema: images, densities of fixations, and the fixations themselves."""
+"""Fixation data sets in one row schema: images, fixation densities and fixations."""
 
 from .cache import to_dataset
 from .catalog import CATALOG, DataSet

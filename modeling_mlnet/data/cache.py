@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
@@ -20,7 +19,7 @@ from ..io.progress import Progress, no_progress
 from .files import UnusableError
 from .fixations import file_stamp
 from .problems import Remarks, summarise
-from .schema import FEATURES, Record, Scan, make_row
+from .schema import FEATURES, Record, Row, Scan, make_row
 
 logger = logging.get_logger(__name__)
 
@@ -50,7 +49,7 @@ def remembered(path: Path, kind: str, compute: Callable[[], dict[str, np.ndarray
     """Arrays that are costly to compute from a file, from the cache where the file has not changed.
 
     Args:
-        kind: What they are, a word for the name of the cache's file.
+        kind: Their kind, a word in the name of the cache file.
     """
     name = hashlib.sha256((code_stamp() + file_stamp(path.absolute())).encode()).hexdigest()[:32]
     path_in_cache = _cache_path(f"{kind}-{name}.npz")
@@ -62,7 +61,7 @@ def remembered(path: Path, kind: str, compute: Callable[[], dict[str, np.ndarray
     return arrays
 
 
-def _checked_rows(records: tuple[Record, ...], notes: Path, progress: Progress) -> Iterator[dict[str, Any]]:
+def _checked_rows(records: tuple[Record, ...], notes: Path, progress: Progress) -> Iterator[Row]:
     remarks = Remarks()
     for record in progress(records, "reading images and fixations"):
         try:
@@ -74,12 +73,12 @@ def _checked_rows(records: tuple[Record, ...], notes: Path, progress: Progress) 
         if note:
             remarks.notes.append(note)
         yield row
-    # beside the rows, so that whoever gets them from the cache learns of the left out images as well
+    # beside the rows, so that skipped images are reported also when the rows come from the cache
     write_whole(notes, lambda file: file.write(json.dumps(asdict(remarks)).encode()))
 
 
 def to_dataset(scan: Scan, source: str, progress: Progress = no_progress) -> tuple[Dataset, Remarks]:
-    """Rows of the schema, kept in the cache of `datasets`, and what is said about them.
+    """Rows of the schema in the cache of `datasets`, with their problems and notes.
 
     Raises:
         OSError: If the cache cannot be written.
@@ -106,7 +105,7 @@ def nothing_usable(source: str, problems: list[str]) -> ValueError:
     return ValueError(f"{source}: no usable image found{first}")
 
 
-def _streamed_rows(records: list[Record]) -> Iterator[dict[str, Any]]:
+def _streamed_rows(records: list[Record]) -> Iterator[Row]:
     for record in records:
         try:
             row, note = make_row(record)

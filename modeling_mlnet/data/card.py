@@ -1,4 +1,4 @@
-"""The dataset card of an export: what it holds, where it comes from and under which terms."""
+"""The dataset card of an export: contents, origin and terms."""
 
 from collections.abc import Mapping
 
@@ -50,10 +50,10 @@ def dataset_card(title: str, known: DataSet | None, rows: Mapping[str, int], col
     """The card of an export.
 
     Args:
-        title: What the data set is called.
-        known: What is known of it; `None` for somebody's own.
+        title: Name of the data set.
+        known: Its entry in the catalogue; `None` for other data sets.
         rows: Number of rows of each split.
-        columns: Those of the files; without `image` it is an annotation-only export.
+        columns: Columns of the files; without `image` it is an annotation-only export.
     """
     with_photos = "image" in columns
     private = known is not None and with_photos and not known.photos_are_free

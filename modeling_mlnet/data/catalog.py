@@ -1,4 +1,4 @@
-"""What is known of each public data set: one table for the loaders, the check and the dataset card."""
+"""Facts about each public data set, for the loaders, the check and the dataset card."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ class DataSet:
     """A public data set, as its authors describe it.
 
     Args:
-        title: What it is called.
+        title: Its name.
         images: Official number of images of each split, or of `ALL`.
         size: Width and height in pixels where all images share them.
         observers: How many people looked at an image, in words.
         sigma: Standard deviation in pixels of the Gaussian that makes a density; `None` where it is not stated.
-        sigma_source: Who says so.
-        licence: Of the annotations, as the Hub abbreviates licences.
+        sigma_source: Source of `sigma`.
+        licence: Licence of the annotations, as the Hub abbreviates licences.
         photos: Under which terms the photographs stand.
         photos_are_free: Whether those terms let anybody redistribute them.
-        source: Where the authors offer it.
+        source: Address of the authors' download.
         citation: BibTeX.
         without_truth: Splits whose fixations are not public.
         recording: How gaze was recorded, one of `RECORDINGS`: by an eye tracker, or as movements of the mouse.

@@ -1,4 +1,4 @@
-"""Looking through a data set: what is there, what is missing or damaged, and a drawing of some rows."""
+"""Checks of a data set: complete, missing and damaged files, and a drawing of some rows."""
 
 import os
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from datasets import Dataset
@@ -21,17 +21,17 @@ from .loading import LISTERS, find_data_set, list_images, load_rows, splits_of
 from .maps import is_constant
 from .plausibility import DENSITIES, Finding, ImageFixations, find_implausible, images_of, sample_indices
 from .problems import summarise
-from .schema import FEATURES, Record, constant_note, make_row, read_record, undecoded
+from .schema import FEATURES, Record, Row, constant_note, make_row, open_record, undecoded
 
 DRAWN = 4
 LOOKED_AT = 24  # rows of a check, for a closer look
 
-RowMaker: TypeAlias = Callable[[], dict[str, Any]]
+RowMaker: TypeAlias = Callable[[], Row]
 
 
 @dataclass
 class SplitCheck:
-    """What is there of one split.
+    """Result of checking a split.
 
     Args:
         split: Its name, or `ALL`.
@@ -71,7 +71,7 @@ class SplitCheck:
         self.with_observers += observers
 
     def judge(self, findings: Sequence[Finding]) -> None:
-        """Adds what is implausible: to the problems where it is certain, else to the notes."""
+        """Adds implausible fixations to the problems if they are certainly wrong, else to the notes."""
         for finding in findings:
             (self.problems if finding.is_certain else self.notes).append(f"{self.split}: {finding.text}")
 
@@ -83,10 +83,10 @@ class SplitCheck:
 
 @dataclass
 class Check:
-    """What is there of a data set.
+    """Result of checking a data set.
 
     Args:
-        title: What it is called.
+        title: Its name.
         splits: Its splits.
         rows: Some rows of the schema, evenly spaced, with their images undecoded.
         notes: Lines about what is unusual but no fault.
@@ -94,7 +94,7 @@ class Check:
 
     title: str
     splits: list[SplitCheck]
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -104,12 +104,12 @@ class Check:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing or damaged, and every image that its authors count is there."""
+        """Whether no file is missing or damaged, and the number of images is the official one."""
         return all(split.is_complete for split in self.splits)
 
 
 def check(spec: str, split: str | None = None, progress: Progress = no_progress) -> Check:
-    """Opens every file of a data set and compares what is there with what its authors describe.
+    """Opens every file of a data set and compares the counts with its official ones.
 
     Args:
         spec: `NAME:DIR`, or a folder with `metadata.jsonl`, `fixations.csv` or exported Parquet files.
@@ -158,7 +158,7 @@ def _check_files(spec: str, kind: str, split: str | None, report: SplitCheck, pr
     looked_at = set(sample_indices(len(listed.records)))
     for index, record in enumerate(progress(listed.records, f"checking {split or ''}".strip())):
         try:
-            content = read_record(record)
+            content = open_record(record)
         except UnusableError as error:
             report.problems.append(str(error))
             left_out += error.outside
@@ -178,7 +178,7 @@ def _check_files(spec: str, kind: str, split: str | None, report: SplitCheck, pr
     return makers
 
 
-def _encoded_row(record: Record) -> dict[str, Any]:
+def _encoded_row(record: Record) -> Row:
     return FEATURES.encode_example(make_row(record)[0])
 
 
@@ -218,7 +218,7 @@ def check_drawing(path: Path) -> None:
         raise ValueError(f"{path}: cannot be written; name another file for the drawing")
 
 
-def draw_rows(rows: Sequence[dict[str, Any]], path: Path) -> int:
+def draw_rows(rows: Sequence[Row], path: Path) -> int:
     """Draws four rows one below another: the image, the image with its fixations, the image under its density.
 
     Args:

@@ -1,12 +1,7 @@
 """Writing a data set as Parquet, the form in which the Hub keeps, shows and streams it."""
 
-import glob
 import math
 import os
-import platform
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +9,7 @@ from datasets import Dataset, Image
 from datasets.table import embed_table_storage
 from transformers.utils import logging
 
+from ..io.atomic import require_new_folder, whole_folder
 from ..io.progress import Progress, no_progress
 from .card import dataset_card
 from .catalog import CATALOG
@@ -27,7 +23,7 @@ BATCH = 100  # rows that are read, and later streamed, at a time
 
 @dataclass
 class Export:
-    """What was written.
+    """Summary of an export.
 
     Args:
         rows: Number of rows of each split.
@@ -63,13 +59,13 @@ def export_parquet(
     Raises:
         ValueError: If the data set cannot be loaded or `output` is not empty.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"{output}: is there already; name a folder that is new or empty")
+    require_new_folder(output)
     kind, location = find_data_set(spec)
     known = CATALOG.get(kind)
     counts: dict[str, int] = {}
     files = 0
-    with _whole_folder(output) as folder:
+    with whole_folder(output) as folder:
+        (folder / "data").mkdir()
         for name in [split] if split else _exported_splits(spec):
             rows = load(spec, name, progress=progress)
             if annotations_only:
@@ -85,7 +81,7 @@ def export_parquet(
 
 
 def _exported_splits(spec: str) -> list[str | None]:
-    """Those that are there; one that is not is named, for it may only be packed."""
+    """The splits that exist; a missing one is reported, as it may only be packed."""
     splits = splits_of(spec)
     known = CATALOG.get(split_spec(spec)[0])
     if known is None or not splits:
@@ -101,48 +97,6 @@ def _exported_splits(spec: str) -> list[str | None]:
         else:
             exported.append(split)
     return exported or [splits[0]]  # whose loading says what is missing
-
-
-@contextmanager
-def _whole_folder(output: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `output` if nothing fails; what killed exports left of theirs is removed.
-
-    Raises:
-        OSError: If it cannot be written; it names `output`.
-    """
-    output = output.absolute()
-    ours = f".{output.name}.{platform.node()}"  # a disk may be shared
-    temporary = output.with_name(f"{ours}.{os.getpid()}.tmp")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        for abandoned in output.parent.glob(f"{glob.escape(ours)}.*.tmp"):
-            if not _is_running(abandoned.name.split(".")[-2]):
-                shutil.rmtree(abandoned, ignore_errors=True)
-        (temporary / "data").mkdir(parents=True)
-        yield temporary
-        if output.exists():
-            output.rmdir()
-        temporary.rename(output)
-    except OSError as error:
-        # of the data set, or of the cache
-        if error.errno is None or not str(error.filename or temporary).startswith(str(temporary)):
-            raise
-        raise OSError(f"{output}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _is_running(number: str) -> bool:
-    """Whether there is a process of that number; on Windows, where asking would end it, always."""
-    if os.name == "nt" or not number.isdecimal():
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except (OverflowError, PermissionError):  # no number of a process, or another user's
-        return True
-    return True
 
 
 def _name_images(rows: Dataset, directory: Path) -> Dataset:

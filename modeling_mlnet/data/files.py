@@ -1,17 +1,25 @@
-"""Looking at the files of a data set: which are there, and whether an image can be decoded."""
+"""Access to the files of a data set, and checks whether images can be decoded."""
 
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, TypeAlias, TypedDict
 
 from PIL import Image as PILImage
 
 from ..images_mlnet import read_image
 
+OpenableFile: TypeAlias = str | Path | IO[bytes]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class EncodedImage(TypedDict):
+    """An image as `datasets` stores it; with `bytes`, the path is a name only."""
+
+    path: str | None
+    bytes: bytes | None
 
 
 class UnusableError(ValueError):
@@ -27,8 +35,8 @@ class UnusableError(ValueError):
         self.outside = outside
 
 
-def upright_size(file: Any) -> tuple[int, int]:
-    """Width and height in pixels of an image (path or open file) as it is shown, its EXIF rotation applied."""
+def upright_size(file: OpenableFile) -> tuple[int, int]:
+    """Width and height in pixels of an image (path or open file) after its EXIF rotation."""
     with PILImage.open(file) as image:
         return _upright_size(image)
 
@@ -38,13 +46,13 @@ def _upright_size(image: PILImage.Image) -> tuple[int, int]:
     return (image.height, image.width) if sideways else image.size
 
 
-def encoded_file(encoded: dict[str, Any]) -> Path | BytesIO:
-    """What opens an image that `datasets` did not decode: its path, or a file of its bytes."""
-    return Path(encoded["path"]) if encoded["bytes"] is None else BytesIO(encoded["bytes"])
+def encoded_file(encoded: EncodedImage) -> Path | BytesIO:
+    """Path or in-memory file of an image that `datasets` did not decode."""
+    return Path(encoded["path"] or "") if encoded["bytes"] is None else BytesIO(encoded["bytes"])
 
 
 def find_file(folder: Path, name: str) -> Path:
-    """The file that a list of somebody's names, relative to the folder of the list.
+    """Finds a file that a list names, relative to the folder of the list.
 
     A name that is not there as it is written is looked for with slashes for backslashes, in any Unicode form (a Mac
     decomposes accents) and, if only one file fits, in any case.
@@ -69,7 +77,7 @@ def _names_in(folder: Path) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=64)
 def _listing(folder: Path, changed: int) -> dict[str, list[str]]:
-    """The names in a folder by what makes them the same; `changed` makes a changed folder be listed anew."""
+    """Names in a folder by their normalised form; `changed` is part of the cache key."""
     names: dict[str, list[str]] = {}
     for path in folder.iterdir():
         names.setdefault(_same_name(path.name), []).append(path.name)
@@ -80,12 +88,12 @@ def _same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def check_image(file: Any, kind: str, name: object = None) -> tuple[tuple[int, int], bytes | None]:
+def check_image(file: OpenableFile, kind: str, name: object = None) -> tuple[tuple[int, int], bytes | None]:
     """Decodes an image to see whether it is whole.
 
     Args:
         file: Path or file in memory.
-        kind: What it is called in the message.
+        kind: Its name in messages.
         name: How the message names it; `None` takes the path.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Fixations of one image: what they are, and how the files of the data sets hold them."""
+"""Fixations of one image, and their formats in the files of data sets."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -44,10 +44,10 @@ class Points:
 
 
 class Annotation(Protocol):
-    """Where an image's fixations come from; they are read when they are needed."""
+    """Source of an image's fixations, read on demand."""
 
     def read(self) -> Points:
-        """The fixations; an UnusableError names what is missing or damaged."""
+        """Reads the fixations; raises an UnusableError for missing or damaged files."""
         ...
 
     def stamp(self) -> str:
@@ -133,7 +133,7 @@ def _pairs(values: Any) -> np.ndarray:
 
 
 def points_of_mask(mask: Any) -> Points:
-    """Points where a binary map `(height, width)` is not 0; it does not tell observers or repeated fixations apart."""
+    """Points where a binary map `(height, width)` is not 0; observers and repeated fixations are unknown."""
     mask = np.asarray(mask)
     if mask.ndim != 2:
         raise ValueError(f"a map (height, width) is expected, got shape {mask.shape}")

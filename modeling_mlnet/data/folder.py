@@ -90,7 +90,7 @@ def _shorten(record: Record, stems: Counter[str]) -> Record:
 
 
 def _image_id(directory: Path, path: Path, name: str) -> str:
-    """The name of an image, relative to the folder or as it is written where the file is elsewhere, in NFC."""
+    """Name of an image in NFC, relative to the folder, or as written if the file is outside of it."""
     relative = path.relative_to(directory).as_posix() if path.is_relative_to(directory) else name
     return unicodedata.normalize("NFC", relative)
 

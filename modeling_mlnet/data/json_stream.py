@@ -19,8 +19,8 @@ class Item:
     Args:
         key: The key of the list.
         value: The item, decoded. Text in it is latin-1.
-        start: Where it begins in the file, in bytes.
-        end: Where it ends.
+        start: Offset in the file, in bytes.
+        end: Offset of its end.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Where in a folder a data set begins, and what to do if it is still packed or lies one level too deep."""
+"""Finds the root of a data set in a folder, with advice if it is still packed or one level too deep."""
 
 import shlex
 import zipfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .catalog import CATALOG
 
-# What a data set's folder holds; any one is enough to know it by.
+# Entries of a data set's folder; any of them identifies it.
 MARKS = {
     "salicon": (
         *("images/train*", "images/val*", "images/test*", "maps/train", "maps/val", "fixations/train"),
@@ -74,9 +74,9 @@ def why_missing(directory: Path, folder: str, inner: str = "") -> str:
     """A hint at why a folder of a data set is not there or is empty; empty if nothing speaks for a reason.
 
     Args:
-        directory: Where the data set begins.
+        directory: Root of the data set.
         folder: The folder that is missing.
-        inner: What ought to be in it.
+        inner: An entry that it must have.
     """
     for place in (directory / folder, directory / folder / inner):
         if (place / place.name).is_dir():

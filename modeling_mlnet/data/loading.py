@@ -24,13 +24,13 @@ from .plausibility import ImageFixations, images_of, require_plausible, sample_i
 from .problems import Remarks
 from .published import HUB_ID, hub_splits, load_hub, load_parquet, parquet_files, pick_split
 from .salicon import list_salicon
-from .schema import Record, Scan, is_held_out, read_record
+from .schema import Record, Scan, is_held_out, open_record
 from .toronto import list_toronto
 
 logger = logging.get_logger(__name__)
 
 STREAM_SAMPLE = 50  # images of a stream whose fixations are looked at before it begins
-# Of what is never the name of a data set on the Hub
+# Suffixes that no data set on the Hub has
 FILE_SUFFIXES = frozenset([".csv", ".json", ".jsonl", ".parquet", ".tsv", ".txt", ".xlsx", *ARCHIVES])
 
 LISTERS: dict[str, Callable[..., Scan]] = {
@@ -58,7 +58,7 @@ def split_spec(spec: str) -> tuple[str, Path]:
 
 
 def find_data_set(spec: str) -> tuple[str, Path]:
-    """What a specification means.
+    """A parsed specification of a data set.
 
     Args:
         spec: `NAME:DIR` with a name of `LISTERS`; a folder with `metadata.jsonl`, `fixations.csv` or exported Parquet
@@ -88,7 +88,7 @@ def find_data_set(spec: str) -> tuple[str, Path]:
 
 
 def _nearest_folder(path: Path) -> str:
-    """A hint at the last folder on the way that is there, where the path has several parts."""
+    """A hint at the last existing folder of a path with several parts."""
     there = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
     return f"; {there} is there" if there is not None and len(path.parts) > 1 else ""
 
@@ -143,7 +143,7 @@ def list_images(spec: str, split: str | None = None, progress: Progress = no_pro
 
 
 def _split_folder(directory: Path, split: str | None) -> Path:
-    """Where the list of a folder's images is: the folder itself, or that of a split."""
+    """Folder with the list of images: the folder itself, or that of a split."""
     folders = {} if find_list(directory) else split_folders(directory)
     if folders:
         return folders[pick_split(list(folders), split, str(directory))]
@@ -153,7 +153,7 @@ def _split_folder(directory: Path, split: str | None) -> Path:
 
 
 def scan(spec: str, split: str | None = None, progress: Progress = no_progress) -> Scan:
-    """Looks through a data set: opens every file, and sorts out what is missing or damaged.
+    """Scans a data set: opens every file and skips images with missing or damaged ones.
 
     Args:
         spec: `NAME:DIR` with a name of `LISTERS`, or a folder with `metadata.jsonl` or `fixations.csv`.
@@ -167,7 +167,7 @@ def scan(spec: str, split: str | None = None, progress: Progress = no_progress) 
     usable = Scan(problems=listed.problems, unmatched=listed.unmatched)
     for record in progress(listed.records, "checking images and fixations"):
         try:
-            read_record(record)
+            open_record(record)
         except UnusableError as error:
             usable.problems.append(str(error))
         else:
@@ -229,7 +229,7 @@ def load_rows(
     images: str | PathLike | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Rows, Remarks]:
-    """The rows of a data set, which may be none, and what is said about them; arguments and errors as for `load`."""
+    """The rows of a data set, possibly none, with problems and notes; arguments and errors as for `load`."""
     kind, location = find_data_set(spec)
     if kind in LISTERS:
         return _load_files(spec, split, keep, streaming, progress)
@@ -263,5 +263,5 @@ def _load_files(
 def _sampled(records: Sequence[Record]) -> Iterator[ImageFixations]:
     for index in sample_indices(len(records), STREAM_SAMPLE):
         with suppress(UnusableError):  # the stream names it when it comes to it
-            content = read_record(records[index])
+            content = open_record(records[index])
             yield ImageFixations(content.size, content.points.fixations, content.points.outside, content.density)

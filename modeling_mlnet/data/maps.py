@@ -52,7 +52,7 @@ def read_map(file: MapFile, name: object = None, log_density: bool = False) -> n
 
 
 def is_constant(values: np.ndarray) -> bool:
-    """Whether a map has the same value everywhere, so that it says nothing about where people look."""
+    """Whether a map has the same value everywhere."""
     return bool(values.min() == values.max())
 
 
@@ -69,13 +69,18 @@ def is_stored_in_8_bits(file: MapFile) -> bool:
         return image.mode[0] not in "IF"
 
 
-def encode_map(values: np.ndarray) -> dict[str, object]:
-    """A map as a grey PNG of 8 bits whose maximum is white, in the form of the `datasets` feature `Image`."""
+def map_png(values: np.ndarray) -> bytes:
+    """A map as a grey PNG of 8 bits whose maximum is white."""
     highest = values.max(initial=0)
     scaled = values * (255 / highest) if highest > 0 else values
     buffer = BytesIO()
     PILImage.fromarray(np.rint(scaled).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
-    return {"path": None, "bytes": buffer.getvalue()}
+    return buffer.getvalue()
+
+
+def encode_map(values: np.ndarray) -> dict[str, object]:
+    """`map_png` in the form of the `datasets` feature `Image`."""
+    return {"path": None, "bytes": map_png(values)}
 
 
 def _read(file: IO[bytes]) -> np.ndarray:

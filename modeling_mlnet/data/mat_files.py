@@ -10,6 +10,8 @@ from typing import Any
 from scipy.io import loadmat
 from scipy.io.matlab import matfile_version
 
+from ..io.json_types import JsonObject
+
 # Numbers of "MAT-File Format" (MathWorks), tables 1-1 to 1-3
 HEADER = 128  # bytes
 MATRIX, COMPRESSED = 14, 15
@@ -20,7 +22,7 @@ COMPLEX = 0x800  # of a matrix' flags, beside its class; such numbers have an im
 DEEPEST = 64  # matrices within matrices
 
 
-def read_mat(path: Path, names: Sequence[str], **options: Any) -> dict[str, Any]:
+def read_mat(path: Path, names: Sequence[str], **options: Any) -> JsonObject:
     """The variables of those names that a `.mat` file holds.
 
     Args:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import pyarrow  # type: ignore[import-untyped]
-import pyarrow.compute  # type: ignore[import-untyped]
+import pyarrow
+import pyarrow.compute
 from datasets import Dataset, Features, Image, IterableDataset, Value, concatenate_datasets
 from transformers.utils import logging
 
@@ -16,12 +16,12 @@ from .files import UnusableError, find_file
 from .fixations import Points, file_stamp, join_observers
 from .folder import check_recording
 from .problems import Remarks, summarise
-from .schema import FEATURES, Record, make_row
+from .schema import FEATURES, Record, Row, make_row
 
 logger = logging.get_logger(__name__)
 
 BATCH = 100  # rows of a stream that are read at a time
-PROBLEM, NOTE = "problem", "note"  # columns of what was said of a row
+PROBLEM, NOTE = "problem", "note"  # columns of problems and notes
 CHECKED = Features({**FEATURES, PROBLEM: Value("string"), NOTE: Value("string")})
 
 Rows: TypeAlias = Dataset | IterableDataset
@@ -109,9 +109,7 @@ def _linked_files(rows: Dataset, folders: Sequence[Path]) -> list[Path]:
     return [content for content in contents if isinstance(content, Path)]
 
 
-def _of_columns(
-    row: dict[str, Any], index: int, folders: Sequence[Path], columns: Sequence[str], stamp: Any
-) -> dict[str, Any]:
+def _of_columns(row: Row, index: int, folders: Sequence[Path], columns: Sequence[str], stamp: Any) -> Row:
     result = _checked_row(row, index, folders)
     return {name: result[name] for name in columns}
 
@@ -130,8 +128,8 @@ def _checked_batch(
     return {name: [result[name] for result in results if not result[PROBLEM]] for name in FEATURES}
 
 
-def _checked_row(row: dict[str, Any], index: int, folders: Sequence[Path]) -> dict[str, Any]:
-    """A row of the schema, with what is wrong or unusual in it; what is wrong leaves the rest empty."""
+def _checked_row(row: Row, index: int, folders: Sequence[Path]) -> Row:
+    """A row of the schema with its problems and notes; a row with a problem is otherwise empty."""
     try:
         record = _record_of(row, index, folders)
         made, note = make_row(record)
@@ -145,7 +143,7 @@ def _checked_row(row: dict[str, Any], index: int, folders: Sequence[Path]) -> di
     return {**made, PROBLEM: None, NOTE: note}
 
 
-def _record_of(row: dict[str, Any], index: int, folders: Sequence[Path]) -> Record:
+def _record_of(row: Row, index: int, folders: Sequence[Path]) -> Record:
     name = _row_name(row, index)
     image = _content(row, folders)
     density = _content(row, folders, "saliency_map") or None
@@ -162,8 +160,8 @@ def _record_of(row: dict[str, Any], index: int, folders: Sequence[Path]) -> Reco
     return Record(image, name, annotation, density, row.get("sigma"), recording, bool(row.get("log_density")))
 
 
-def _content(row: dict[str, Any], folders: Sequence[Path], column: str = "image") -> Path | bytes:
-    """An image or map of a row: what is in it, or the file that it names; empty if it has neither."""
+def _content(row: Row, folders: Sequence[Path], column: str = "image") -> Path | bytes:
+    """An image or map of a row: its bytes, or the file that it names; empty if it has neither."""
     value = row.get(column) or {}
     if value.get("bytes") is not None:
         return value["bytes"]
@@ -174,5 +172,5 @@ def _content(row: dict[str, Any], folders: Sequence[Path], column: str = "image"
     return next((path for path in paths if path.is_file()), paths[0])
 
 
-def _row_name(row: dict[str, Any], index: int) -> str:
+def _row_name(row: Row, index: int) -> str:
     return str(row.get("image_id") or row.get("file_name") or f"row {index}")

@@ -1,4 +1,4 @@
-"""What is said about the rows of a data set, with many lines about the same fault as one line with a count."""
+"""Problems and notes about the rows of a data set; many lines with the same reason become one with a count."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ SHOWN = 3  # lines of one kind that are shown in full
 
 @dataclass
 class Remarks:
-    """What is said about rows while they are made.
+    """Problems and notes about rows, collected while they are made.
 
     Args:
         problems: One line for every image that is left out, or file that is missing.
@@ -35,8 +35,8 @@ def summarise(lines: Sequence[str], shown: int = SHOWN) -> list[str]:
     for line in lines:
         kinds.setdefault(re.sub(r"\d+", "0", line.partition(": ")[2]) or line, []).append(line)
     joined = []
-    for same in kinds.values():
-        name, separator, reason = same[0].partition(": ")
-        is_long = separator and len(same) > shown
-        joined += [f"{name} and {len(same) - 1:,} more: {reason}"] if is_long else same
+    for alike in kinds.values():
+        name, separator, reason = alike[0].partition(": ")
+        is_long = separator and len(alike) > shown
+        joined += [f"{name} and {len(alike) - 1:,} more: {reason}"] if is_long else alike
     return joined

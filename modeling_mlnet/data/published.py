@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet  # type: ignore[import-untyped]
+import pyarrow.parquet
 from datasets import get_dataset_split_names, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
@@ -56,13 +56,13 @@ def _split_named(name: str) -> str | None:
 def load_parquet(
     directory: Path, split: str | None, streaming: bool, images: Path | None, keep: Keep | None
 ) -> tuple[Rows, Remarks]:
-    """Rows of the schema from a folder of Parquet files, and what is said about them.
+    """Rows of the schema from a folder of Parquet files, with problems and notes.
 
     Args:
         split: `None` takes `train`, or the first one.
         streaming: Whether rows are read while they are iterated; each file is a shard.
         images: The folder that names of image files are relative to; `None` takes `directory`.
-        keep: Which image ids to keep; `None` keeps all.
+        keep: Image ids to keep; `None` keeps all.
 
     Raises:
         ValueError: If the split is not there, a file is missing or damaged, or a column of the schema is missing.
@@ -84,7 +84,7 @@ def load_parquet(
 
 
 def _why_unread(paths: list[Path], error: Exception) -> Exception:
-    """What keeps some files from being read together: a damaged one, no room for their rows, or different columns."""
+    """Why files cannot be read together: a damaged file, a full disk, or different columns."""
     for path in paths:
         try:
             for _ in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=BATCH):

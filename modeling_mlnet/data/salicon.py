@@ -75,7 +75,7 @@ def _images(directory: Path, folder: str) -> dict[str, Path]:
 def _annotations(
     directory: Path, folder: str, images: Mapping[str, Path], listing: Scan, progress: Progress
 ) -> dict[str, Annotation]:
-    """For every image its fixations, or what says that they are missing; empty if there are none at all."""
+    """The fixations of every image, or a source that reports them missing; empty if there are none at all."""
     folder_path = directory / "fixations" / folder
     files = by_stem(folder_path, tuple(READERS))
     if files or (folder_path.is_dir() and not why_missing(directory, "fixations", folder)):

@@ -49,7 +49,7 @@ class JsonSpans:
 
 
 def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSpans]:
-    """Where the annotations of each image that has any are, by file name.
+    """Positions of each image's annotations in the file, by image file name.
 
     The file is streamed once and the result remembered.
 

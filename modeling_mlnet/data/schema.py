@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from datasets import Dataset, Features, Image, List, Value
@@ -25,6 +25,7 @@ FEATURES = Features(
         "outside": Value("int32"),
     }
 )
+Row: TypeAlias = dict[str, Any]  # one of a data set, by the names of FEATURES
 RECORDINGS = ("eye", "mouse")  # how gaze was recorded: by an eye tracker, or as movements of the mouse
 SIGMA_FRACTION = 0.03  # of the longer side: SALICON's 19 px at 640 px, OSIE's 24 px at 800 px
 
@@ -38,7 +39,7 @@ class Record:
     Args:
         image: The image's file, or its content.
         image_id: Unique within the data set.
-        annotation: Where its fixations come from; `None` if only a saliency map is there.
+        annotation: Source of its fixations; `None` if there is only a saliency map.
         saliency_map: The density's file, or its content; `None` if it has to be made from the fixations.
         sigma: Standard deviation in pixels of the Gaussian that makes it; `None` takes 3 % of the longer side.
         recording: One of `RECORDINGS`; `None` where it is not known.
@@ -77,7 +78,7 @@ def _content_stamp(content: bytes | None) -> str:
 
 @dataclass(frozen=True)
 class RecordContent:
-    """What the files of a record hold.
+    """Content of the files of a record.
 
     Args:
         size: Width and height of the image in pixels.
@@ -94,7 +95,7 @@ class RecordContent:
 
 @dataclass
 class Scan:
-    """What is there of a data set.
+    """The images found in a data set.
 
     Args:
         records: Its images.
@@ -107,7 +108,9 @@ class Scan:
     unmatched: list[str] = field(default_factory=list)
 
 
-def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: float) -> np.ndarray:
+def fixation_density(
+    fixations: np.ndarray, height: int, width: int, sigma: float, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Sum of one Gaussian per fixation, the field's density of fixations.
 
     Computed exactly as the product of the two axes' Gaussians, without a cut-off radius; mass beyond the image is
@@ -116,6 +119,7 @@ def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: floa
     Args:
         fixations: `(n, 2)` x and y in pixels, 0-based.
         sigma: Standard deviation in pixels.
+        weights: `(n,)`, at least 0, what each fixation counts for, such as its duration; `None` counts each once.
 
     Returns:
         Float64 `(height, width)`, at least 0, of maximum 1 unless there is no fixation.
@@ -123,7 +127,7 @@ def fixation_density(fixations: np.ndarray, height: int, width: int, sigma: floa
     points = np.asarray(fixations, dtype=np.float64).reshape(-1, 2)
     (x, column), (y, row) = (np.unique(points[:, axis], return_inverse=True) for axis in (0, 1))
     counts = np.zeros((len(y), len(x)))  # thousands of mouse positions share few coordinates
-    np.add.at(counts, (row, column), 1)
+    np.add.at(counts, (row, column), 1 if weights is None else weights)
     columns = np.exp(-((np.arange(width) - x[:, None]) ** 2) / (2 * sigma**2))  # (len(x), width)
     rows = np.exp(-((np.arange(height) - y[:, None]) ** 2) / (2 * sigma**2))  # (len(y), height)
     density = rows.T @ (counts @ columns)
@@ -135,7 +139,7 @@ def inside(fixations: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.all((fixations > -0.5) & (fixations < np.array([width, height]) - 0.5), axis=1)
 
 
-def read_record(record: Record) -> RecordContent:
+def open_record(record: Record) -> RecordContent:
     """Opens every file of an image.
 
     Raises:
@@ -178,25 +182,24 @@ def check_size(what: str, size: tuple[int, int], image: tuple[int, int]) -> None
         raise UnusableError("{} {}x{} px, its image {}x{} px".format(what, *size, *image))
 
 
-def make_row(record: Record) -> tuple[dict[str, Any], str | None]:
+def make_row(record: Record) -> tuple[Row, str | None]:
     """One row of the schema; its image and, where there is one of 8 bits, its saliency map stay where they are.
 
     Returns:
         The row, and a line about what is unusual in it but no fault.
 
     Raises:
-        UnusableError: As `read_record`.
+        UnusableError: As `open_record`.
     """
-    content = read_record(record)
+    content = open_record(record)
     size, points, density = content.size, content.points, content.density
     note, sigma = None, None
     saliency_map: dict | str
     if record.saliency_map is not None and density is not None:
         if is_constant(density):
             note = constant_note(record)
-        saliency_map = encode_map(density)
-        if is_stored_in_8_bits(_openable(record.saliency_map)):
-            saliency_map = _stored(record.saliency_map)
+        keeps_its_file = is_stored_in_8_bits(_openable(record.saliency_map))
+        saliency_map = _stored(record.saliency_map) if keeps_its_file else encode_map(density)
     else:
         sigma = record.sigma or SIGMA_FRACTION * max(size)
         saliency_map = encode_map(fixation_density(points.fixations, size[1], size[0], sigma))
@@ -234,3 +237,12 @@ def is_held_out(image_id: str, fraction: float) -> bool:
     """
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def split_held_out(rows: Dataset, fraction: float) -> tuple[Dataset, Dataset]:
+    """The rows that are not held out, and those for which `is_held_out` holds."""
+    held_out = [is_held_out(image_id, fraction) for image_id in rows["image_id"]]
+    return (
+        rows.select([index for index, held in enumerate(held_out) if not held]),
+        rows.select([index for index, held in enumerate(held_out) if held]),
+    )

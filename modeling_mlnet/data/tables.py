@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from .numbers import Numbers
+
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # Byte order marks; that of UTF-32 begins as that of UTF-16 does, so it comes first.
 MARKS = (
@@ -29,22 +31,16 @@ class TableRow:
     Args:
         line: Its number in the file, from 1.
         values: By the name of the column as the reader calls it, without blanks around; empty where it is missing.
-        decimal_comma: Whether a comma may stand in a number, as the values are not between commas.
+        numbers: Reads the values of the table that are numbers.
     """
 
     line: int
     values: dict[str, str]
-    decimal_comma: bool
+    numbers: Numbers
 
     def number(self, name: str) -> float:
-        """A value as a number; NaN if it is none."""
-        text = self.values.get(name, "")
-        if self.decimal_comma and "." not in text:
-            text = text.replace(",", ".", 1)
-        try:
-            return float(text)
-        except ValueError:
-            return float("nan")
+        """A value as a number; NaN for other text."""
+        return self.numbers.read(self.line, name, self.values.get(name, ""))
 
 
 def normal_name(name: object) -> str:
@@ -59,12 +55,12 @@ def rename_keys(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
         ValueError: If two of the names mean the same.
     """
     meant = {normal_name(name): name for name in known}
-    renamed = {name: meant[normal_name(name)] for name in names if normal_name(name) in meant}
-    for name, count in Counter(renamed.values()).items():
+    renamed = [(name, meant[normal_name(name)]) for name in names if normal_name(name) in meant]
+    for name, count in Counter(new for _, new in renamed).items():
         if count > 1:
-            both = [repr(old) for old, new in renamed.items() if new == name]
+            both = [repr(old) for old, new in renamed if new == name]
             raise ValueError(f"{' and '.join(both)} both mean {name}")
-    return renamed
+    return dict(renamed)
 
 
 def quoted(names: Sequence[str], shown: int = 12) -> str:
@@ -73,23 +69,33 @@ def quoted(names: Sequence[str], shown: int = 12) -> str:
     return (", ".join(repr(name) for name in names[:shown]) or "none") + rest
 
 
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[TableRow]:
+def read_table(
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Iterator[TableRow]:
     """The lines of a table whose first line names the columns.
 
-    Values may stand between commas, semicolons, tabs or bars, in UTF-8 or UTF-16 with or without a byte order mark.
-    Names of columns may differ in case, blanks and underscores.
+    Values may stand between commas, semicolons, tabs or bars, in UTF-8 or UTF-16 with or without a byte order mark,
+    and each row in one line, whose last values may be missing. Names of columns may differ in case, blanks and
+    underscores.
 
     Args:
         required: Columns that must be there; of alternatives, give the others as optional.
         optional: Columns that may be there.
+        separator: Separator of values; `None` detects it.
+        encoding: `None` finds it.
 
     Raises:
-        ValueError: If a column is missing, with those that are there, or the file is no such table.
+        ValueError: If a column is missing, with those that are there, or there twice; a row has more values than there
+            are columns or is cut off; or numbers may have thousands separators.
     """
     known = [*required, *optional]
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         lines = _Lines(file)
-        columns, delimiter = _header(lines, known)
+        columns, delimiter = _header(lines, known, separator)
         renamed = _renamed(path, columns, known)
         missing = [name for name in required if name not in renamed.values()]
         if missing:
@@ -98,31 +104,61 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
                 f"{path}: the first line must name the columns {', '.join(required)}; no {', no '.join(missing)} "
                 f"there, the columns found (between {between}) are {quoted(columns)}"
             )
-        rows = csv.reader(lines, delimiter=delimiter)
-        for cells in rows:
+        numbers = Numbers(delimiter != ",")
+        for line in lines:
+            try:
+                cells = _cells(line, delimiter, len(columns))
+            except ValueError as error:
+                raise ValueError(f"{path}, line {lines.number}: {error}: {line.strip()[:80]!r}") from error
             if not any(cell.strip() for cell in cells):
                 continue
             values = dict.fromkeys(renamed.values(), "")
             values |= {
                 renamed[name]: cell.strip() for name, cell in zip(columns, cells, strict=False) if name in renamed
             }
-            yield TableRow(lines.number, values, delimiter != ",")
+            yield TableRow(lines.number, values, numbers)
+        numbers.require_clear(path)
+
+
+def _cells(line: str, delimiter: str, count: int) -> list[str]:
+    """The values of a line, each in a column; a value that went on in the next line would swallow rows."""
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise ValueError(
+            f"{error}; quotation marks of a value must be closed on its line, and doubled inside"
+        ) from error
+    if any(cell.strip() for cell in cells[count:]):
+        raise ValueError(
+            f"{len(cells)} values for {count} columns; each needs its column in the first line, and a value that "
+            f"contains {DELIMITERS.get(delimiter, repr(delimiter))} needs quotation marks"
+        )
+    if line.strip() and len(cells) < count and not line.endswith(("\n", "\r")):
+        raise ValueError(f"the last line is cut off: {len(cells)} values for {count} columns")
+    return cells
 
 
 def table_columns(path: Path, known: Sequence[str]) -> dict[str, str | None]:
     """The columns that the first line of a table names, and which of the known ones each is."""
-    with open_text(path) as file:
-        columns = _header(_Lines(file), known)[0]
+    columns = table_header(path, known)[0]
     renamed = _renamed(path, columns, known)
     return {name: renamed.get(name) for name in columns}
 
 
-def _header(lines: Iterator[str], known: Sequence[str]) -> tuple[list[str], str]:
-    """The names of the columns, and what stands between them."""
+def table_header(
+    path: Path, known: Sequence[str], separator: str | None = None, encoding: str | None = None
+) -> tuple[list[str], str]:
+    """Names of columns in the first line of a table, and their separator; arguments as `read_table`."""
+    with open_text(path, encoding) as file:
+        return _header(_Lines(file), known, separator)
+
+
+def _header(lines: Iterator[str], known: Sequence[str], separator: str | None = None) -> tuple[list[str], str]:
+    """Names of the columns, and their separator."""
     header = next(lines, "")
     if declared := SEPARATOR_LINE.fullmatch(header):
         header = next(lines, "")
-    delimiter = declared[1] if declared else _delimiter(header, known)
+    delimiter = separator or (declared[1] if declared else _delimiter(header, known))
     return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])], delimiter
 
 
@@ -172,31 +208,40 @@ def _list_of_objects(file: IO[str]) -> list[Any] | None:
     return None
 
 
-@contextmanager
-def open_text(path: Path) -> Iterator[IO[str]]:
-    """Opens a text file in UTF-8, UTF-16 or UTF-32, told apart by its first bytes.
-
-    Raises:
-        ValueError: If it is in another encoding or no table.
-    """
+def find_encoding(path: Path) -> str:
+    """UTF-8, UTF-16 or UTF-32, detected by the first bytes of a file."""
     with path.open("rb") as file:
         head = file.read(4)
     encoding = next((name for mark, name in MARKS if head.startswith(mark)), None)
     if encoding is None and 0 in head[:2] and len(head) > 1:  # UTF-16 without its mark: every second byte is 0
         encoding = "utf-16-le" if head[1] == 0 else "utf-16-be"
-    encoding = encoding or "utf-8-sig"
+    return encoding or "utf-8-sig"
+
+
+@contextmanager
+def open_text(path: Path, encoding: str | None = None) -> Iterator[IO[str]]:
+    """Opens a text file.
+
+    Args:
+        encoding: `None` takes `find_encoding`; callers that give one let people choose it.
+
+    Raises:
+        ValueError: If it is in another encoding or no table.
+    """
+    remedy = "save it as UTF-8" + (" or give its --encoding, such as cp1252" if encoding else "")
+    encoding = encoding or find_encoding(path)
     try:
         with path.open(encoding=encoding, newline="") as text:
             yield text
     except UnicodeError as error:
         what = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
-        raise ValueError(f"{path}: is not {what}: {error}; save it as UTF-8") from error
+        raise ValueError(f"{path}: is not {what}: {error}; {remedy}") from error
     except csv.Error as error:
         raise ValueError(f"{path}: cannot be read as a table: {error}") from error
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file with the number of the last one read, which a reader of quoted values goes on from."""
+    """Lines of a file without a byte order mark, with the number of the last line read."""
 
     def __init__(self, file: IO[str]):
         self.file, self.number = file, 0
@@ -204,11 +249,11 @@ class _Lines(Iterator[str]):
     def __next__(self) -> str:
         line = next(self.file)
         self.number += 1
-        return line
+        return line.removeprefix("\ufeff") if self.number == 1 else line
 
 
 def _delimiter(header: str, known: Sequence[str]) -> str:
-    """What stands between the columns: by which most of the known names are found, else the most frequent sign."""
+    """The separator of columns: the one that yields most known names, else the most frequent."""
     names = {normal_name(name) for name in known}
 
     def score(sign: str) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def _points(masks: np.ndarray, stem: str, path: Path) -> Annotation:
 
 
 def _densities(directory: Path, images: dict[str, Path]) -> dict[str, Path]:
-    """The density of every image, whether it is there or not; none if there are none of the images' size."""
+    """Paths of all densities, existing or not; empty if none has the images' size."""
     folder = next(iter(sorted(directory.glob(DENSITIES))), directory / "none")
     files = by_stem(folder, IMAGE_SUFFIXES)
     for stem, image in images.items():

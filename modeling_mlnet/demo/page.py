@@ -14,69 +14,86 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ..inference.predictor import SaliencyPredictor
 from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
-from .about import read_card, three_lines
+from .about import read_card, shown_text, three_lines
+from .compare_tab import CompareTab
+from .components import PRIVATE, asset, custom
 from .endpoints import add_endpoints
-from .front import TITLE, Front
+from .gaps import TITLE, CarefulBlocks, Front
 from .handlers import Handlers
+from .image_events import connect_image
+from .image_tabs import ImageTabs
 from .limits import MAX_UPLOAD
-from .look import CSS, SCRIPT, theme
-from .messages import CarefulBlocks
-from .more_tabs import VideoTab, WhyTab
-from .predict_tab import PredictTab
-from .region_tabs import CompareTab, RegionsTab
-from .store import KEPT, Store, keep_swept
+from .link import connect_address
+from .look import theme
+from .models import Models
+from .other_tabs import FolderTab, VideoTab
+from .store import KEPT, keep_swept
 
-WORKERS = 2  # pictures at once
-QUEUE = 100  # waiting requests; who comes then is told that the queue is full
+GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
+WORKERS = 2  # images at once
+QUEUE = 100  # waiting requests; further requests are refused
+INTRODUCTION = (
+    f"# {TITLE}\nML-Net predicts where people look first in an image: the average viewer's first seconds, not a "
+    "person."
+)
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
+TABS = ("map", "regions", "crop", "why", "compare", "folder", "video")
 
 
 def build_demo(model: str = "mini", examples: Path | None = None, folder: Path | None = None) -> gr.Blocks:
-    """The page, with the model loaded, ready for `launch`.
+    """The page, with the model loaded and the first example answered, ready for `launch`.
 
     Args:
         model: As in `SaliencyPredictor`.
-        examples: Folder of pictures to offer; `None` for none.
+        examples: Folder of images to offer; `None` for none.
         folder: For uploads and results; `None` takes gradio's own. gradio must know it as GRADIO_TEMP_DIR.
 
     Raises:
         ValueError: If the model cannot be loaded.
     """
-    store = Store(SaliencyPredictor(model), folder or Path(gr.utils.get_upload_folder()))
-    handlers = Handlers(store)
+    handlers = Handlers(Models(model, folder or Path(os.environ.get("GRADIO_TEMP_DIR", GRADIOS_FOLDER))))
     card = read_card(model)
-    with CarefulBlocks(title=f"{TITLE} ML-Net saliency prediction", analytics_enabled=False) as demo:
+    with CarefulBlocks(title=TITLE, analytics_enabled=False) as demo:
         add_endpoints(handlers)  # first: the names are theirs
-        gr.Markdown(
-            f"# {TITLE}\nChoose a picture and see where ML-Net predicts that people look first. It predicts the "
-            "average viewer's first seconds, not a person.",
-            elem_classes="narrow",
-        )
-        with gr.Tabs(overflow_behavior="wrap"):  # all in sight on a phone, too
-            with gr.Tab("Predict", id="predict"):
-                predict = PredictTab(handlers, _pictures(examples))
-            with gr.Tab("Regions", id="regions"):
-                regions = RegionsTab(handlers)
-            with gr.Tab("Compare", id="compare"):
-                CompareTab(handlers)
-            with gr.Tab("Why", id="why"):
-                why = WhyTab(handlers)
-            with gr.Tab("Video", id="video"):
-                VideoTab(handlers)
-        gr.Markdown(f"## What it is and is not\n\n{three_lines(card)}", elem_classes="narrow", elem_id="about")
-        if card.text:
+        gr.Markdown(INTRODUCTION, elem_classes="mlnet-narrow")
+        tabs = ImageTabs(handlers, _examples(examples))
+        with gr.Row(elem_classes="mlnet-page"):
+            with gr.Column(elem_classes="mlnet-in", min_width=200) as inputs:
+                tabs.add_input()
+            with gr.Column(elem_classes="mlnet-main", min_width=200):
+                notice = custom("notice", "", "notice", limit=MAX_UPLOAD)
+                with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as bar:
+                    contents = (
+                        *(tabs.add_map, tabs.add_regions, tabs.add_crop, tabs.add_why),
+                        *(partial(tab, tabs, notice) for tab in (CompareTab, FolderTab, VideoTab)),
+                    )
+                    added = [gr.Tab(name.capitalize(), id=name) for name in TABS]
+            with gr.Column(elem_classes="mlnet-side", min_width=200):
+                tabs.add_options()
+                with gr.Column() as offered:
+                    tabs.add_examples()
+            for tab, add in zip(added, contents, strict=True):
+                with tab:
+                    add()
+        about = f"## What it is and is not\n\n{three_lines(card, model)}"
+        gr.Markdown(about, elem_classes="mlnet-narrow", elem_id="about")
+        if card:
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
-                gr.Markdown(card.text, elem_classes="card")
-        predict.connect([regions.image, why.image])
+                gr.Markdown(shown_text(card), elem_classes="mlnet-card")
+        connect_image(tabs, notice)
+        connect_address(demo, tabs, bar, dict(zip(TABS, added, strict=True)), notice)
+        for name, tab in zip(TABS, added, strict=True):  # folder and video do not ask about the image at hand
+            shown = gr.update(visible=name not in TABS[-2:])
+            tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], queue=False, **PRIVATE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
 
-def _pictures(folder: Path | None) -> list[Path]:
+def _examples(folder: Path | None) -> dict[str, Path]:
     if folder is None or not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in EXAMPLES)
+        return {}
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXAMPLES)
+    return {path.stem.capitalize(): path for path in paths}
 
 
 @contextmanager
@@ -87,7 +104,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
         model: As in `build_demo`.
         examples: As in `build_demo`.
         keep: Seconds that uploads and results are kept.
-        options: Of `gradio.Blocks.launch`.
+        options: Options of `gradio.Blocks.launch`.
 
     Yields:
         The page's address.
@@ -106,8 +123,7 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
                 show_error=False,
                 ssr_mode=False,
                 theme=theme(),
-                js=SCRIPT,
-                css=CSS,
+                css=asset("style.css"),
                 footer_links=["api"],
                 app_kwargs={"middleware": [Middleware(Front)]},
                 **options,
@@ -130,7 +146,7 @@ def launch(model: str = "mini", examples: Path | None = None, **options: Any) ->
     Args:
         model: As in `build_demo`.
         examples: As in `build_demo`.
-        options: Of `gradio.Blocks.launch`: `server_name`, `server_port`, `share`, ...
+        options: Options of `gradio.Blocks.launch`: `server_name`, `server_port`, `share`, ...
 
     Raises:
         ValueError: If the model cannot be loaded.

@@ -1,14 +1,14 @@
 """A short clip under its saliency maps, and how concentrated attention is over its time."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-from ..analysis import effective_area
+from ..analysis import Box, effective_area, measure_regions
 from ..inference.predictor import SaliencyPredictor
 from ..io.overlay import overlay
 from .limits import Upload
@@ -29,18 +29,20 @@ class Moment:
 
     Args:
         time: Seconds from the start.
-        effective_area: Of `effective_area`.
+        effective_area: Result of `effective_area`.
+        shares: Shares of regions by name, of all predicted attention, 0..1.
     """
 
     time: float
     effective_area: float
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 class Clip:
     """An uploaded video, opened and checked.
 
     Args:
-        upload: Of `receive`.
+        upload: Result of `receive`.
 
     Raises:
         ValueError: If it cannot be read as a video, is too long or its frames are too large.
@@ -63,7 +65,7 @@ class Clip:
 
     def _check(self) -> None:
         if not self._container.streams.video:
-            raise ValueError(f"{self.name} has no moving picture in it.")
+            raise ValueError(f"{self.name} has no video in it.")
         self._stream = self._container.streams.video[0]
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
@@ -80,7 +82,7 @@ class Clip:
 
     @property
     def expected(self) -> int:
-        """How many frames `frames` will give, as far as the file tells; 0 if it does not."""
+        """Expected number of frames from `frames`; 0 if the file does not state it."""
         return round(self.seconds * FRAMES_A_SECOND)
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
@@ -104,7 +106,7 @@ class Clip:
                     due = max(due + 1 / FRAMES_A_SECOND, moment)
                     yield moment, _upright(frame)
         except av.error.FFmpegError:
-            pass  # cut off in the middle: what came before still counts
+            pass  # cut off in the middle: the frames before it are used
         if start is None:
             raise ValueError(f"{self.name} is damaged: none of its frames can be read.")
 
@@ -117,24 +119,45 @@ def _upright(frame: Any) -> np.ndarray:
     """Shrunk to `MAX_SIDE`, even sides (H.264 needs them), turned as the camera was held."""
     scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
     width, height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
-    picture = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    image = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns))
+    return np.ascontiguousarray(np.rot90(image, turns))
+
+
+def first_frame(upload: Upload) -> np.ndarray:
+    """A clip's first frame as the result shows it, uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: As `Clip` and `Clip.frames`.
+    """
+    clip = Clip(upload)
+    try:
+        return next(clip.frames())[1]
+    finally:
+        clip.close()
 
 
 def render_clip(
-    predictor: SaliencyPredictor, clip: Clip, path: Path, opacity: float, colormap: str, apply_prior: bool = True
+    predictor: SaliencyPredictor,
+    clip: Clip,
+    path: Path,
+    opacity: float,
+    colormap: str,
+    apply_prior: bool = True,
+    boxes: Sequence[Box] = (),
 ) -> Iterator[Moment]:
-    """Writes the clip under its maps as H.264 MP4 without sound, and tells how concentrated attention is.
+    """Writes the clip under its maps as H.264 MP4 without sound, and measures how concentrated attention is.
 
     Stopped before its end, it leaves no file.
 
     Args:
         predictor: Frames pass through it, several at a time.
         clip: Opened; closed at the end.
-        path: Of the result.
+        path: Path of the result.
         opacity: As in `overlay`.
         colormap: As in `overlay`.
+        apply_prior: As in `SaliencyPredictor`.
+        boxes: Regions to measure in every frame, in pixels of the result.
 
     Yields:
         A `Moment` per frame.
@@ -144,17 +167,17 @@ def render_clip(
     """
     times: list[float] = []
 
-    def pictures() -> Iterator[np.ndarray]:
-        for moment, picture in clip.frames():
+    def images() -> Iterator[np.ndarray]:
+        for moment, image in clip.frames():
             times.append(moment)
-            yield picture
+            yield image
 
     finished = False
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream: Any = None
             last = -1  # of the time stamps, which have to grow
-            predictions = predictor.stream(pictures(), keep_images=True, apply_prior=apply_prior)
+            predictions = predictor.stream(images(), keep_images=True, apply_prior=apply_prior)
             for index, prediction in enumerate(predictions):
                 image, saliency_map = prediction.image, prediction.saliency_map
                 if image is None or saliency_map is None:
@@ -169,7 +192,9 @@ def render_clip(
                 )
                 shown.pts = last = max(last + 1, round(times[index] * FRAMES_A_SECOND))
                 output.mux(stream.encode(shown))
-                yield Moment(times[index], effective_area(saliency_map))
+                regions = measure_regions(saliency_map, boxes)
+                shares = {region.name: region.share for region in regions}
+                yield Moment(times[index], effective_area(saliency_map), shares)
             output.mux(stream.encode())
         finished = True
     finally:

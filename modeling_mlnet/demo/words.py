@@ -1,42 +1,115 @@
-"""The strongest spots of a map, in words."""
+"""Answers in sentences; HTML where stated, with visitors' text escaped."""
 
-from ..analysis import Spot, percent
+import html
+from collections.abc import Iterable, Sequence
 
-NUMBERS = ("no", "one", "two", "three")
+from ..analysis import ComparedRegion, Comparison, Crop, Spot, by_change, percent
+from ..io.json_types import JsonObject
+from .video import Moment
+
+NUMBERS = ("No", "One", "Two", "Three")
+MANY = 1.05  # a smaller factor is no difference worth a sentence
 
 
-def strongest_in_words(spots: list[Spot], size: tuple[int, int], wanted: int = 3) -> str:
-    """One line of Markdown per spot, the strongest first; fewer than wanted are explained.
-
-    Args:
-        spots: Of `find_spots`, in pixels of the image.
-        size: Width and height of the image in pixels.
-        wanted: How many were asked for.
-    """
+def spots_in_words(spots: Sequence[Spot]) -> str:
+    """All spots in a sentence."""
     if not spots:
-        return "The map is empty: no part of this picture stands out to the network."
-    lines = [
-        f"{spot.number}. **{spot.where.capitalize()}**: {percent(spot.share)} of the predicted attention, "
-        f"on {percent(spot.area)} of the picture, around {percent(spot.x / size[0])} from the left and "
-        f"{percent(spot.y / size[1])} from the top"
-        for spot in spots
-    ]
-    if len(spots) < wanted:
-        counted = "Only one region stands" if len(spots) == 1 else f"Only {NUMBERS[len(spots)]} regions stand"
-        lines.append(f"\n{counted} out; the rest of the attention is spread over the picture.")
+        return "No part of this image stands out: the map is empty."
+    share, area = (sum(getattr(spot, what) for spot in spots) for what in ("share", "area"))
+    where = f"One spot, {spots[0].where}, holds" if len(spots) == 1 else f"{NUMBERS[len(spots)]} spots hold"
+    return f"{where} {percent(share)} of the predicted attention on {percent(area)} of the image."
+
+
+def spot_in_words(spot: Spot) -> str:
+    """One spot, behind its number."""
+    return f"{spot.where.capitalize()}: {percent(spot.share)} on {percent(spot.area)} of the image"
+
+
+def alt_text(spots: Sequence[Spot], view: str) -> str:
+    """Text alternative of a view."""
+    shown = {
+        "Heat": "The image under its saliency map",
+        "Spotlight": "The image, dark where little attention is expected",
+        "Map": "The saliency map alone",
+    }[view]
+    parts = [f"{spot.where} {percent(spot.share)}" for spot in spots]
+    return f"{shown}. Most predicted attention: {', '.join(parts) or 'nowhere'}"
+
+
+def compared_in_words(region: ComparedRegion) -> str:
+    """A comparison as a sentence: "button gets half as much in B: 4.4 % -> 2.2 %."."""
+    if region.first is None or region.second is None:
+        return f"The {region.name} is only in {'B' if region.first is None else 'A'}."
+    figures = f"{percent(region.first)} -> {percent(region.second)}"
+    factor = region.factor
+    if factor is None:
+        return f"The {region.name} gets attention in B only: {figures}."
+    much = f"{factor:.1f} times as much" if factor < 10 else f"{factor:.0f} times as much"
+    if 1 / MANY < factor < MANY:
+        much = "about as much"
+    elif 0.45 <= factor <= 0.55:
+        much = "half as much"
+    elif 1.9 <= factor <= 2.1:
+        much = "twice as much"
+    elif factor < 0.1:
+        much = "almost nothing"
+    return f"The {region.name} gets {much} in B: {figures}."
+
+
+def comparison_bars(comparison: Comparison, notes: Iterable[str]) -> str:
+    """A sentence on what changes most, then all regions as bars, and notes."""
+    regions = by_change(comparison.regions)
+    rows = []
+    most = max([share for region in regions for share in (region.first or 0, region.second or 0)], default=0) or 1
+    for region in [*regions, *(region for region in comparison.regions if region.difference is None)]:
+        bars = "".join(
+            f'<span class="mlnet-pair">{which} <span class="mlnet-bar" style="width:{80 * (share or 0) / most:.1f}%">'
+            f"</span> {'not there' if share is None else percent(share)}</span>"
+            for which, share in (("A", region.first), ("B", region.second))
+        )
+        points = "" if region.difference is None else f"{100 * region.difference:+.1f} points"
+        rows.append(f"<li><strong>{html.escape(region.name)}</strong> {points}{bars}</li>")
+    lines = [f"<p>{html.escape(note[:1].upper() + note[1:])}.</p>" for note in notes]
+    first = f"<p class='mlnet-first'>{html.escape(compared_in_words(regions[0]))}</p>" if regions else ""
+    return f"{first}<ul class='mlnet-pairs'>{''.join(rows)}</ul>{''.join(lines)}"
+
+
+def crop_in_words(crop: Crop) -> str:
+    """Share of attention that a crop keeps, in words."""
+    return f"keeps {percent(crop.kept)} of the attention; the centre {percent(crop.kept_by_centre)}"
+
+
+def why_in_words(levels: Sequence[JsonObject]) -> str:
+    """Which level moves the map most; they come from fine to coarse."""
+    first = max(range(len(levels)), key=lambda index: levels[index]["contribution"])
+    what = {0: "Fine detail", len(levels) - 1: "Large shapes and whole objects"}.get(first, "Parts of objects")
+    part = percent(levels[first]["contribution"])
+    return f"{what} decide{'s' if first == 0 else ''} here: {levels[first]['level']} moves this map most, {part}."
+
+
+def levels_table(levels: Sequence[JsonObject]) -> str:
+    """The levels of `Handlers.why` as a Markdown table."""
+    lines = ["| Level | By gradient | By gradient times feature |", "|---|---|---|"]
+    for row in levels:
+        lines.append(f"| {row['level']} | {percent(row['gradient'])} | {percent(row['contribution'])} |")
     return "\n".join(lines)
 
 
-def strongest_in_short(spots: list[Spot]) -> str:
-    """The first of the spots in a few words."""
-    if not spots:
-        return "No part of this picture stands out."
-    return f"Strongest: {spots[0].where}, {percent(spots[0].share)} of the predicted attention."
-
-
-def alt_text(spots: list[Spot]) -> str:
-    """What the map alone shows, for those who do not see it."""
-    if not spots:
-        return "The saliency map alone, which is empty"
-    parts = [f"{spot.where} {percent(spot.share)}" for spot in spots]
-    return "The saliency map alone. Most predicted attention: " + ", ".join(parts)
+def clip_html(moments: Sequence[Moment]) -> str:
+    """The curve of a clip for those who do not see it, and a line for every region."""
+    least = min(moments, key=lambda moment: moment.effective_area)
+    most = max(moments, key=lambda moment: moment.effective_area)
+    mean = sum(moment.effective_area for moment in moments) / len(moments)
+    lines = [
+        f"<p class='mlnet-first'>Attention is most concentrated at {least.time:.1f} s, on "
+        f"{percent(least.effective_area)} of the image, and most spread at {most.time:.1f} s, on "
+        f"{percent(most.effective_area)}; {percent(mean)} on average.</p>"
+    ]
+    for name in moments[0].shares:
+        shares = [moment.shares[name] for moment in moments]
+        highest = moments[shares.index(max(shares))]
+        lines.append(
+            f"<li><strong>{html.escape(name)}</strong>: {percent(sum(shares) / len(shares))} of the attention on "
+            f"average, most at {highest.time:.1f} s, {percent(max(shares))}</li>"
+        )
+    return f"{lines[0]}<ul>{''.join(lines[1:])}</ul>" if len(lines) > 1 else lines[0]

@@ -4,24 +4,25 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from itertools import groupby, islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired
 
 import numpy as np
 from datasets import Dataset
 
-from ..data.files import encoded_file, upright_size
+from ..baselines import BASELINES, saliency_baseline
+from ..data.files import encoded_file
 from ..data.maps import is_constant, read_map
 from ..data.plausibility import Orientation
-from ..data.schema import SIGMA_FRACTION, undecoded
+from ..data.schema import Row
+from ..images_mlnet import read_image
 from ..io.progress import Progress, no_progress
 from ..metrics import Evaluator, FixationPool, Protocol, get_protocol
+from ..metrics.evaluator import ImageScores, Results
 from ..metrics.inputs import as_map
 from ..metrics.protocols import gaussian_density
+from .truths import Truth, fixation_pool, read_truths
 
 if TYPE_CHECKING:
     from ..inference.predictor import SaliencyPredictor
@@ -31,90 +32,15 @@ INTER_OBSERVER = "inter-observer"
 BASELINE_ALIASES = {"half-observers": INTER_OBSERVER}  # earlier names
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What is known of one image's fixations.
+class EvaluationResults(Results):
+    """Scores of a data set, as `evaluate` describes them."""
 
-    Args:
-        image_id: Its name in the data set.
-        size: Height and width in pixels.
-        fixations: `(n, 2)` x and y in pixels.
-        observers: `(n,)`, empty where unknown.
-        sigma: Standard deviation in pixels of the data set's Gaussian; `None` if it brought its own density.
-        density: That density, encoded as it is stored.
-    """
-
-    image_id: str
-    size: tuple[int, int]
-    fixations: np.ndarray
-    observers: np.ndarray
-    sigma: float | None
-    density: dict[str, Any]
-
-    def of_observers(self, remainder: int) -> "Truth":
-        """The fixations of every second observer only, without the data set's density, which shows all of them.
-
-        Raises:
-            ValueError: If fewer than two observers are known.
-        """
-        rank = np.unique(self.observers, return_inverse=True)[1]
-        if len(np.unique(self.observers)) < 2:
-            raise ValueError(f"image {self.image_id}: inter-observer needs fixations of two known observers or more")
-        sigma = self.sigma or SIGMA_FRACTION * max(self.size)
-        return replace(
-            self, fixations=self.fixations[rank % 2 == remainder], observers=self.observers[:0], sigma=sigma
-        )
-
-    def relative_fixations(self) -> np.ndarray:
-        """`(n, 2)` relative to width and height; the first pixel spans -0.5 to 0.5."""
-        return (self.fixations + 0.5) / np.array(self.size[::-1])
+    truth: str
+    notes: list[str]
+    maps: NotRequired[str]
 
 
-def truth_of(row: dict[str, Any]) -> Truth:
-    """The truth of a row of `undecoded`."""
-    width, height = upright_size(encoded_file(row["image"]))
-    fixations = np.asarray(row["fixations"], dtype=np.float64).reshape(-1, 2)
-    observers = np.asarray(row["observers"], dtype=np.int64)
-    return Truth(row["image_id"], (height, width), fixations, observers, row["sigma"], row["saliency_map"])
-
-
-def read_truths(dataset: Dataset) -> Iterator[Truth]:
-    """The truth of every row, without decoding an image."""
-    return (truth_of(row) for row in undecoded(dataset))
-
-
-def dataset_fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over ids, images, fixations, observers, sigmas and densities of all rows, in their order.
-
-    Images and densities count as they are stored, so that a set written anew by another program differs.
-    """
-    whole = sha256()
-    for row in undecoded(dataset):
-        digest = sha256(repr([row[key] for key in ("image_id", "fixations", "observers", "sigma")]).encode())
-        for key in ("image", "saliency_map"):
-            stored = row[key]
-            if stored is not None:
-                content = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]).read_bytes()
-                digest.update(sha256(content).digest())
-        whole.update(digest.digest())
-    return whole.hexdigest()
-
-
-def fixation_pool(truths: Iterable[Truth]) -> FixationPool:
-    """The pool that `Evaluator` takes.
-
-    Raises:
-        ValueError: If two images have the same image_id, naming it: they could not be told apart.
-    """
-    fixations: dict[str, np.ndarray] = {}
-    for truth in truths:
-        if truth.image_id in fixations:
-            raise ValueError(f"image_id {truth.image_id!r} stands twice in the data set: give every row its own")
-        fixations[truth.image_id] = truth.relative_fixations()
-    return FixationPool(fixations)
-
-
-def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
+def score_truth(evaluator: Evaluator, saliency_map: np.ndarray, truth: Truth) -> ImageScores:
     """`Evaluator.score` of one image: the data set's own density counts where the protocol wants it."""
     density = None
     if truth.sigma is None and evaluator.protocol.own_sigma:
@@ -142,15 +68,25 @@ def inter_observer_maps(truths: Iterable[Truth], pool: FixationPool) -> Iterator
         yield gaussian_density(pixels, truth.size, half.sigma or 1.0)
 
 
-BASELINES = {"centre": centre_maps, "uniform": uniform_maps, INTER_OBSERVER: inter_observer_maps}
+# References that depend on the fixations, not on the images
+REFERENCES = {"centre": centre_maps, "uniform": uniform_maps, INTER_OBSERVER: inter_observer_maps}
 
 
 def baseline_name(name: str) -> str:
-    """The present name of a baseline; raises a ValueError if there is none of that name."""
+    """The present name of a reference or a model of `BASELINES`; raises a ValueError if there is none of that name."""
     name = BASELINE_ALIASES.get(name, name)
-    if name not in BASELINES:
-        raise ValueError(f"the baseline must be one of {list(BASELINES)}, got {name!r}")
+    if name not in {*REFERENCES, *BASELINES}:
+        raise ValueError(f"the baseline must be one of {[*REFERENCES, *BASELINES]}, got {name!r}")
     return name
+
+
+def baseline_maps(name: str) -> Callable[[Dataset], Iterator[np.ndarray]]:
+    """The maps of a model of `BASELINES` as `evaluate` takes them; of the rows only the images are decoded."""
+
+    def predict(rows: Dataset) -> Iterator[np.ndarray]:
+        return (saliency_baseline(name, read_image(row["image"])) for row in rows.select_columns(["image"]))
+
+    return predict
 
 
 def predicted_by(predictor: "SaliencyPredictor", recording: str = "auto") -> Callable[[Dataset], Iterator[np.ndarray]]:
@@ -168,7 +104,7 @@ def predicted_by(predictor: "SaliencyPredictor", recording: str = "auto") -> Cal
         kinds = ", ".join(known) if known else "one kind only"
         raise ValueError(f"recording: the model knows {kinds}, got {recording!r}; auto takes what fits the data set")
 
-    def kind_of(row: dict[str, Any]) -> str | None:
+    def kind_of(row: Row) -> str | None:
         kind = row.get("recording") if recording == "auto" else recording
         return kind if kind in known else None
 
@@ -186,14 +122,14 @@ def evaluate(
     protocol: str | Protocol = "tuebingen",
     workers: int = 0,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> EvaluationResults:
     """Predicts and scores a data set in one pass; a few maps are in memory at a time.
 
     Args:
         dataset: Rows of `modeling_mlnet.data`.
-        maps: A baseline (`centre`, `uniform`, `inter-observer`), or a function from the data set to float maps
-            `(height, width)` in the order of its rows. With `inter-observer` only the fixations of every second
-            observer are the truth.
+        maps: A reference (`centre`, `uniform`, `inter-observer`), a model of `modeling_mlnet.baselines`, or a function
+            from the data set to float maps `(height, width)` in the order of its rows. With `inter-observer` only the
+            fixations of every second observer are the truth.
         protocol: A name of `PROTOCOLS` or a `Protocol`.
         workers: Processes that score; 0 scores in this one.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
@@ -207,7 +143,8 @@ def evaluate(
             the image.
     """
     protocol = get_protocol(protocol)
-    maps = baseline_name(maps) if isinstance(maps, str) else maps
+    if isinstance(maps, str) and (maps := baseline_name(maps)) in BASELINES:
+        maps = baseline_maps(maps)
     is_halved = maps == INTER_OBSERVER
     read = partial(_every_second, dataset) if is_halved else partial(read_truths, dataset)
     pool = fixation_pool(progress(read(), "reading fixations"))
@@ -215,7 +152,7 @@ def evaluate(
     doubts = _Doubts()
     jobs: Iterator[tuple[np.ndarray, Truth]]
     if isinstance(maps, str):
-        jobs = zip(BASELINES[maps](read_truths(dataset), pool), read(), strict=True)
+        jobs = zip(REFERENCES[maps](read_truths(dataset), pool), read(), strict=True)
     else:
         jobs = doubts.watch(zip(maps(dataset), read(), strict=True))
     for row in progress(_scores(evaluator, jobs, workers), "scoring"):
@@ -225,7 +162,7 @@ def evaluate(
 
 
 class _Doubts:
-    """What makes scores doubtful: constant maps, and fixations that fit the maps better when they are mirrored."""
+    """Collects warnings about scores: constant maps, and fixations that fit the maps better when mirrored."""
 
     def __init__(self) -> None:
         self.orientation = Orientation()
@@ -256,7 +193,7 @@ def _every_second(dataset: Dataset) -> Iterator[Truth]:
     return (truth.of_observers(1) for truth in read_truths(dataset))
 
 
-def _scores(evaluator: Evaluator, jobs: Iterator[tuple[np.ndarray, Truth]], workers: int) -> Iterator[dict[str, Any]]:
+def _scores(evaluator: Evaluator, jobs: Iterator[tuple[np.ndarray, Truth]], workers: int) -> Iterator[ImageScores]:
     """Scores in the order of the jobs, at most two per worker waiting."""
     if workers < 1:
         yield from (score_truth(evaluator, *job) for job in jobs)
@@ -279,5 +216,5 @@ def _set_evaluator(evaluator: Evaluator) -> None:
     _worker_evaluator.append(evaluator)
 
 
-def _score_in_worker(saliency_map: np.ndarray, truth: Truth) -> dict[str, Any]:
+def _score_in_worker(saliency_map: np.ndarray, truth: Truth) -> ImageScores:
     return score_truth(_worker_evaluator[0], saliency_map, truth)

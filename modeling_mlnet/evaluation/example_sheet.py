@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -11,7 +10,9 @@ from matplotlib.figure import Figure
 from ..io.figures import literal, show
 from ..io.progress import Progress, no_progress
 from ..metrics import LOWER_IS_BETTER, Evaluator, get_protocol
-from .evaluate import Truth, fixation_pool, read_truths, score_truth
+from ..metrics.evaluator import ImageScores
+from .evaluate import score_truth
+from .truths import Truth, fixation_pool, read_truths
 
 RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
@@ -26,16 +27,16 @@ class Sheet:
 
     Args:
         rule: How they were chosen, in words.
-        rows: Of the data set, in the order of the sheet.
+        rows: Rows of the data set, in the order of the sheet.
         maps: By source, one `(height, width)` per row.
         scores: By source, one `{"image_id", "fixations", metric: value}` per row.
-        metrics: Those to show.
+        metrics: Metrics to show.
     """
 
     rule: str
     rows: Dataset
     maps: dict[str, list[np.ndarray]]
-    scores: dict[str, list[dict[str, Any]]]
+    scores: dict[str, list[ImageScores]]
     metrics: tuple[str, ...]
 
 
@@ -55,9 +56,9 @@ def choose_images(
         dataset: Rows of `modeling_mlnet.data`; all of them are the other fixations of shuffled AUC.
         sources: By name, a function from a data set to maps in the order of its rows.
         rule: `random`, or `best` or `worst` by the score of the first source, which then scores all images.
-        metric: Of the protocol; decides for `best` and `worst`, and is shown first.
+        metric: Metric of the protocol; decides for `best` and `worst`, and is shown first.
         count: Images, fewer if there are no more.
-        seed: Of `random`.
+        seed: Seed of `random`.
         protocol: A name of `PROTOCOLS`.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
@@ -93,7 +94,7 @@ def choose_images(
 
 
 def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
-    """Where the highest or the lowest values are, the most extreme first; NaN is neither.
+    """Indices of the highest or lowest values, the most extreme first; NaN is skipped.
 
     Raises:
         ValueError: If there are only NaN.
@@ -105,7 +106,7 @@ def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
     return order[:count].tolist()
 
 
-def _scores(evaluator: Evaluator, maps: list[np.ndarray], truths: list[Truth]) -> list[dict[str, Any]]:
+def _scores(evaluator: Evaluator, maps: list[np.ndarray], truths: list[Truth]) -> list[ImageScores]:
     return [score_truth(evaluator, *pair) for pair in zip(maps, truths, strict=True)]
 
 
@@ -113,7 +114,7 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
     """A row per image: the image, the density of its fixations, and every prediction with its scores below.
 
     Args:
-        sheet: Of `choose_images`.
+        sheet: Result of `choose_images`.
         photos: Whether the images are shown, or only the maps, for images that may not be.
         title: Before the rule.
     """

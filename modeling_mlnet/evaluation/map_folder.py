@@ -1,4 +1,4 @@
-"""A folder of somebody's saliency maps, read in the order of a data set."""
+"""A folder of another model's saliency maps, read in the order of a data set."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class MapFolder:
     case, and names with accents in any Unicode form.
 
     Args:
-        directory: Where the files are.
+        directory: Folder of the files.
         log_maps: Whether they hold the logarithm of a density.
     """
 

@@ -6,8 +6,9 @@ import io
 import json
 import math
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -15,24 +16,60 @@ from ..hub.checkpoint import checkpoint_folder
 from ..hub.registry import WEIGHTS, resolve_model, sha256
 from ..io.atomic import write_whole
 from ..metrics import LOWER_IS_BETTER
-from ..metrics.evaluator import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, mean_with_interval
-from .evaluate import BASELINE_ALIASES
+from ..metrics.evaluator import (
+    BOOTSTRAP_SAMPLES,
+    BOOTSTRAP_SEED,
+    ImageScores,
+    Interval,
+    Results,
+    mean_with_interval,
+)
+from .evaluate import BASELINE_ALIASES, EvaluationResults
 
 if TYPE_CHECKING:
     from ..inference.predictor import SaliencyPredictor
 
-# What two results must share to be compared, beside the data
+# Keys, besides those of the data, that two results must have in common to be compared
 COMPARED_KEYS = ("protocol", "split", "held_out", "truth")
 
 LIBRARIES = ("numpy", "scipy", "POT", "torch", "torchvision", "transformers", "timm", "datasets", "pillow")
 
 
-def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> dict[str, Any]:
-    """What else is needed to repeat an evaluation.
+class RunDescription(TypedDict, total=False):
+    """Details needed to repeat an evaluation; `prediction` is present for models only."""
+
+    bootstrap: dict[str, int]
+    versions: dict[str, str]
+    prediction: dict[str, str | bool | None]
+
+
+class SavedResults(EvaluationResults, RunDescription, total=False):
+    """Content of a results file of `mlnet evaluate`; files of earlier versions lack some keys."""
+
+    model: str
+    kind: str
+    dataset: str
+    dataset_sha256: str
+    split: str | None
+    held_out: float | None
+    recording: str | None
+
+
+class Difference(Interval):
+    """A paired difference of two results, as `compare` describes it."""
+
+    first: float
+    second: float
+    differs: bool
+    better: str | None
+
+
+def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> RunDescription:
+    """Collects the details needed to repeat an evaluation.
 
     Args:
-        model: As given to `predictor`.
-        predictor: What predicted, if it was a model.
+        model: As given to the predictor.
+        predictor: The predictor, if a model was evaluated.
 
     Returns:
         `{"bootstrap", "versions"}`, and for a model `"prediction"` with its settings and the
@@ -44,7 +81,7 @@ def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> di
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    run: dict[str, Any] = {
+    run: RunDescription = {
         "bootstrap": {"samples": BOOTSTRAP_SAMPLES, "seed": BOOTSTRAP_SEED},
         "versions": versions,
     }
@@ -60,13 +97,13 @@ def describe_run(model: str, predictor: "SaliencyPredictor | None" = None) -> di
     return run
 
 
-def write_json(path: Path, results: dict[str, Any]) -> None:
+def write_json(path: Path, results: Mapping[str, object]) -> None:
     """Writes results as JSON; NaN, which JSON does not know, becomes null."""
     text = json.dumps(_without_nan(results), indent=2, allow_nan=False)
     write_whole(path, lambda file: file.write(f"{text}\n".encode()))
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -74,7 +111,7 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_csv(path: Path, rows: list[ImageScores]) -> None:
     """Writes one line per image: `image_id`, `fixations` and the scores, NaN as `nan`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -83,7 +120,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     write_whole(path, lambda file: file.write(text.getvalue().encode()))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> SavedResults:
     """Reads results.
 
     Raises:
@@ -98,7 +135,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return _with_present_names(results)
 
 
-def _with_present_names(results: dict[str, Any]) -> dict[str, Any]:
+def _with_present_names(results: SavedResults) -> SavedResults:
     """Results of an earlier version with the names of this one."""
     if results.get("kind") == "baseline":
         results["model"] = BASELINE_ALIASES.get(results["model"], results["model"])
@@ -110,7 +147,7 @@ def _with_present_names(results: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
-def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def compare(first: Results, second: Results) -> dict[str, Difference]:
     """Paired differences, second minus first, over the images of both.
 
     Returns:
@@ -135,7 +172,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     if not pairs:
         raise ValueError("the results have no image in common")
     mean_over = first.get("protocol_definition", {}).get("mean_over", {})
-    comparison = {}
+    comparison: dict[str, Difference] = {}
     for name in first["metrics"]:
         if name not in second["metrics"]:
             continue
@@ -157,7 +194,7 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, dict[str
     return comparison
 
 
-def score_table(results: dict[str, Any]) -> str:
+def score_table(results: SavedResults) -> str:
     """Means and intervals, a line per metric."""
     lines = [f"{results['model']} on {results['dataset']}, protocol {results['protocol']}: {results['images']} images"]
     if results["images_without_fixations"]:
@@ -170,7 +207,7 @@ def score_table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def difference_table(comparison: dict[str, dict[str, Any]], first: str, second: str) -> str:
+def difference_table(comparison: Mapping[str, Difference], first: str, second: str) -> str:
     """Paired differences, a line per metric."""
     count = max(scores["n"] for scores in comparison.values())
     lines = [f"A = {first}", f"B = {second}", f"{count} images in both; difference B - A with its 95 % interval"]

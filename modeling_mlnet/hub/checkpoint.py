@@ -3,6 +3,7 @@
 torch is imported by `load_checkpoint` only, as some commands need just the folder of a checkpoint.
 """
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,14 @@ def load_checkpoint(name: str, **config: Any) -> "tuple[MLNetModel, MLNetImagePr
     if info["missing_keys"]:
         raise ValueError(f"{name}: the checkpoint has no tensor {min(info['missing_keys'])!r}")
     return model, image_processor
+
+
+def read_recordings(folder: Path) -> list[str]:
+    """The kinds of recording that a checkpoint knows; none if it cannot be read, which `load_checkpoint` explains."""
+    try:
+        return list(json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("recordings") or [])
+    except (OSError, ValueError, AttributeError):
+        return []
 
 
 def loaded_from(model: "MLNetModel") -> Path | None:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from ..configuration_mlnet import MLNetConfig
-from .registry import CARD, CONFIG, PROCESSOR, WEIGHTS, sha256
+from .registry import CALIBRATION, CARD, CONFIG, PROCESSOR, WEIGHTS, sha256
 
 STATUS = {401: "log in with `hf auth login`", 403: "your token may not do this", 429: "wait a while and try again"}
 
@@ -34,11 +34,11 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
     Args:
         hub_id: `owner/name`.
         revision: Branch, tag or commit; the main branch if not given.
-        expected_sha256: Of model.safetensors.
+        expected_sha256: SHA-256 of model.safetensors.
 
     Returns:
-        The folder in the cache with config.json, model.safetensors and preprocessor_config.json. Its name is the
-        commit.
+        The folder in the cache with config.json, model.safetensors, preprocessor_config.json and, if there is one,
+        calibration.json. Its name is the commit.
 
     Raises:
         ValueError: If a file is missing or wrong, naming it. Weights with another sum are removed from the cache.
@@ -49,6 +49,9 @@ def fetch(hub_id: str, revision: str | None = None, expected_sha256: str | None 
         commit = config.parent.name
         hf_hub_download(hub_id, PROCESSOR, revision=commit)
         weights = Path(hf_hub_download(hub_id, WEIGHTS, revision=commit))
+        if try_to_load_from_cache(hub_id, CALIBRATION, revision=commit) is None:  # there may be one
+            with suppress(EntryNotFoundError):
+                hf_hub_download(hub_id, CALIBRATION, revision=commit)
     if expected_sha256 is not None and (actual := sha256(weights)) != expected_sha256:
         weights.resolve().unlink()  # the file that the link in the snapshot points to
         weights.unlink(missing_ok=True)
@@ -73,7 +76,7 @@ def check_config(path: Path, name: str) -> None:
 
     Args:
         path: The file.
-        name: What the message calls the checkpoint.
+        name: Name of the checkpoint in messages.
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -90,7 +93,7 @@ def check_config(path: Path, name: str) -> None:
 
 @contextmanager
 def one_line_errors(hub_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns the errors of huggingface_hub and of the connection into a ValueError of one line that says what to do."""
+    """Turns errors of huggingface_hub and of the connection into a one-line ValueError with advice."""
     try:
         yield
     except GatedRepoError as error:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..metrics import LOWER_IS_BETTER, PROTOCOLS
+from ..metrics.evaluator import Interval, Results
 
 TAGS = ["saliency", "visual-attention", "eye-fixations", "mlnet"]
 PIPELINE_TAG = "image-to-image"  # the Hub has no tag for saliency prediction
@@ -90,7 +90,7 @@ class TrainingSet:
         trained: Number of images of the training; `None` if they were streamed and not counted.
         scored: Number of images that were kept for the scores.
         observers: How many people looked at an image, in words.
-        licence: Of the annotations and the photographs, in words.
+        licence: Licence of the annotations and the photographs, in words.
     """
 
     title: str
@@ -115,7 +115,7 @@ class TrainingSet:
 
 def front_matter(
     name: str,
-    scores: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Interval]],
     protocol: str,
     slugs: Mapping[str, str],
     license: str = "mit",
@@ -160,7 +160,7 @@ def front_matter(
 
 
 def score_lines(
-    protocol: str, datasets: Mapping[str, Mapping[str, Any]], sources: Sequence[str], intervals: bool = True
+    protocol: str, datasets: Mapping[str, Mapping[str, Results]], sources: Sequence[str], intervals: bool = True
 ) -> Iterator[str]:
     """A Markdown table of scores; the first of the sources is the model.
 
@@ -182,12 +182,12 @@ def score_lines(
                 yield f"| {first} | {source} | {' | '.join(cells)} |"
 
 
-def _cell(score: Mapping[str, float], interval: bool) -> str:
+def _cell(score: Interval, interval: bool) -> str:
     return f"{score['mean']:.3f}" + f" ({score['low']:.3f}..{score['high']:.3f})" * interval
 
 
-def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Any]], source: str) -> str:
-    """The table of scores, with what is needed to read it."""
+def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Results]], source: str) -> str:
+    """The table of scores with an explanation."""
     lower = ", ".join(name for name in PROTOCOLS[protocol].metrics if name in LOWER_IS_BETTER)
     table = "\n".join(score_lines(protocol, datasets, (source, *REFERENCES)))
     return f"""\
@@ -222,7 +222,7 @@ def compose(data: ModelCardData, title: str, text: str, name: str, sections: Map
     Args:
         data: The front matter.
         title: The heading.
-        text: What the model is.
+        text: Description of the model.
         name: The `--model` argument that the usage shows.
         sections: Further sections by their headings; limits and citation follow them.
     """
@@ -241,7 +241,8 @@ def for_hub(text: str, hub_id: str) -> str:
         hub_id: `owner/name`.
     """
     card = ModelCard(text, ignore_metadata_errors=False)
-    data: Any = card.data
+    data = card.data
+    assert isinstance(data, ModelCardData)
     data.library_name = data.library_name or "transformers"
     data.pipeline_tag = data.pipeline_tag or PIPELINE_TAG
     data.tags = list(dict.fromkeys([*(data.tags or []), *TAGS]))

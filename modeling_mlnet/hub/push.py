@@ -7,25 +7,30 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import HfApi, ModelCard
 
+from ..io.json_types import JsonObject
 from .checkpoint import checkpoint_folder, load_checkpoint
 from .download import one_line_errors
 from .model_card import compose, for_hub, front_matter
-from .registry import ALIASES, CARD, CONFIG, PROCESSOR, WEIGHTS
+from .registry import ALIASES, CALIBRATION, CARD, CONFIG, PROCESSOR, WEIGHTS
 
 CODE = (  # copied beside the checkpoint, for `trust_remote_code=True`
+    "architecture_mlnet.py",
     "backbones_mlnet.py",
     "configuration_mlnet.py",
+    "image_files_mlnet.py",
     "image_processing_mlnet.py",
     "images_mlnet.py",
+    "layers_mlnet.py",
     "letterbox_mlnet.py",
     "losses_mlnet.py",
     "modeling_mlnet.py",
     "pipeline_mlnet.py",
 )
+HANDLER = "handler.py"  # for Hugging Face Inference Endpoints, with what it needs besides the container's own torch
+REQUIREMENTS = "pillow>=11.0\nsafetensors>=0.8\ntimm>=1.0.31\ntorchvision\ntransformers>=5.23\n"
 CONFIG_CODE = {
     "auto_map": {"AutoConfig": "configuration_mlnet.MLNetConfig", "AutoModel": "modeling_mlnet.MLNetModel"},
     "custom_pipelines": {
@@ -42,7 +47,7 @@ IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)\n*")
 
 @contextmanager
 def staged(model: str, hub_id: str) -> Iterator[Path]:
-    """Prepares a temporary folder with everything that is pushed: weights, configurations, code, card and its images.
+    """Prepares a folder to push: weights, configurations, calibration, code, handler, card, images.
 
     Args:
         model: As in `resolve_model`. It is loaded once, so that only checkpoints that work are published.
@@ -59,8 +64,12 @@ def staged(model: str, hub_id: str) -> Iterator[Path]:
             values = json.loads((source / name).read_text(encoding="utf-8")) | code
             (folder / name).write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         shutil.copyfile(source / WEIGHTS, folder / WEIGHTS)
+        if (source / CALIBRATION).is_file():
+            shutil.copyfile(source / CALIBRATION, folder / CALIBRATION)
         for name in CODE:
             shutil.copyfile(Path(__file__).parent.parent / name, folder / name)
+        shutil.copyfile(Path(__file__).with_name("endpoint_handler.py"), folder / HANDLER)
+        (folder / "requirements.txt").write_text(REQUIREMENTS, encoding="utf-8")
         card = source / CARD
         text = card.read_text(encoding="utf-8") if card.is_file() else _plain_card(source, hub_id)
         try:
@@ -75,7 +84,7 @@ def staged(model: str, hub_id: str) -> Iterator[Path]:
 
 def _plain_card(source: Path, hub_id: str) -> str:
     """The card of a checkpoint without one."""
-    config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+    config: JsonObject = json.loads((source / CONFIG).read_text(encoding="utf-8"))
     backbone = config.get("backbone", "vgg16")
     text = (
         f"ML-Net (Cornia et al., ICPR 2016, arXiv 1609.01064) on the timm backbone `{backbone}`. Its training and its "
@@ -120,7 +129,7 @@ def push(
         revision: Branch, created if it does not exist; the main branch if not given.
         dry_run: Whether to return the files without sending them.
         token: Replaces the one of `hf auth login`.
-        message: Of the commit.
+        message: Message of the commit.
 
     Returns:
         The size in bytes of every file, and the address of the commit, which is `None` for a dry run.

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent
-ALIASES = {"mini": "mlnet-mini"}
-# The files of a checkpoint; graph and card may be missing.
+ALIASES = {"mini": "mlnet-mini", "vgg16": "mlnet-vgg16"}
+# The files of a checkpoint; graph, card and calibration may be missing.
 CONFIG, WEIGHTS, PROCESSOR = "config.json", "model.safetensors", "preprocessor_config.json"
 GRAPH = "model.onnx"  # written by `mlnet export`
 CARD = "README.md"
+CALIBRATION = "calibration.json"  # written by `mlnet calibrate`
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Checkpoint:
         path: Folder inside the package, or `None`.
         hub_id: Repository on the Hub, or `None`.
         revision: Commit of that repository, or `None`.
-        sha256: Of `model.safetensors`; `None` if the checkpoint is not published.
+        sha256: SHA-256 of `model.safetensors`; `None` if the checkpoint is not published.
         license: SPDX identifier.
         description: One line.
         backbone: Name of the architecture in timm.
@@ -42,12 +43,12 @@ class Checkpoint:
 
 
 class CheckpointSource(NamedTuple):
-    """Where a checkpoint comes from.
+    """Source of a checkpoint.
 
     Args:
         location: A folder, or a Hub id.
-        revision: Of the repository on the Hub; `None` is its main branch.
-        sha256: Of model.safetensors; `None` if it is not known.
+        revision: Revision of the repository on the Hub; `None` is its main branch.
+        sha256: SHA-256 of model.safetensors; `None` if it is not known.
     """
 
     location: str

@@ -1,10 +1,9 @@
-"""ML-Net as an ONNX graph, made with PyTorch and checked against it before it is there."""
+"""Export of ML-Net as an ONNX graph, checked against PyTorch before it is saved."""
 
 import json
 import logging
 import secrets
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -20,9 +19,11 @@ from onnxscript.optimizer import optimize
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
+from ..architecture_mlnet import STRIDE
 from ..hub.checkpoint import checkpoint_folder, load_checkpoint
-from ..hub.registry import CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
-from ..letterbox_mlnet import STRIDE, Letterbox
+from ..hub.registry import CALIBRATION, CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
+from ..io.atomic import whole_folder
+from ..letterbox_mlnet import Letterbox
 from ..modeling_mlnet import MLNetModel
 from .network import MADE_FOR, OpenVINONetwork
 
@@ -78,23 +79,20 @@ def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
         The file, and the largest difference from PyTorch, as a part of the map's maximum, in float32 on three shapes.
 
     Raises:
-        ValueError: If the folder is there already, or the maps differ by more than 1e-4; nothing is left then.
+        ValueError: If the folder already exists, or the maps differ by more than 1e-4; nothing is left then.
     """
     if output_dir.exists():
-        raise ValueError(f"{output_dir}: is there already; name a new folder")
+        raise ValueError(f"{output_dir}: already exists; name a new folder")
     network = load_checkpoint(model)[0].eval()
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output_dir.name}.", dir=output_dir.parent))
-    try:
+    with whole_folder(output_dir) as temporary:
         with _quiet():
             _trace(network, (2, 240, 336), is_dynamic=True).save(temporary / GRAPH, external_data=True)
         difference = _check(model, network, _onnx_runtime(temporary / GRAPH), SHAPES)
+        folder = checkpoint_folder(model)
         for name in (CONFIG, PROCESSOR):
-            shutil.copyfile(checkpoint_folder(model) / name, temporary / name)
-        temporary.chmod(0o755)
-        temporary.replace(output_dir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copyfile(folder / name, temporary / name)
+        if (folder / CALIBRATION).is_file():
+            shutil.copyfile(folder / CALIBRATION, temporary / CALIBRATION)
     return output_dir / GRAPH, difference
 
 
@@ -215,9 +213,9 @@ def _check(name: str, model: MLNetModel, maps: Maps, shapes: Iterable[tuple[int,
     """Compares maps of noise with PyTorch's; the largest difference, as a part of the map's maximum.
 
     Args:
-        name: What messages call the model.
+        name: Name of the model in messages.
         model: In float32 on the CPU.
-        maps: Of the graph; a network of one image at a time is given the one of its batch.
+        maps: Maps of the graph; a network of one image at a time is given the one of its batch.
         shapes: Batch, height and width of the noise.
 
     Raises:

@@ -1,80 +1,64 @@
-"""The ONNX graph of a checkpoint: found beside its weights or in the cache, or made with PyTorch once.
+"""The ONNX graph of a checkpoint: read from beside its weights or from the cache, else exported once with PyTorch.
 
 A graph takes `pixel_values` `(1, 3, height, width)` on one canvas and gives `saliency_map` and `before_prior`, each
 `(1, height/8, width/8)`, or `(1, kinds, height/8, width/8)` where the network knows several kinds of recording.
 """
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from huggingface_hub import constants
 
+from ..hub.checkpoint import load_checkpoint
 from ..hub.registry import GRAPH, WEIGHTS, fingerprint
 from ..io.atomic import write_whole
 from .network import MADE_FOR, read_graph
 
-if TYPE_CHECKING:
-    from ..modeling_mlnet import MLNetModel
-
 
 class GraphWarning(UserWarning):
-    """A graph could not be made or kept; prediction goes on."""
+    """A graph could not be exported or saved; prediction continues without it."""
 
 
 def cache_path(checkpoint: str, canvas: tuple[int, int]) -> Path:
-    """Where the graph of a checkpoint is kept, beside the Hub's cache (`HF_HOME`).
-
-    Args:
-        checkpoint: `fingerprint` of its folder.
-        canvas: Height and width in pixels that it takes.
-    """
+    """Path of the cached graph of a checkpoint, given its `fingerprint`; beside the Hub's cache (`HF_HOME`)."""
     return Path(constants.HF_HOME) / "mlnet-graphs" / checkpoint / f"{canvas[0]}x{canvas[1]}.onnx"
 
 
 def find_graph(folder: Path, canvas: tuple[int, int]) -> Path | None:
-    """The graph of a checkpoint on this machine, `None` if there is none that fits its weights and the canvas."""
+    """The graph of a checkpoint for a canvas; `None` if there is none that matches the weights."""
     path = folder / GRAPH
     if not (folder / WEIGHTS).exists() and path.is_file():  # of `mlnet export`, with its own weights, for any canvas
         return path
-    checkpoint, reason = fingerprint(folder), ""
+    checkpoint = fingerprint(folder)
     if path.is_file():
         try:
             graph, made_for = read_graph(path), ["framework", MADE_FOR]
             if not graph.has_rt_info(made_for) or graph.get_rt_info(made_for).value != checkpoint:
-                reason = f"{path}: was made for other weights or settings"
-            elif graph.input().partial_shape == [1, 3, *canvas]:
+                raise ValueError(f"{path}: was made for other weights or settings")
+            if graph.input().partial_shape == [1, 3, *canvas]:
                 return path
         except ValueError as error:
-            reason = str(error)
-    if reason:
-        warnings.warn(f"{reason}; it is not used: `mlnet export --in-place` makes it anew", GraphWarning, stacklevel=2)
+            advice = "it is not used: `mlnet export --in-place` makes it anew"
+            warnings.warn(f"{error}; {advice}", GraphWarning, stacklevel=2)
     path = cache_path(checkpoint, canvas)
     return path if path.is_file() else None
 
 
-def make_graph(folder: Path, canvas: tuple[int, int], load: Callable[[], "MLNetModel"]) -> Path | bytes | None:
-    """Makes the graph of a checkpoint and keeps it in the cache, which takes PyTorch some seconds.
-
-    Args:
-        folder: Of the checkpoint.
-        canvas: Height and width in pixels.
-        load: Gives its model.
+def make_graph(folder: Path, canvas: tuple[int, int]) -> Path | bytes | None:
+    """Exports the graph of a checkpoint into the cache, which takes some seconds.
 
     Returns:
-        The file; its content if it cannot be written; `None` if this network cannot be made a graph.
+        The file; the content if the cache cannot be written; `None` if the network cannot be exported.
     """
     from .export import graph_bytes
 
-    checkpoint, model = fingerprint(folder), load()
+    path, model = cache_path(fingerprint(folder), canvas), load_checkpoint(str(folder))[0].eval()
     try:
         content = graph_bytes(model, canvas)
-    except Exception as error:  # the exporter raises what the network's code and four libraries raise
+    except Exception as error:  # of the network's code or of four libraries
         reason = " ".join(str(error).split())[:200]
         warnings.warn(f"{folder}: no graph can be made ({reason}); PyTorch predicts", GraphWarning, stacklevel=2)
         return None
-    path = cache_path(checkpoint, canvas)
     try:
         write_whole(path, lambda file: file.write(content))
     except OSError as error:

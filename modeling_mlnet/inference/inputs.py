@@ -6,14 +6,16 @@ import re
 import sys
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
-SUFFIXES = {  # of results
+from ..io.locations import PATTERN, RemoteFile, is_uri, remote_files
+
+SUFFIXES = {  # of results by format
     "map": ".map.png",
     "overlay": ".overlay.png",
     "jpg": ".overlay.jpg",
@@ -22,49 +24,36 @@ SUFFIXES = {  # of results
     "logdensity": ".logdensity.npy",
 }
 EXPLANATION = ".explain.png"  # of `mlnet explain`
-IMAGES = re.compile(  # suffixes of what Pillow reads
-    r"\.(apng|avifs?|bmp|dib|gif|hei[cf]|hif|j2[ck]|jfif|jp[2cefx]|jpe?g|p[bfgnp]m|png|qoi|tga|tiff?|webp)",
-    re.IGNORECASE,
+IMAGES = re.compile(  # suffixes that Pillow reads
+    r"\.(apng|avifs?|bmp|dib|gif|hei[cf]|hif|j2[ck]|jfif|jp[2cefx]|jpe?g|p[bfgnp]m|png|qoi|tga|tiff?|webp)"
 )
 SYSTEM_FOLDERS = frozenset(["@eaDir", "@tmp", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found"])
-PATTERN = re.compile(r"[*?[]")
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')  # in names of files on Windows
-
-RESULT = "results of earlier runs"
-Source: TypeAlias = Path | str | bytes  # a path, an http(s) address, what came through standard input
+Source: TypeAlias = Path | str | bytes | RemoteFile  # a path, an http(s) address, standard input's content, a URI
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to be predicted.
-
-    Args:
-        source: What the predictor reads.
-        stem: Of its results' names, with their folders below the output folder.
-    """
+    """One image to predict, and the path of its results below the output folder, without a suffix."""
 
     source: Source
     stem: Path
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return "standard input" if isinstance(self.source, bytes) else str(self.source)
-
-    def outputs(self, output_dir: Path, formats: Iterable[str]) -> dict[str, Path]:
-        """Path of every result by format."""
-        return {name: output_dir / f"{self.stem}{SUFFIXES[name]}" for name in formats}
 
 
 @dataclass
 class Inputs:
-    """What the given paths lead to.
+    """The images that were found.
 
     Args:
         jobs: The images in order, each once.
-        problems: One line for every path that leads nowhere or cannot be searched.
-        skipped: How many files of folders and patterns are left out, by the reason.
+        problems: One line for each path without images and each folder that cannot be read.
+        skipped: Number of skipped files in folders and patterns, by reason.
     """
 
     jobs: list[Job] = field(default_factory=list)
@@ -73,22 +62,23 @@ class Inputs:
 
     @property
     def note(self) -> str | None:
-        """One line about what was left out, if anything was."""
+        """One line about skipped files, if there are any."""
         counts = ", ".join(f"{count} {reason}" for reason, count in self.skipped.most_common())
         return f"left out: {counts}" if counts else None
 
 
-def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
+def find_images(paths: Iterable[str], output_dir: Path | str, allow_uris: bool = False) -> Inputs:
     """Finds images by files, folders (searched with their subfolders, links followed), patterns and addresses.
 
-    Results of earlier runs are not taken for images: names that end like results and the folder `output_dir`. Hidden
-    files and folders, and folders that systems make for themselves, are left out unless they are named.
+    Of folders and patterns, results of earlier runs are left out (names that end like results, and the folder
+    `output_dir`), and so are hidden files and folders and those that systems make for themselves.
 
     Args:
         paths: As typed; `-` is standard input.
-        output_dir: Where the results will go.
+        output_dir: Folder for the results, or its URI.
+        allow_uris: Whether paths may be URIs of fsspec, such as `s3://bucket/images`.
     """
-    inputs = Inputs()
+    inputs, results = Inputs(), str(output_dir)
     places: dict[str, tuple[Source, Path]] = {}  # by absolute path or address: below the path that was given
     for path in paths:
         if path == "-":
@@ -97,60 +87,77 @@ def find_images(paths: Iterable[str], output_dir: Path) -> Inputs:
             name = ILLEGAL.sub("_", unquote(Path(urlsplit(path).path).name))
             places.setdefault(path, (path, Path(name or "image")))
         else:
+            is_remote = allow_uris and is_uri(path)
+            find: Callable[..., Iterator[tuple[Source, Path]]] = _remote_images if is_remote else _images
             try:
-                images = list(_images(path, output_dir.resolve(), inputs))
-            except (OSError, ValueError) as error:
-                is_gone = isinstance(error, FileNotFoundError)
-                reason = "no such file, folder or pattern" if is_gone else getattr(error, "strerror", None) or error
-                inputs.problems.append(f"{path}: {reason}")
-                continue
-            if not images:
-                inputs.problems.append(f"{path}: no images there")
-            for image, place in images:
-                places.setdefault(os.path.abspath(image), (image, place))
+                images = list(find(path, results, inputs))
+            except FileNotFoundError:
+                inputs.problems.append(f"{path}: no such file, folder or pattern")
+            except Exception as error:
+                if not is_remote and not isinstance(error, (OSError, ValueError)):
+                    raise  # every remote file system has errors of its own
+                inputs.problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+            else:
+                if not images:
+                    inputs.problems.append(f"{path}: no images there")
+                for image, place in images:
+                    places.setdefault(str(image) if is_remote else os.path.abspath(str(image)), (image, place))
     inputs.jobs = _name(list(places.values()))
     return inputs
 
 
-def _images(path: str, results: Path, inputs: Inputs) -> Iterator[tuple[Path, Path]]:
-    """Every image that a path leads to, with its place below that path; what is left out is counted."""
-    named = Path(path).expanduser()
-    if os.path.exists(named):
-        matches: list[tuple[Path, str | None]] = [(named, None)]
-    elif not PATTERN.search(path):
-        os.stat(named)  # raises what keeps it from being there
-    elif not (matches := _match(named, inputs)):
-        raise FileNotFoundError
-    for match, reason in matches:
-        if match.is_dir():
-            for image in _walk(match, results, inputs, reason):
-                yield image, image.relative_to(match)
-        elif match == named or _is_wanted(match, reason, inputs.skipped):
-            yield match, Path(match.name)
+def _remote_images(uri: str, results: str, inputs: Inputs) -> Iterator[tuple[RemoteFile, Path]]:
+    """As `_images`, at a URI."""
+    for file, below in remote_files(uri):
+        is_result = str(file).startswith(f"{results.rstrip('/')}/")
+        reason = _reason(below, below.parts, is_result) if below.name else None  # a file that is named is taken
+        if reason is None:
+            yield file, below if below.name else Path(Path(str(file)).name)
+        elif reason:
+            inputs.skipped[reason] += 1
 
 
-def _match(pattern: Path, inputs: Inputs) -> list[tuple[Path, str | None]]:
-    """Files and folders that fit a pattern, and why they are left out; brackets in names that exist are no pattern."""
-    there = next((parent for parent in pattern.parents if parent.is_dir()), Path())
-    parts = pattern.relative_to(there).parts
-    for candidate in (parts, [part.replace("[", "[[]") for part in parts]):
-        if matches := list(_expand(there, candidate, inputs)):
-            return [(match, _reason(*match.relative_to(there).parts)) for match in matches]
-    return []
-
-
-def _expand(folder: Path, parts: Sequence[str], inputs: Inputs) -> Iterator[Path]:
-    """As `glob.glob`, whose `**` would follow links to folders above them."""
-    if not parts or parts == ("**",):
-        yield folder
+def _images(path: str, output: str, inputs: Inputs) -> Iterator[tuple[Path, Path]]:
+    """The images of a path, each with its place below that path; skipped files are counted in `inputs`."""
+    results = Path(output).resolve()
+    named = top = Path(path).expanduser()
+    matches = [named]
+    if not os.path.exists(named):
+        if not PATTERN.search(path):
+            os.stat(named)  # raises the reason
+        top = next((parent for parent in named.parents if parent.is_dir()), Path())
+        parts = named.relative_to(top).parts
+        # brackets in names that exist are no pattern
+        matches = _expand(top, parts, inputs) or _expand(top, [part.replace("[", "[[]") for part in parts], inputs)
+        if not matches:
+            raise FileNotFoundError
+    elif not named.is_dir():
+        yield named, Path(named.name)
         return
-    if parts[0] == "**":
-        matches = [place for place, _ in _folders(folder, inputs)]
-    else:
-        matches = [folder / name for name in sorted(glob.glob(parts[0], root_dir=folder))]
     for match in matches:
-        if len(parts) == 1 or match.is_dir():
-            yield from _expand(match, parts[1:], inputs)
+        folders = _folders(match, inputs) if match.is_dir() else [(match.parent, [match.name])]
+        for folder, names in folders:
+            # a folder that is named may also be its own output
+            is_result = folder != top and folder.resolve().is_relative_to(results)
+            for image in (folder / name for name in names):
+                reason = _reason(image, image.relative_to(top).parts, is_result)
+                if reason is None and not image.is_file():
+                    reason = "broken links or no files"
+                if reason is None:
+                    yield image, image.relative_to(match if match.is_dir() else match.parent)
+                elif reason:
+                    inputs.skipped[reason] += 1
+
+
+def _expand(top: Path, parts: Sequence[str], inputs: Inputs) -> list[Path]:
+    """As `glob.glob`, whose `**` would follow links to folders above them."""
+    matches = [top]
+    for part in parts[:-1] if parts[-1] == "**" else parts:  # all folders below are searched anyway
+        if part == "**":
+            matches = [folder for match in matches if match.is_dir() for folder, _ in _folders(match, inputs)]
+        else:
+            matches = [match / name for match in matches for name in sorted(glob.glob(part, root_dir=match))]
+    return matches
 
 
 def _folders(folder: Path, inputs: Inputs, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, list[str]]]:
@@ -171,58 +178,36 @@ def _folders(folder: Path, inputs: Inputs, above: frozenset[str] = frozenset()) 
             yield from _folders(folder / entry.name, inputs, above | {place})
 
 
-def _walk(folder: Path, results: Path, inputs: Inputs, reason: str | None) -> Iterator[Path]:
-    """Images in a folder and its subfolders."""
-    for place, names in _folders(folder, inputs):
-        why = reason or _reason(*place.relative_to(folder).parts)
-        if place != folder and place.resolve().is_relative_to(results):  # a folder may also be its own output
-            why = RESULT
-        for name in names:
-            if _is_wanted(place / name, why or _reason(name), inputs.skipped):
-                yield place / name
-
-
-def _reason(*names: str) -> str | None:
-    is_hidden = any(name.startswith(".") or name in SYSTEM_FOLDERS for name in names)
-    return "hidden or in system folders" if is_hidden else None
-
-
-def _is_wanted(path: Path, reason: str | None, skipped: Counter[str]) -> bool:
-    """Whether a file of a folder or pattern is an image to predict; if not, or if there is a reason, it is counted."""
-    suffix = path.suffix.lower()
+def _reason(image: Path, below: Sequence[str], is_result: bool) -> str | None:
+    """Why a file is skipped: `None` if it is not, empty if it is not counted. `below` is its path below the input."""
+    suffix = image.suffix.lower()
+    is_hidden = any(name.startswith(".") or name in SYSTEM_FOLDERS for name in below)
     if not IMAGES.fullmatch(suffix):
-        if reason is None:
-            skipped[f"of the kind {suffix}" if suffix else "without a suffix"] += 1
-        return False
-    if not path.is_file():
-        reason = "broken links or no files"
-    elif path.name.endswith((SUFFIXES["map"], SUFFIXES["overlay"], EXPLANATION)):
-        reason = RESULT
-    if reason is not None:
-        skipped[reason] += 1
-    return reason is None
+        return "" if is_result or is_hidden else f"of the kind {suffix}" if suffix else "without a suffix"
+    if is_result or image.name.endswith((*SUFFIXES.values(), EXPLANATION)):
+        return "results of earlier runs"
+    if is_hidden:
+        return "hidden or in system folders"
+    return None
 
 
 def _name(images: list[tuple[Source, Path]]) -> list[Job]:
-    """Stems without suffix; where they are equal, with what tells them apart: their folders, the suffix, a number."""
-    paths = [source.absolute() for source, _ in images if isinstance(source, Path)]
+    """Names results by stem; equal stems get their folders, then the suffix, then a number."""
+    folders = [source.absolute().parent if isinstance(source, Path) else None for source, _ in images]
     root = None
     with suppress(ValueError):  # of no path, or of several drives of Windows
-        root = Path(os.path.commonpath([path.parent for path in paths]))
+        root = os.path.commonpath([folder for folder in folders if folder is not None])
     stems = [place.with_suffix("") for _, place in images]
     for step in ("folder", "suffix", "number"):
         groups = defaultdict(list)
-        for index, stem in enumerate(stems):  # names that some file systems take for the same are equal
+        for index, stem in enumerate(stems):  # some file systems ignore case and Unicode form
             groups[unicodedata.normalize("NFC", str(stem)).casefold()].append(index)
         for group in groups.values():
-            sources = [images[index][0] for index in group]
-            is_one_folder = len({source.parent for source in sources if isinstance(source, Path)}) < 2
-            if len(group) < 2 or (step == "folder" and is_one_folder):
-                continue
-            for number, index in enumerate(group):
-                source, place = images[index]
-                if step == "folder" and root is not None and isinstance(source, Path):
-                    stems[index] = source.absolute().relative_to(root).with_suffix("")
+            is_one_folder = len({folders[index] for index in group} - {None}) < 2
+            for number, index in enumerate(group if len(group) > 1 else []):
+                folder, place = folders[index], images[index][1]
+                if step == "folder" and folder is not None and root is not None and not is_one_folder:
+                    stems[index] = folder.relative_to(root) / place.stem
                 elif step == "suffix":
                     stems[index] = stems[index].with_name(stems[index].name + place.suffix)
                 elif step == "number" and number:

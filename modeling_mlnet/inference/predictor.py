@@ -1,47 +1,35 @@
-"""The one road from images to saliency maps, behind the command, Python, the pipeline, the page and the scores."""
+"""Prediction of saliency maps, used by the command line, the pipeline, the demo and the evaluation."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from itertools import chain, islice
 from os import PathLike, fspath
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..hub.checkpoint import checkpoint_folder, load_checkpoint, loaded_from
-from ..hub.registry import CONFIG, PROCESSOR, fingerprint
-from ..images_mlnet import is_image, name_of, read_image
+from ..architecture_mlnet import recording_name
+from ..hub.checkpoint import checkpoint_folder, load_checkpoint, loaded_from, read_recordings
+from ..hub.registry import PROCESSOR, fingerprint
+from ..images_mlnet import ImageSource, is_image, name_of, read_image
+from ..io.json_types import JsonObject
 from ..io.ordered import in_order
 from ..letterbox_mlnet import Letterbox
+from .density import Calibration
+from .devices import default_device, usable_cores
 from .graph import find_graph, make_graph
-from .network import (
-    DTYPES,
-    Network,
-    OpenVINONetwork,
-    TorchNetwork,
-    default_device,
-    has_bfloat16,
-    recording_index,
-    usable_cores,
-)
+from .network import DTYPES, OpenVINONetwork, TorchNetwork, has_bfloat16
 
 if TYPE_CHECKING:
     from ..image_processing_mlnet import MLNetImageProcessor
     from ..modeling_mlnet import MLNetModel
 
-MANY = 8  # images from which several pass the network at a time
-FORKED = (
-    "this process was forked after its parent had made predictions, which leaves the network's threads behind: start "
-    "the workers by 'spawn' (multiprocessing.get_context('spawn')), or make no prediction before them"
-)
-_process: list[int] = []  # that made the first prediction
+MANY = 8  # with at least this many images, several run through the network at a time
+_process: list[int] = []  # id of the process that made the first prediction
 
 
 @dataclass
@@ -49,13 +37,13 @@ class Prediction:
     """One image's result.
 
     Args:
-        source: What was given.
+        source: The image as given.
         saliency_map: Float32 `(height, width)` in 0..1 at the image's own size; `None` if it could not be read.
         image: The upright image, uint8 `(height, width, 3)`; `None` unless asked for.
         error: Why there is no map, in one line.
     """
 
-    source: Any
+    source: ImageSource
     saliency_map: np.ndarray | None = None
     image: np.ndarray | None = None
     error: str | None = None
@@ -103,38 +91,31 @@ class SaliencyPredictor:
         self.dtype = dtype if dtype != "auto" else "bfloat16" if is_cpu and has_bfloat16() else "float32"
         self.batch_size = batch_size or min(32, max(4, 2 * usable_cores()))
         self._compile, self._lock = compile, RLock()
-        self._network: Network | None = None
-        self._folder: Path | None
+        self._network: OpenVINONetwork | TorchNetwork | None = None
+        self._name, self._given, self._folder = "the model", None, None
         if isinstance(model, (str, PathLike)):
-            self._name, self._folder, self._given = fspath(model), checkpoint_folder(fspath(model)), None
+            self._name, self._folder = fspath(model), checkpoint_folder(fspath(model))
             if not (self._folder / PROCESSOR).is_file():
-                load_checkpoint(self._name)  # says what the folder is, if it is no checkpoint
+                load_checkpoint(self._name)  # raises an error that explains what the folder is
             self.letterbox = Letterbox.read(self._folder / PROCESSOR)
             self.recordings = read_recordings(self._folder)
+        elif image_processor is None:
+            raise ValueError("a loaded model needs its image_processor")
         else:
-            if image_processor is None:
-                raise ValueError("a loaded model needs its image_processor")
-            self._name, self._folder, self._given = "the model", loaded_from(model), model
+            self._given, self._folder = model, loaded_from(model)
             self.recordings = list(model.config.recordings)
         if image_processor is not None:
-            self.image_processor, self.letterbox = image_processor, image_processor.letterbox()
-        is_openvino = is_cpu and not compile and self._folder is not None and self.letterbox.do_resize
-        is_openvino = is_openvino and (self.dtype == "float32" or (self.dtype == "bfloat16" and has_bfloat16()))
+            self.letterbox = image_processor.letterbox()
+        is_fast = self.dtype == "float32" or (self.dtype == "bfloat16" and has_bfloat16())
+        is_openvino = is_cpu and is_fast and not compile and self.letterbox.do_resize
         self._graph_folder = self._folder if is_openvino else None
         self._graph = None if self._graph_folder is None else find_graph(self._graph_folder, self.letterbox.size)
-        if self._graph is None and (self._given is None or not is_openvino):
+        if self._graph is None and (self._given is None or self._graph_folder is None):
             self.model  # noqa: B018 - loaded now, so that a damaged checkpoint or a wrong device is refused here
 
     @cached_property
-    def image_processor(self) -> "MLNetImageProcessor":
-        """The checkpoint's image processor."""
-        from ..image_processing_mlnet import MLNetImageProcessor
-
-        return MLNetImageProcessor.from_pretrained(self._folder)
-
-    @cached_property
     def model(self) -> "MLNetModel":
-        """The network in PyTorch, in eval mode: what predicts where OpenVINO does not, and what is explained."""
+        """The PyTorch model in eval mode, for explanations and wherever OpenVINO does not run."""
         import torch
 
         model = load_checkpoint(self._name)[0] if self._given is None else self._given
@@ -146,39 +127,62 @@ class SaliencyPredictor:
         except (RuntimeError, AssertionError, ImportError) as error:
             raise ValueError(f"device {self.device!r} cannot be used: {str(error).splitlines()[0]}") from error
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Turns maps into densities: the checkpoint's own calibration, unless another was assigned.
+
+        Raises:
+            ValueError: If the checkpoint has none.
+        """
+        return Calibration.of_checkpoint(self._folder, self._name)
+
+    def log_density(self, image: ImageSource, centre_bias: bool | np.ndarray = True, **options: Any) -> np.ndarray:
+        """The natural logarithm of the probability that a fixation falls on each pixel of an image.
+
+        Args:
+            image: One image, as a call takes it.
+            centre_bias: As in `Calibration.log_density`: `False` removes that of the data it was fitted to, and a
+                density `(height, width)` takes its place.
+            options: `apply_prior`, `recording` and `allow_urls` of a call.
+
+        Returns:
+            Float64 `(height, width)` at the image's own size; exp of it sums to 1.
+
+        Raises:
+            ValueError: If the image cannot be read, or the checkpoint has no calibration.
+        """
+        calibration = self.calibration  # an error before anything is predicted
+        return calibration.log_density(next(self.maps([image], **options)), centre_bias)
+
     @property
-    def network(self) -> Network:
-        """What predicts one image at a time; made with the first."""
+    def network(self) -> OpenVINONetwork | TorchNetwork:
+        """The network that predicts, created on first use."""
         with self._lock:
             if self._network is None:
-                self._network = self._make_network()
+                folder, canvas = self._graph_folder, self.letterbox.size
+                if graph := folder and (self._graph or make_graph(folder, canvas)):
+                    self._network = OpenVINONetwork(graph, self.dtype, canvas, self.recordings)
+                else:
+                    self._network = TorchNetwork(self.model, self.dtype, self._compile)
             return self._network
 
-    def _make_network(self) -> Network:
-        if self._graph_folder is not None:
-            graph = self._graph or make_graph(self._graph_folder, self.letterbox.size, self._exact_model)
-            if graph is not None:
-                return OpenVINONetwork(graph, self.dtype, self.letterbox.size, self.recordings)
-        return TorchNetwork(self.model, self.dtype, self._compile)
-
-    def _exact_model(self) -> "MLNetModel":
-        """The checkpoint's model in float32, of which a graph is made; a given one may be in another precision."""
-        return self.model if self._given is None else load_checkpoint(str(self._folder))[0].eval()
-
-    def settings(self, apply_prior: bool = True, recording: str | None = None) -> dict[str, Any]:
-        """What its maps depend on besides the images, in values of JSON."""
+    def settings(self, apply_prior: bool = True, recording: str | None = None) -> JsonObject:
+        """Everything its maps depend on besides the images, as JSON values."""
         return {
-            **{"checkpoint": self._folder and fingerprint(self._folder), "device": self.device.partition(":")[0]},
-            **{"dtype": self.dtype, "apply_prior": apply_prior, "recording": recording, "compile": self._compile},
+            "checkpoint": self._folder and fingerprint(self._folder),
+            "device": self.device.partition(":")[0],
+            "dtype": self.dtype,
+            "apply_prior": apply_prior,
+            "recording": recording,
+            "compile": self._compile,
             "mlnet-saliency": version("mlnet-saliency"),
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what lives in this process only; a loaded model goes along."""
-        left_out = {"_network", "_lock"} | ({"model", "image_processor"} if self._given is None else set())
-        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+    def __getstate__(self) -> dict[str, object]:
+        """Without what cannot leave this process; a model that was passed in stays, as `_given`."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_network", "_lock", "model")}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _network=None, _lock=RLock())
 
     def __call__(
@@ -205,13 +209,9 @@ class SaliencyPredictor:
         return maps[0] if is_single else maps
 
     def maps(
-        self,
-        images: Iterable[Any],
-        apply_prior: bool = True,
-        recording: str | None = None,
-        allow_urls: bool = False,
+        self, images: Iterable[Any], apply_prior: bool = True, recording: str | None = None, allow_urls: bool = False
     ) -> Iterator[np.ndarray]:
-        """Like `stream`, but gives bare maps and raises a ValueError for an image that cannot be read."""
+        """Lazy form of a call; raises a ValueError at the first image that cannot be read."""
         stream = self.stream(images, allow_urls=allow_urls, apply_prior=apply_prior, recording=recording)
         for index, prediction in enumerate(stream):
             if prediction.saliency_map is None:
@@ -220,7 +220,7 @@ class SaliencyPredictor:
 
     def stream(
         self,
-        images: Iterable[Any],
+        images: Iterable[ImageSource],
         keep_images: bool = False,
         allow_urls: bool = False,
         apply_prior: bool = True,
@@ -231,45 +231,29 @@ class SaliencyPredictor:
         Args:
             images: Any iterable of images.
             keep_images: Whether the results carry the images, for overlays.
-            allow_urls: As in a call.
-            apply_prior: As in a call.
-            recording: As in a call.
+            allow_urls: As in a call, and so are `apply_prior` and `recording`.
 
         Yields:
-            One `Prediction` per image; one that cannot be read has its `error` set and stops nothing.
+            One `Prediction` per image, with `error` set if the image cannot be read.
         """
-        recording_index(self.recordings, recording)  # a wrong name is refused before anything is read
+        kind = recording_name(self.recordings, recording)  # a wrong name is refused before anything is read
         images = iter(images)
         first = list(islice(images, MANY))
-        options = {"keep_image": keep_images, "allow_urls": allow_urls, "apply_prior": apply_prior}
-        predict = partial(self._predict, **options, recording=recording, many=len(first) == MANY)
-        executor = ThreadPoolExecutor(min(self.batch_size, max(1, len(first))))
-        try:
-            yield from in_order(executor, predict, chain(first, images), ahead=self.batch_size)
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
 
-    def _predict(
-        self, source: Any, keep_image: bool, allow_urls: bool, apply_prior: bool, recording: str | None, many: bool
-    ) -> Prediction:
-        if _process and _process[0] != os.getpid():
-            raise RuntimeError(FORKED)
-        try:
-            image = read_image(source, allow_urls=allow_urls)
-        except ValueError as error:
-            return Prediction(source, error=str(error))
-        cells = self.network(self.letterbox.pixel_values(image), apply_prior, recording, many)
-        _process[:] = [os.getpid()]
-        if not np.isfinite(cells).all():
-            reason = f"the map is not finite ({self.network.description}); try dtype float32"
-            return Prediction(source, error=f"{name_of(source)}: {reason}")
-        saliency_map = self.letterbox.saliency_map(cells, image.shape[:2])
-        return Prediction(source, saliency_map, image if keep_image else None)
+        def predict(source: ImageSource) -> Prediction:
+            if _process and _process[0] != os.getpid():
+                advice = "start the workers by 'spawn' (multiprocessing.get_context('spawn'))"
+                raise RuntimeError(f"this process lacks threads of its parent, which had made predictions: {advice}")
+            try:
+                image = read_image(source, allow_urls=allow_urls)
+            except ValueError as error:
+                return Prediction(source, error=str(error))
+            cells = self.network(self.letterbox.pixel_values(image, kind), apply_prior, kind, len(first) == MANY)
+            _process[:] = [os.getpid()]
+            if not np.isfinite(cells).all():
+                reason = f"the map is not finite ({self.network.description}); try dtype float32"
+                return Prediction(source, error=f"{name_of(source)}: {reason}")
+            saliency_map = self.letterbox.saliency_map(cells, image.shape[:2])
+            return Prediction(source, saliency_map, image if keep_images else None)
 
-
-def read_recordings(folder: Path) -> list[str]:
-    """The kinds of recording that a checkpoint knows."""
-    try:
-        return list(json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("recordings") or [])
-    except (OSError, ValueError, AttributeError):  # whoever loads the checkpoint says what is wrong
-        return []
+        yield from in_order(predict, chain(first, images), min(self.batch_size, MANY), ahead=self.batch_size)

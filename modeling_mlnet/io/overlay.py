@@ -1,5 +1,6 @@
 """Images under their saliency maps."""
 
+import io
 import math
 from typing import Any
 
@@ -21,6 +22,18 @@ def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
     return np.rint(saliency_map * 255).astype(np.uint8)
 
 
+def grey_image(saliency_map: np.ndarray) -> Image.Image:
+    """A map `(height, width)` in 0..1 as an 8-bit grey image."""
+    return Image.fromarray(to_bytes(saliency_map))
+
+
+def to_png(image: Image.Image) -> bytes:
+    """An image as the content of a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def overlay(
     image: np.ndarray,
     saliency_map: np.ndarray,
@@ -34,8 +47,8 @@ def overlay(
     Args:
         image: uint8 `(height, width, 3)`.
         saliency_map: `(height, width)` in 0..1.
-        colormap: Of `heat` and `contour`: `"inferno"`, `"viridis"` or `"grey"`.
-        opacity: Of `heat` where the saliency map is 1, in 0..1; it rises with the map, to the power of `RISE`.
+        colormap: Colour map of `heat` and `contour`: `"inferno"`, `"viridis"` or `"grey"`.
+        opacity: Opacity of `heat` where the saliency map is 1, in 0..1; it rises with the map, to the power of `RISE`.
         style: `"heat"` lays colours over the image, `"contour"` draws lines that enclose 25, 50 and 75 % of all
             predicted attention, `"spotlight"` dims the image where the map is low.
         colorbar: Whether a scale is added below the image.

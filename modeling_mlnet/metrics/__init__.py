@@ -1,12 +1,15 @@
-"""Saliency metrics, exact, and the protocols of the field that say which variant of each is meant."""
+"""Exact saliency metrics, and the protocols that define the variant of each."""
 
 from .density import cc, emd, kl, sim
-from .evaluator import Evaluator, FixationPool, centre_map
-from .fixation import auc_borji, auc_judd, auc_shuffled, information_gain, nss
+from .evaluator import Evaluator
+from .fixation import auc_borji, auc_judd, auc_shuffled, information_gain, log_likelihood, nss
+from .optimal import OPTIMAL_MAPS, optimal_map
+from .pool import FixationPool, centre_map
 from .protocols import LOWER_IS_BETTER, PROTOCOLS, Protocol, get_protocol
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "OPTIMAL_MAPS",
     "PROTOCOLS",
     "Evaluator",
     "FixationPool",
@@ -20,6 +23,8 @@ __all__ = [
     "get_protocol",
     "information_gain",
     "kl",
+    "log_likelihood",
     "nss",
+    "optimal_map",
     "sim",
 ]

@@ -4,9 +4,8 @@ S is the saliency map and G the density of the fixations, both `(height, width)`
 over all pixels, in float64. All functions also take batches (see `inputs.batched`).
 """
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .inputs import batched, check_pair, min_max, sane, to_distribution
 
@@ -14,7 +13,7 @@ EPS = 2.2204e-16  # as pysaliency has it; Matlab's own, 2.220446e-16, is an opti
 
 
 @batched
-def cc(saliency_map: Any, density: Any) -> float:
+def cc(saliency_map: ArrayLike, density: ArrayLike) -> float:
     """Pearson's linear correlation between S and G.
 
     cov(S, G) / (std(S) std(G)); -1..1, higher is better; shifting or scaling a map changes nothing. 0 if one of them
@@ -28,7 +27,7 @@ def cc(saliency_map: Any, density: Any) -> float:
         ValueError: For maps of different sizes, maps that are not `(height, width)`, NaN, infinite or negative values.
     """
     pair = check_pair(saliency_map, density)
-    if any(values.min() == values.max() for values in pair):  # what is left of the mean would be a rounding error
+    if any(values.min() == values.max() for values in pair):  # the remainder would be a rounding error
         return 0.0
     first, second = (values - values.mean() for values in map(sane, pair))
     norm = np.sqrt(np.vdot(first, first) * np.vdot(second, second))
@@ -36,7 +35,7 @@ def cc(saliency_map: Any, density: Any) -> float:
 
 
 @batched
-def sim(saliency_map: Any, density: Any, *, min_max: bool = False) -> float:
+def sim(saliency_map: ArrayLike, density: ArrayLike, *, min_max: bool = False) -> float:
     """Similarity, or histogram intersection: sum of min(S, G), both scaled to sum to 1.
 
     0..1, higher is better. All 0 counts as uniform. Judd et al., MIT-CSAIL-TR-2012-001.
@@ -54,7 +53,7 @@ def sim(saliency_map: Any, density: Any, *, min_max: bool = False) -> float:
 
 
 @batched
-def kl(saliency_map: Any, density: Any, *, eps: float = EPS) -> float:
+def kl(saliency_map: ArrayLike, density: ArrayLike, *, eps: float = EPS) -> float:
     """Kullback-Leibler divergence of S from G: sum of G ln(eps + G / (S + eps)), both scaled to sum to 1.
 
     In nats; 0 or more, lower is better. It punishes missed fixations hard: a map of exact zeros where people looked
@@ -76,7 +75,7 @@ def kl(saliency_map: Any, density: Any, *, eps: float = EPS) -> float:
 
 
 @batched
-def emd(saliency_map: Any, density: Any, *, cell: int = 32) -> float:
+def emd(saliency_map: ArrayLike, density: ArrayLike, *, cell: int = 32) -> float:
     """Earth mover's distance: the least work that turns S into G, both averaged over cells and scaled to sum to 1.
 
     min over flows f >= 0 of sum f(i, j) |i - j|, where f takes S(i) out of every cell i and brings G(j) into every
@@ -102,7 +101,7 @@ def emd(saliency_map: Any, density: Any, *, cell: int = 32) -> float:
     return float(ot.emd2(first.ravel(), second.ravel(), cost, numItermax=10**7))
 
 
-def _distributions(saliency_map: Any, density: Any, rescale: bool) -> tuple[np.ndarray, np.ndarray]:
+def _distributions(saliency_map: ArrayLike, density: ArrayLike, rescale: bool) -> tuple[np.ndarray, np.ndarray]:
     first, second = check_pair(saliency_map, density)
     if rescale:
         first, second = min_max(first), min_max(second)

@@ -3,74 +3,43 @@
 import importlib.metadata
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias, TypedDict
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .inputs import as_map, check_map, to_pixels
-from .protocols import Protocol, get_protocol
+from .pool import FixationPool
+from .protocols import Definition, Protocol, get_protocol
 
 BOOTSTRAP_SAMPLES = 1000
+BOOTSTRAP_DRAWS = 2**16  # at a time, to stay in the cache
 BOOTSTRAP_SEED = 0
 
 
-def centre_map(
-    height: int, width: int, mean: Iterable[float] = (0.5, 0.5), std: Iterable[float] = (0.25, 0.25)
-) -> np.ndarray:
-    """A centre bias: one Gaussian, whatever the image shows.
+class Interval(TypedDict):
+    """A mean over n images with its 95 % interval; NaN if n is 0."""
 
-    Args:
-        height: Pixels.
-        width: Pixels.
-        mean: x and y of its centre, relative to width and height.
-        std: Standard deviation in x and y, relative to width and height.
-
-    Returns:
-        Float64 `(height, width)`, above 0, at most 1.
-    """
-    (x, y), (std_x, std_y) = mean, std
-    columns = ((np.arange(width) + 0.5) / width - x) / std_x
-    rows = ((np.arange(height) + 0.5) / height - y) / std_y
-    return np.exp(-(rows[:, None] ** 2 + columns**2) / 2)
+    mean: float
+    low: float
+    high: float
+    n: int
 
 
-class FixationPool:
-    """The fixations of all images of a data set: negatives of shuffled AUC, and the centre bias.
+ImageScores: TypeAlias = dict[str, str | float | None]  # image_id, the number of fixations, scores by their names
 
-    Args:
-        fixations: `{image_id: (n, 2)}`, x and y relative to the image's width and height (0..1, a pixel's centre
-            being half a pixel in).
-    """
 
-    def __init__(self, fixations: Mapping[str, Any]):
-        self.fixations = {
-            name: np.asarray(points, dtype=np.float64).reshape(-1, 2) for name, points in fixations.items()
-        }
-        points = np.concatenate([np.zeros((0, 2)), *self.fixations.values()])
-        self.mean, self.std = (0.5, 0.5), (0.25, 0.25)
-        if len(points):
-            self.mean = tuple(points.mean(axis=0).tolist())
-            self.std = tuple(np.clip(points.std(axis=0), 0.01, None).tolist())
+class Results(TypedDict):
+    """Scores of a data set, as `Evaluator.compute` describes them."""
 
-    def pixels(self, image_id: str | None, shape: tuple[int, int]) -> np.ndarray:
-        """Flat pixel indices of one image's fixations, on an image of any size.
-
-        Raises:
-            ValueError: If the pool does not know the image; `None`, an image that is none of the pool's, has none.
-        """
-        if image_id is None:
-            return np.zeros(0, np.int64)
-        if image_id not in self.fixations:
-            raise ValueError("the pool has no such image_id, so its own fixations cannot be left out")
-        size = np.array(shape[::-1])
-        columns, rows = np.clip(np.floor(self.fixations[image_id] * size), 0, size - 1).astype(np.int64).T
-        return rows * shape[1] + columns
-
-    def centre_map(self, height: int, width: int) -> np.ndarray:
-        """The data set's centre bias: `centre_map` with the mean and the spread of all its fixations."""
-        return centre_map(height, width, self.mean, self.std)
+    protocol: str
+    protocol_definition: Definition
+    package_version: str
+    images: int
+    images_without_fixations: int
+    metrics: dict[str, Interval]
+    per_image: list[ImageScores]
 
 
 class Evaluator:
@@ -90,7 +59,7 @@ class Evaluator:
 
     def __init__(self, protocol: str | Protocol = "tuebingen", pool: FixationPool | None = None):
         self.protocol, self.pool = get_protocol(protocol), pool
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[ImageScores] = []
         needs = {name: inspect.signature(function).parameters for name, function in self.protocol.metrics.items()}
         given = {"saliency_map", "fixations", "density", *(("other_fixations", "baseline") if pool else ())}
         self._needs = {
@@ -107,23 +76,23 @@ class Evaluator:
         self._total = lru_cache(maxsize=8)(self._count_all)
         self._centre = lru_cache(maxsize=8)(pool.centre_map) if pool else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"protocol": self.protocol, "pool": self.pool, "rows": self.rows}
+    def __getstate__(self) -> tuple[Protocol, FixationPool | None, list[ImageScores]]:
+        return self.protocol, self.pool, self.rows
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["protocol"], state["pool"])  # type: ignore[misc]
-        self.rows = state["rows"]
+    def __setstate__(self, state: tuple[Protocol, FixationPool | None, list[ImageScores]]) -> None:
+        self.__init__(*state[:2])  # type: ignore[misc]
+        self.rows = state[2]
 
     def update(
         self,
-        saliency_map: Any,
-        fixations: Any,
-        density: Any = None,
+        saliency_map: ArrayLike,
+        fixations: ArrayLike,
+        density: ArrayLike | None = None,
         *,
         sigma: float | None = None,
         size: tuple[int, int] | None = None,
         image_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ImageScores:
         """Scores one image and keeps the scores.
 
         Args:
@@ -147,14 +116,14 @@ class Evaluator:
 
     def score(
         self,
-        saliency_map: Any,
-        fixations: Any,
-        density: Any = None,
+        saliency_map: ArrayLike,
+        fixations: ArrayLike,
+        density: ArrayLike | None = None,
         *,
         sigma: float | None = None,
         size: tuple[int, int] | None = None,
         image_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ImageScores:
         """As `update`, without keeping anything."""
         try:
             return self._score(saliency_map, fixations, density, sigma, size, image_id)
@@ -165,13 +134,13 @@ class Evaluator:
 
     def _score(
         self,
-        saliency_map: Any,
-        fixations: Any,
-        density: Any,
+        saliency_map: ArrayLike,
+        fixations: ArrayLike,
+        density: ArrayLike | None,
         sigma: float | None,
         size: tuple[int, int] | None,
         image_id: str | None,
-    ) -> dict[str, Any]:
+    ) -> ImageScores:
         values = check_map(saliency_map)
         shape = size or (values.shape if density is None else as_map(density).shape)
         pixels = self.protocol.select(to_pixels(fixations, shape))
@@ -185,9 +154,9 @@ class Evaluator:
         }
         if self.pool is not None and self._centre is not None:
             inputs |= {"other_fixations": self._others(image_id, shape), "baseline": self._centre(*shape)}
-        row: dict[str, Any] = {"image_id": image_id, "fixations": len(pixels)}
+        row: ImageScores = {"image_id": image_id, "fixations": len(pixels)}
         for name, function in self._metrics.items():
-            is_void = len(pixels) == 0 and is_made  # a density of nothing says nothing
+            is_void = len(pixels) == 0 and is_made  # there is no density without fixations
             row[name] = (
                 float("nan") if is_void else function(**{argument: inputs[argument] for argument in self._needs[name]})
             )
@@ -223,7 +192,7 @@ class Evaluator:
             counts = np.minimum(counts, 1)
         return counts.reshape(shape)
 
-    def compute(self, gather: bool = True) -> dict[str, Any]:
+    def compute(self, gather: bool = True) -> Results:
         """The scores so far.
 
         Args:
@@ -258,36 +227,33 @@ class Evaluator:
         self.rows = []
 
 
-def _gathered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _gathered(rows: list[ImageScores]) -> list[ImageScores]:
     torch = sys.modules.get("torch")  # without torch there are no other processes
     if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return rows
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    parts: list[list[ImageScores]] = [[]] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(parts, rows)
     return [row for part in parts for row in part]
 
 
-def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _once(rows: list[ImageScores]) -> list[ImageScores]:
     """Without the repeats that several processes fill up their last batch with."""
     named = {row["image_id"]: row for row in reversed(rows) if row["image_id"] is not None}
     return [row for row in rows if row["image_id"] is None or named[row["image_id"]] is row]
 
 
-def mean_with_interval(scores: np.ndarray, weights: np.ndarray | None = None) -> dict[str, Any]:
-    """Weighted mean of the scores that are not NaN, and its bootstrap 95 % interval (1,000 resamples, seed 0).
-
-    Returns:
-        `{"mean", "low", "high", "n"}`, NaN if there is no score.
-    """
+def mean_with_interval(scores: np.ndarray, weights: np.ndarray | None = None) -> Interval:
+    """Weighted mean of the scores that are not NaN, and its bootstrap 95 % interval (1,000 resamples, seed 0)."""
     weights = np.ones(len(scores)) if weights is None else weights
     scores, weights = scores[~np.isnan(scores)], weights[~np.isnan(scores)]
     if len(scores) == 0:
         return {"mean": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    means = []
-    for _ in range(BOOTSTRAP_SAMPLES):
-        drawn = rng.integers(len(scores), size=len(scores))
-        means.append(np.average(scores[drawn], weights=weights[drawn]))
+    means: list[float] = []
+    while len(means) < BOOTSTRAP_SAMPLES:
+        count = min(BOOTSTRAP_SAMPLES - len(means), max(1, BOOTSTRAP_DRAWS // len(scores)))
+        drawn = rng.integers(len(scores), size=(count, len(scores)))
+        means.extend(np.average(scores[drawn], axis=1, weights=weights[drawn]))
     low, high = np.percentile(means, [2.5, 97.5])
     return {
         "mean": float(np.average(scores, weights=weights)),
@@ -298,7 +264,7 @@ def mean_with_interval(scores: np.ndarray, weights: np.ndarray | None = None) ->
 
 
 def package_version() -> str:
-    """Of the installed distribution; a bare checkout has none."""
+    """Version of the installed distribution, or "not installed"."""
     try:
         return importlib.metadata.version("mlnet-saliency")
     except importlib.metadata.PackageNotFoundError:

@@ -10,22 +10,23 @@ what official code draws at random is computed as its expectation: that of a fal
 candidates that reach the threshold.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .density import EPS
-from .inputs import batched, check_map, check_pair, check_range, min_max, sane, to_distribution, to_pixels
+from .inputs import as_map, batched, check_map, check_pair, check_range, min_max, sane, to_distribution, to_pixels
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
 
 BUCKETS = 2**16  # enough to leave few pixels to compare, few enough for their table to stay in the cache
-BLOCK = 2**15  # values at once: what lies between the steps stays in the cache, and no fresh memory is asked for
+BLOCK = 2**15  # values at once, so that intermediate results stay in the cache
 FEW = 16  # thresholds: a pass over the map for each is faster than the table
 
 
 @batched
-def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
+def nss(saliency_map: ArrayLike, fixations: ArrayLike, *, ddof: int = 0) -> float:
     """Normalised scanpath saliency: mean of (S - mean(S)) / std(S) at the fixations.
 
     In standard deviations of the map; any number, 0 is chance, higher is better. 0 for a constant map, NaN without
@@ -51,7 +52,7 @@ def nss(saliency_map: Any, fixations: Any, *, ddof: int = 0) -> float:
 
 @batched
 def information_gain(
-    saliency_map: Any, fixations: Any, baseline: Any, *, min_max: bool = False, eps: float = EPS
+    saliency_map: ArrayLike, fixations: ArrayLike, baseline: ArrayLike, *, min_max: bool = False, eps: float = EPS
 ) -> float:
     """Information gain over a baseline: mean of log2(eps + S) - log2(eps + B) at the fixations, both summing to 1.
 
@@ -78,13 +79,36 @@ def information_gain(
     return float(gain - loss)
 
 
+@batched
+def log_likelihood(log_density: ArrayLike, fixations: ArrayLike) -> float:
+    """Log-likelihood of a density: mean of ln p at the fixations, in nats per fixation; higher is better.
+
+    Without anything that keeps it finite: minus infinity where the density holds a fixation for impossible. NaN
+    without fixations. Less that of another density, and divided by ln 2, it is the information gain.
+
+    Args:
+        log_density: ln p `(height, width)`; exp of it sums to 1.
+        fixations: Points or a fixation map.
+
+    Raises:
+        ValueError: If exp of the density does not sum to 1, or a fixation lies outside.
+    """
+    values = np.asarray(as_map(log_density), dtype=np.float64)
+    total = np.exp(values).sum()
+    if values.ndim != 2 or not abs(total - 1) < 1e-3:  # NaN, too; float32 rounds to 1e-6
+        raise ValueError(f"exp of log_density (height, width) must sum to 1, got {total:g} of shape {values.shape}")
+    shape: tuple[int, int] = values.shape
+    pixels = to_pixels(fixations, shape)
+    return float(values.ravel()[pixels].mean()) if len(pixels) else float("nan")
+
+
 _min_max = min_max  # `information_gain` has an argument of this name
 
 
 @batched
 def auc_judd(
-    saliency_map: Any,
-    fixations: Any,
+    saliency_map: ArrayLike,
+    fixations: ArrayLike,
     *,
     negatives: Literal["unfixated", "all"] = "unfixated",
     ties: Literal["half", "ordered", "jitter"] = "half",
@@ -103,7 +127,7 @@ def auc_judd(
         ties: `"half"` is exact. For comparison with old tables, both over distinct pixels as in the official Matlab
             code: `"ordered"` takes the fixations of equal values one after the other, far too low on maps with many
             equal values; `"jitter"` does so after adding noise of up to 1e-7, a random number.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Raises:
         ValueError: For NaN, infinite or negative values, a fixation outside the map, or unknown options.
@@ -124,7 +148,7 @@ def auc_judd(
 
 
 @batched
-def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THRESHOLDS) -> float:
+def auc_borji(saliency_map: ArrayLike, fixations: ArrayLike, *, thresholds: np.ndarray = THRESHOLDS) -> float:
     """AUC-Borji: fixations against pixels drawn uniformly, over fixed thresholds of the map scaled to 0..1.
 
     0..1, 0.5 is chance and a constant map, higher is better. The exact expectation over the draws. NaN without
@@ -145,7 +169,7 @@ def auc_borji(saliency_map: Any, fixations: Any, *, thresholds: np.ndarray = THR
 
 @batched
 def auc_shuffled(
-    saliency_map: Any, fixations: Any, other_fixations: Any, *, thresholds: np.ndarray | None = None
+    saliency_map: ArrayLike, fixations: ArrayLike, other_fixations: ArrayLike, *, thresholds: np.ndarray | None = None
 ) -> float:
     """Shuffled AUC (sAUC): fixations against those of other images, so that a centre bias earns nothing.
 

@@ -1,4 +1,4 @@
-"""What metrics take: maps, fixations as points or as a map, one image or a batch."""
+"""Inputs of metrics: maps, fixations as points or as a map, one image or a batch."""
 
 import functools
 import inspect
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -16,13 +17,13 @@ def as_array(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def as_map(values: Any) -> np.ndarray:
+def as_map(values: ArrayLike) -> np.ndarray:
     """As `as_array`, `(height, width, 1)` without its channel."""
     array = as_array(values)
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
+def check_map(values: ArrayLike, name: str = "saliency_map") -> np.ndarray:
     """A map as float64.
 
     Raises:
@@ -31,7 +32,7 @@ def check_map(values: Any, name: str = "saliency_map") -> np.ndarray:
     return check_range(values, name)[0]
 
 
-def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
+def check_range(values: ArrayLike, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
     """As `check_map`, with the least and the highest value."""
     array = np.ascontiguousarray(as_map(values), dtype=np.float64)
     if array.ndim != 2 or array.size == 0:
@@ -42,7 +43,7 @@ def check_range(values: Any, name: str = "saliency_map") -> tuple[np.ndarray, fl
     return array, low, high
 
 
-def check_pair(saliency_map: Any, reference: Any, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
+def check_pair(saliency_map: ArrayLike, reference: ArrayLike, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
     """Two maps of one size, as float64; else a ValueError."""
     first, second = check_map(saliency_map), check_map(reference, name)
     if first.shape != second.shape:
@@ -75,7 +76,7 @@ def to_distribution(values: np.ndarray) -> np.ndarray:
     return values / values.sum()
 
 
-def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -> np.ndarray:
+def to_pixels(fixations: ArrayLike, shape: tuple[int, int], name: str = "fixations") -> np.ndarray:
     """The pixel of every fixation.
 
     Args:
@@ -113,7 +114,7 @@ def to_pixels(fixations: Any, shape: tuple[int, int], name: str = "fixations") -
 
 
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
-    """Lets a metric of one image also take a batch, and then give a float64 array `(batch,)`.
+    """Extends a metric of one image to batches, for which it returns a float64 array `(batch,)`.
 
     A batch is a list of maps or an array `(batch, height, width)`, with a channel axis of 1 after the others or, in an
     array, before height; `(height, width, 1)` is one map. Everything else the metric needs is given once per

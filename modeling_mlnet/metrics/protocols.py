@@ -6,7 +6,7 @@ A protocol of one's own is another `Protocol`, given to `Evaluator` as it is or 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -46,7 +46,7 @@ def gaussian_density(
         pixels: Flat indices of fixations, `(n,)`.
         shape: Height and width in pixels.
         sigma: Standard deviation in pixels.
-        padding: What is beyond the image: scipy's modes `nearest` or `reflect`.
+        padding: Padding of the image: scipy's mode `nearest` or `reflect`.
 
     Returns:
         Float64 `(height, width)` of sum n, up to what padding changes.
@@ -114,10 +114,23 @@ def resize_spline(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarra
 
 
 def same_size(saliency_map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Raises a ValueError for a map of another size: whoever predicts decides how a map is enlarged."""
+    """Raises a ValueError for a map of another size, because resizing is the predictor's choice."""
     if saliency_map.shape != shape:
         raise ValueError(f"saliency_map must have the image's size {shape} (height, width), got {saliency_map.shape}")
     return saliency_map
+
+
+class Definition(TypedDict):
+    """A protocol in words."""
+
+    source: str
+    metrics: dict[str, str]
+    fixations: str
+    density: str
+    distinct_density: bool
+    pool: str
+    resize: str
+    mean_over: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ class Protocol:
         source: The benchmark's code or paper.
         metrics: Function by name of the score. The functions' arguments say what they are given: `density`,
             `fixations`, `other_fixations`, `baseline`.
-        select: Which fixations count: flat pixel indices in, flat pixel indices out.
+        select: Selects the valid fixations: flat pixel indices in, flat pixel indices out.
         density: Makes the density from selected fixations, `(pixels, shape)`, with `own_sigma` also `sigma`.
         distinct_density: Whether a pixel counts once for the density.
         own_sigma: Whether the density takes the data set's sigma (or its published map) instead of one of its own.
@@ -141,7 +154,7 @@ class Protocol:
 
     name: str
     source: str
-    metrics: Mapping[str, Callable[..., Any]]
+    metrics: Mapping[str, Callable[..., float]]
     select: Callable[[np.ndarray], np.ndarray] = all_fixations
     density: Callable[..., np.ndarray] = gaussian_density
     distinct_density: bool = False
@@ -150,7 +163,7 @@ class Protocol:
     resize: Callable[[np.ndarray, tuple[int, int]], np.ndarray] = same_size
     weights: Mapping[str, Literal["images", "fixations"]] = field(default_factory=dict)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Definition:
         """The definition in words for results."""
         return {
             "source": self.source,
@@ -164,14 +177,14 @@ class Protocol:
         }
 
 
-def _spelled(function: Any) -> str:
+def _spelled(function: Callable) -> str:
     if not isinstance(function, partial):
         return function.__name__
     options = (f"{name}={_value(value)}" for name, value in function.keywords.items())
     return f"{function.func.__name__}({', '.join(options)})"
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return f"{value[0]:g}..{value[-1]:g} in {len(value)}" if isinstance(value, np.ndarray) else repr(value)
 
 
@@ -241,7 +254,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def get_protocol(protocol: str | Protocol) -> Protocol:
-    """The protocol of a name; a `Protocol` is returned as it is.
+    """The protocol of a name; a `Protocol` is returned unchanged.
 
     Raises:
         ValueError: For an unknown name.

@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
+from ..architecture_mlnet import MIN_SIZE, STRIDE
 from ..configuration_mlnet import nearest_name
-from ..letterbox_mlnet import SIZE_DIVISOR, STRIDE
 from ..metrics import LOWER_IS_BETTER
 
 SCORES = {"loss", "CC", "SIM", "KL", "NSS", "AUC"}
 LEAST_IS_BEST = {"loss", *LOWER_IS_BETTER}
 
 
-def check_range(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+def check_number(name: str, value: float | None, least: float, most: float = math.inf) -> None:
     """Raises a ValueError that names a key whose value is out of its range; `None` is allowed."""
     if value is not None and not least <= value <= most:
         allowed = f"at least {least:g}" if most == math.inf else f"between {least:g} and {most:g}"
@@ -41,7 +41,10 @@ class ModelArguments:
     )
     frozen_modules: list[str] = field(
         default_factory=list,
-        metadata={"help": "modules of the backbone, by their names in timm, whose weights are not trained: blocks.0"},
+        metadata={
+            "help": "modules whose weights are not trained: those of the backbone by their names in timm (blocks.0), "
+            "encoder, prior"
+        },
     )
     image_processor: dict[str, Any] | str | None = field(
         default=None, metadata={"help": "keys of MLNetImageProcessor, as a mapping or JSON"}
@@ -102,14 +105,14 @@ class DataArguments:
     )
 
     def __post_init__(self):
-        check_range("random_crop", self.random_crop, 0, 1)
-        check_range("color_jitter", self.color_jitter, 0)
-        check_range("reduction", self.reduction, 0, 1)
+        check_number("random_crop", self.random_crop, 0, 1)
+        check_number("color_jitter", self.color_jitter, 0)
+        check_number("reduction", self.reduction, 0, 1)
         for size in self.canvas_sizes:
             if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", size):
                 raise ValueError(f"canvas_sizes must be like 480x640 (height x width in pixels), got {size!r}")
-            if any(int(side) % STRIDE or int(side) < SIZE_DIVISOR for side in size.split("x")):
-                least = f"multiples of {STRIDE} of at least {SIZE_DIVISOR}"
+            if any(int(side) % STRIDE or int(side) < MIN_SIZE for side in size.split("x")):
+                least = f"multiples of {STRIDE} of at least {MIN_SIZE}"
                 raise ValueError(f"canvas_sizes must hold {least} pixels, got {size!r}")
 
     def sizes(self) -> list[tuple[int, int]]:
@@ -119,7 +122,7 @@ class DataArguments:
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """TrainingArguments with eight more, and defaults for dense prediction."""
+    """TrainingArguments with nine more, and defaults for dense prediction."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
@@ -140,6 +143,13 @@ class MLNetTrainingArguments(TrainingArguments):
             "scores better by metric_for_best_model"
         },
     )
+    start_share: float = field(
+        default=0.0,
+        metadata={
+            "help": "when training ends, weight of the start's weights in their mean with the trained ones, 0 to 1 "
+            "(Wortsman et al., CVPR 2022)"
+        },
+    )
     teachers: list[str] = field(
         default_factory=list,
         metadata={"help": "checkpoints whose maps of the training images are mixed into the labels (distillation)"},
@@ -156,12 +166,13 @@ class MLNetTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self):
-        check_range("teacher_share", self.teacher_share, 0, 1)
-        check_range("learning_rate_decay", self.learning_rate_decay, 0)
-        check_range("early_stopping_patience", self.early_stopping_patience, 1)
-        check_range("average_checkpoints", self.average_checkpoints, 0)
-        check_range("per_device_train_batch_size", self.per_device_train_batch_size, 1)
-        check_range("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
+        check_number("teacher_share", self.teacher_share, 0, 1)
+        check_number("learning_rate_decay", self.learning_rate_decay, 0)
+        check_number("early_stopping_patience", self.early_stopping_patience, 1)
+        check_number("average_checkpoints", self.average_checkpoints, 0)
+        check_number("start_share", self.start_share, 0, 1)
+        check_number("per_device_train_batch_size", self.per_device_train_batch_size, 1)
+        check_number("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):
             raise ValueError("max_steps must be at least 1, or num_train_epochs above 0: there is nothing to train")
         if self.load_best_model_at_end is None:

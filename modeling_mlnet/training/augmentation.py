@@ -47,7 +47,7 @@ class Augment:
     Args:
         arguments: `horizontal_flip`, `random_crop`, `crop_off_epoch`, `reduction` and `color_jitter`.
         size: Height and width in pixels of the crops after resizing.
-        seed: Of the run.
+        seed: Seed of the run.
     """
 
     def __init__(self, arguments: DataArguments, size: tuple[int, int], seed: int = 0):
@@ -102,7 +102,7 @@ class Collator:
         image_processor: Letterboxes images and maps.
         canvas_sizes: Heights and widths in pixels, of which one is drawn for every training batch; if empty, the
             canvas of the processor is used.
-        seed: Of the run.
+        seed: Seed of the run.
         recordings: Kinds of recording that the model knows; with them batches hold `recording`, an index for each row.
     """
 
@@ -120,13 +120,15 @@ class Collator:
         """Returns `pixel_values`, `labels`, and `row` or `image_id`."""
         images, saliency_maps, names = ([row[name] for row in rows] for name in ("image", "saliency_map", "image_id"))
         is_training = "row" not in rows[0]
-        options = {}
+        options: dict[str, Any] = {}
         if is_training and self.canvas_sizes:
             drawn = derived_seed(self.seed, self.epoch, names) % len(self.canvas_sizes)
             options["size"] = dict(zip(("height", "width"), self.canvas_sizes[drawn], strict=True))
+        kinds = [row["recording"] or UNSAID_RECORDING for row in rows] if self.recordings else None
+        if not is_training:  # training images stay as sharp as their data set and `reduction` make them
+            options["recording"] = kinds
         batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt", **options))
-        if self.recordings:
-            kinds = [row["recording"] or UNSAID_RECORDING for row in rows]
+        if kinds is not None:
             batch["recording"] = torch.tensor([self.recordings.index(kind) for kind in kinds])
         if is_training:
             return {**batch, "image_id": names}

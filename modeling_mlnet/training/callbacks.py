@@ -1,12 +1,16 @@
-"""Callbacks of a training: Ctrl-C between two steps, and gradients that are not finite."""
+"""Callbacks of a training: Ctrl-C between two steps, gradients that are not finite, positions in a stream."""
 
 import signal
 import threading
 from typing import Any
 
+from accelerate.utils import gather_object
 from torch.nn.utils import get_total_norm
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainerState
+from transformers.trainer_callback import ExportableState
 from transformers.utils import logging
+
+from ..io.json_types import JsonObject
 
 logger = logging.get_logger(__name__)
 
@@ -63,3 +67,34 @@ class FiniteGradients(TrainerCallback):
         norm = float(get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None]))
         if not norm < float("inf"):
             self.trainer.stop(f"the gradient's norm is {norm:g}")
+
+
+class StreamPositions(TrainerCallback, ExportableState):
+    """Keeps in every checkpoint where each process is in its stream, as shards may be of different lengths.
+
+    Attributes:
+        epochs: The epoch of every process when the last checkpoint was written; its fraction is a part of `max_steps`.
+    """
+
+    def __init__(self):
+        self.epochs: list[float] = []
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Makes its place in the state of a checkpoint that was written without it."""
+        state.stateful_callbacks.setdefault(type(self).__name__, {})
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Collects the epochs before a checkpoint is written."""
+        if control.should_save:
+            self.epochs = gather_object([state.epoch])
+
+    def state(self) -> JsonObject:
+        """What the Trainer's state keeps."""
+        return {"args": {}, "attributes": {"epochs": self.epochs}}
+
+    @staticmethod
+    def stored(state: TrainerState, processes: int) -> list[float]:
+        """The epochs in the state of a checkpoint; those of the first process if it was written by another number."""
+        stored: Any = (state.stateful_callbacks or {}).get(StreamPositions.__name__, {})
+        epochs = stored.get("attributes", {}).get("epochs", ())
+        return list(epochs) if len(epochs) == processes else [state.epoch or 0.0] * processes

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors.torch import load_file
@@ -13,10 +13,12 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from ..io.json_types import JsonObject
+
 LEAST_FREE = 2**20  # bytes; a disk with less cannot hold a checkpoint
 
 
-def read_state(checkpoint: Path) -> dict[str, Any]:
+def read_state(checkpoint: Path) -> JsonObject:
     """Reads the Trainer's state in a checkpoint.
 
     Raises:
@@ -27,12 +29,15 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint is complete: the Trainer writes its state last."""
+    """Whether a checkpoint is complete: the Trainer writes its state last, and no random state is cut off.
+
+    Which random states are there depends on the run: none with `save_only_model`, those of one node on its own disk.
+    """
     try:
         read_state(checkpoint)
     except (OSError, ValueError):
         return False
-    return True
+    return all(map(is_zipfile, checkpoint.glob("rng_state*.pth")))
 
 
 def checkpoints_of(output_dir: Path) -> list[Path]:
@@ -43,7 +48,7 @@ def checkpoints_of(output_dir: Path) -> list[Path]:
 
 
 def write_error(folder: Path, error: Exception) -> str:
-    """Why a file could not be written: the error, and that the disk is full, which errors of torch do not say."""
+    """Reason of a failed write: the error, and whether the disk is full, which torch does not report."""
     with suppress(OSError):  # the folder may not exist any more
         if shutil.disk_usage(folder).free < LEAST_FREE:
             return f"the disk is full ({error})"

@@ -68,7 +68,7 @@ def suggest_missing_run(output_dir: str, names: Iterable[str | None]) -> Iterato
     """If a missing checkpoint looks like the output of another recipe, suggests to train that first.
 
     Args:
-        output_dir: Of the run that is to start. `runs/mini` looks like a run beside `runs/mini_larger`.
+        output_dir: Folder of the run that is to start. `runs/mini` looks like a run beside `runs/mini_larger`.
         names: Names of the checkpoints that are loaded inside this context.
     """
     try:

@@ -28,17 +28,19 @@ class Teacher(NamedTuple):
     scale: Tensor
     offset: Tensor
 
-    def predict(self, pixel_values: Tensor, like: Tensor) -> Tensor:
+    def predict(self, pixel_values: Tensor, like: Tensor, recording: Tensor | None = None) -> Tensor:
         """Predicts saliency maps for the student's pixel values.
 
         Args:
             pixel_values: `(batch, 3, height, width)`, normalised for the student.
             like: A tensor whose last two dimensions and dtype the maps get.
+            recording: Index of each image's kind of recording, `(batch,)`; a teacher of one kind ignores it.
         """
         if pixel_values.shape[-2] > self.canvas[0] and pixel_values.shape[-1] > self.canvas[1]:
             pixel_values = F.interpolate(pixel_values, size=self.canvas, mode="bilinear", antialias=True)
         own = (pixel_values * self.scale + self.offset).to(self.model.dtype, memory_format=torch.channels_last)
-        maps = self.model(own).saliency_map.to(like.dtype)
+        kinds = recording if self.model.config.recordings else None
+        maps = self.model(own, recording=kinds).saliency_map.to(like.dtype)
         return to_grid(maps[:, None], *like.shape[-2:])[:, 0]
 
 
@@ -52,14 +54,22 @@ class Teachers:
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
         share: Weight of the teachers' maps in the training target, in [0, 1].
-        image_processor: Of the student; those of the teachers may have other channel statistics.
-        device: Of the teachers.
+        image_processor: Image processor of the student; those of the teachers may have other channel statistics.
+        device: Device of the teachers.
+        recordings: Kinds of recording that the student knows.
 
     Raises:
-        ValueError: If a checkpoint cannot be loaded.
+        ValueError: If a checkpoint cannot be loaded, or knows other kinds of recording than the student.
     """
 
-    def __init__(self, names: Sequence[str], share: float, image_processor: MLNetImageProcessor, device: torch.device):
+    def __init__(
+        self,
+        names: Sequence[str],
+        share: float,
+        image_processor: MLNetImageProcessor,
+        device: torch.device,
+        recordings: Sequence[str] = (),
+    ):
         self.share = share
         self.teachers: list[Teacher] = []
         is_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -67,6 +77,11 @@ class Teachers:
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own_processor = load_checkpoint(name)
+            if model.config.recordings and list(model.config.recordings) != list(recordings):
+                raise ValueError(
+                    f"teachers: {name} knows the recordings {list(model.config.recordings)}, the student "
+                    f"{list(recordings)}; name the same in the student's config"
+                )
             scale, offset = _from_pixel_values(own_processor, device)
             height, width = model.config.image_size
             model = model.to(device, torch.bfloat16 if is_fast else torch.float32).eval()
@@ -75,7 +90,7 @@ class Teachers:
                 Teacher(model, (height, width), student_scale / scale, (student_offset - offset) / scale)
             )
 
-    def mix(self, pixel_values: Tensor, labels: Tensor) -> Tensor:
+    def mix(self, pixel_values: Tensor, labels: Tensor, recording: Tensor | None = None) -> Tensor:
         """Mixes the teachers' maps into the labels.
 
         Every map is divided by its sum first, so that its scale does not matter.
@@ -83,6 +98,7 @@ class Teachers:
         Args:
             pixel_values: `(batch, 3, height, width)`, normalised for the student.
             labels: Saliency maps `(batch, height/8, width/8)`, >= 0, of any scale.
+            recording: Index of each image's kind of recording, `(batch,)`.
 
         Returns:
             Saliency maps of the shape of `labels` with the maximum 1, or 0 if labels and teachers are 0 everywhere.
@@ -91,7 +107,7 @@ class Teachers:
             predicted = torch.zeros_like(labels)
             for pixels in (pixel_values, pixel_values.flip(-1)):
                 for teacher in self.teachers:
-                    predicted += _distribution(teacher.predict(pixels, labels))
+                    predicted += _distribution(teacher.predict(pixels, labels, recording))
                 predicted = predicted.flip(-1)
             mixed = (1 - self.share) * _distribution(labels) + self.share * _distribution(predicted)
             mixed /= mixed.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(mixed.dtype).tiny)

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..data.loading import split_spec
 from ..io.atomic import write_whole
+from ..io.json_types import JsonObject
 from .arguments import DataArguments, MLNetTrainingArguments, ModelArguments
 from .checkpoints import read_state
 
@@ -20,7 +20,7 @@ LEARNING = (
 )
 
 
-def settings_of(model: ModelArguments, data: DataArguments, arguments: MLNetTrainingArguments) -> dict[str, Any]:
+def settings_of(model: ModelArguments, data: DataArguments, arguments: MLNetTrainingArguments) -> JsonObject:
     """The settings of a run. Files and data sets are named without their folders, which may be moved."""
     values = {**vars(model), **vars(data), **{name: getattr(arguments, name) for name in LEARNING}}
     values["optim"] = str(arguments.optim.value).removesuffix("_fused")  # the same optimizer in another implementation
@@ -41,13 +41,13 @@ def _last_name(path: Path) -> str:
     return f"{path.parent.name}/{path.name}" if is_step else path.name
 
 
-def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTrainingArguments) -> None:
+def check_settings(checkpoint: str, settings: JsonObject, arguments: MLNetTrainingArguments) -> None:
     """Raises a ValueError if a checkpoint is of a run with other settings, or of a longer one.
 
     Args:
         checkpoint: In the folder of the run. If there are no settings beside it, as older versions left it, it is
             accepted.
-        settings: Of the run that is to continue.
+        settings: Settings of the run that is to continue.
         arguments: They hold its length.
     """
     folder = Path(checkpoint).parent
@@ -71,7 +71,7 @@ def check_settings(checkpoint: str, settings: dict[str, Any], arguments: MLNetTr
         raise ValueError(f"{folder}: holds a run beyond {name} {limit:g}, at step {step}, epoch {epoch:g}; {then}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
     return settings
 
 
-def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+def write_settings(folder: Path, settings: JsonObject) -> None:
     """Writes the settings of a run into its folder."""
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     write_whole(folder / SETTINGS, lambda file: file.write(text.encode()))

@@ -16,6 +16,7 @@ from transformers.utils import logging
 from ..configuration_mlnet import MLNetConfig
 from ..data import has_splits, is_held_out, load
 from ..data.loading import load_rows
+from ..data.schema import split_held_out
 from ..evaluation.orientation import find_turned, sample_rows
 from ..hub.checkpoint import load_checkpoint
 from ..hub.model_card import TrainingSet
@@ -36,7 +37,7 @@ from .report import LogLines, ReportCallback
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
 from .scoring import BatchMetrics
-from .start import keep_better, score_start
+from .start import keep_better, mix_with_start, score_start
 from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
@@ -80,17 +81,15 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
 
 
 def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
-    """Excludes backbone modules, given by their names in timm, from training.
+    """Excludes modules from training: those of the backbone by their names in timm, `encoder` and `prior`.
 
     Raises:
         ValueError: If a module has no weights or does not exist.
     """
+    named = [(model.backbone.timm_name(name), weight) for name, weight in model.backbone.named_parameters()]
+    named += [(name, weight) for name, weight in model.named_parameters() if not name.startswith("backbone.")]
     for module in modules:
-        weights = [
-            weight
-            for name, weight in model.backbone.named_parameters()
-            if model.backbone.timm_name(name).startswith(f"{module}.")
-        ]
+        weights = [weight for name, weight in named if name.startswith(f"{module}.")]
         if not weights:
             raise ValueError(f"frozen_modules names {module!r}, of which {model.config.backbone} has no weights")
         for weight in weights:
@@ -124,9 +123,7 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
         validation = _load_split(arguments.validation_datasets, "validation")
     else:
         rows = split()
-        held_out = [is_held_out(image_id, arguments.held_out) for image_id in rows["image_id"]]
-        validation = rows.select([i for i, held in enumerate(held_out) if held])
-        train = rows.select([i for i, held in enumerate(held_out) if not held])
+        train, validation = split_held_out(rows, arguments.held_out)
         if not len(train) or not len(validation):
             counts = f"{len(train)} images for training, {len(validation)} for validation"
             raise ValueError(f"held_out={arguments.held_out} leaves {counts}")
@@ -182,7 +179,7 @@ def run_origin(recipe: str | Path, overrides: Sequence[str], model: ModelArgumen
 
 
 def warn_of_turned(data: DataArguments) -> None:
-    """Warns of data sets whose fixations fit mlnet-mini's maps clearly better mirrored or turned."""
+    """Warns of data sets whose fixations fit mlnet-mini's maps clearly better mirrored, turned or shifted."""
     predictor = SaliencyPredictor("mini", device="cpu")
     for spec in data.datasets:
         rows, _ = load_rows(spec, "train" if has_splits(spec) else None, streaming=data.streaming)
@@ -191,7 +188,7 @@ def warn_of_turned(data: DataArguments) -> None:
 
 
 def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]:
-    """Trains as a recipe says; an interrupted run continues from its last complete checkpoint.
+    """Trains with a recipe; an interrupted run continues from its last complete checkpoint.
 
     The best checkpoint by `metric_for_best_model` is written into `output_dir`, and learning curves and predictions
     into `output_dir/report`.
@@ -253,10 +250,14 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     with unwrap_worker_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
         start = score_start(trainer) if model_arguments.model and arguments.eval_strategy != "no" else None
+        if start is None and arguments.start_share:
+            raise ValueError(f"{recipe}: start_share needs a model to start from, and eval_strategy")
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
         if arguments.average_checkpoints:
             scores = trainer.try_average(arguments.average_checkpoints, scores)
+        if start is not None and arguments.start_share:
+            scores = mix_with_start(trainer, start, arguments.start_share)
         if start is not None:
             scores = keep_better(trainer, start, scores)
     trainer.save_without_push()

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
 from ..data.schema import FEATURES
-from ..evaluation.evaluate import evaluate, predicted_by, read_truths
+from ..evaluation.evaluate import evaluate, predicted_by
 from ..evaluation.example_sheet import MapSource, choose_images, draw_sheet
+from ..evaluation.truths import read_truths
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
 from ..metrics import Evaluator
+from ..metrics.evaluator import Interval, Results
 from ..modeling_mlnet import MLNetModel
 from .arguments import MLNetTrainingArguments
 from .start import StartComparison
@@ -34,11 +35,11 @@ PROTOCOL = Evaluator().protocol.name
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """What the Trainer itself does not know about a run.
+    """Facts about a run that the Trainer does not know.
 
     Args:
         command: The command that repeats it.
-        start: Where its initial weights come from.
+        start: Source of its initial weights.
         datasets: Data sets of training and validation.
         changes: Description of the augmentation.
     """
@@ -54,11 +55,11 @@ class FinishedRun:
     """A run whose card is to be written.
 
     Args:
-        arguments: Of the training.
+        arguments: Arguments of the training.
         model: The trained model.
-        image_processor: Of the model.
+        image_processor: Image processor of the model.
         rows: The validation data set.
-        results: Of the last evaluation, or `None`.
+        results: Results of the last evaluation, or `None`.
         origin: Start, data and augmentation.
         averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
         start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
@@ -67,8 +68,8 @@ class FinishedRun:
     arguments: MLNetTrainingArguments
     model: MLNetModel
     image_processor: MLNetImageProcessor
-    rows: Any
-    results: dict[str, Any] | None
+    rows: Dataset | None
+    results: Results | None
     origin: RunOrigin
     averaged: int
     start_comparison: StartComparison | None = None
@@ -104,7 +105,7 @@ def write_run_card(run: FinishedRun, scored: bool = True) -> Path:
     name = arguments.hub_model_id or folder.absolute().name
     title = name.rpartition("/")[2]
     sections = {"Training": training_section(origin.datasets, _facts(run))}
-    scores: dict[str, Any] = {}
+    scores: dict[str, dict[str, Interval]] = {}
     sources = {} if results is None else {title: results}
     if scored and own_rows:
         device = arguments.device.type
@@ -134,7 +135,7 @@ def write_run_card(run: FinishedRun, scored: bool = True) -> Path:
 
 
 def _choices(run: FinishedRun) -> str:
-    """What the validation images decided, and the comparison with the start."""
+    """Choices made on the validation images, and the comparison with the start."""
     arguments, start = run.arguments, run.start_comparison
     text = ""
     if (arguments.load_best_model_at_end and arguments.eval_strategy != "no") or run.averaged:
@@ -155,7 +156,12 @@ def _facts(run: FinishedRun) -> dict[str, str]:
     device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
     names = ", ".join(f"`{Path(name).name}`" for name in args.teachers)
     teachers = {"teachers": f"{names}, with a weight of {args.teacher_share:.0%} in the labels"} if names else {}
-    averaged = {"weights": f"the mean of the last {run.averaged} checkpoints"} if run.averaged else {}
+    weights = [f"the mean of the last {run.averaged} checkpoints"] if run.averaged else []
+    if run.start_comparison is not None and run.start_comparison.keeps_start:
+        weights = ["those of the start"]
+    elif args.start_share:
+        weights.append(f"mixed with those of the start, which have a weight of {args.start_share:g}")
+    averaged = {"weights": ", ".join(weights)} if weights else {}
     return {
         "command": origin.command,
         "seed": str(args.seed),
@@ -178,10 +184,10 @@ def with_unique_ids(rows: Dataset) -> Dataset:
     return rows.remove_columns("image_id").add_column("image_id", list(names))
 
 
-def _all_scores(name: str, predicted: MapSource, rows: Dataset) -> dict[str, Any]:
+def _all_scores(name: str, predicted: MapSource, rows: Dataset) -> dict[str, Results]:
     """Scores the model and the references under all metrics, also those that need other images."""
     has_observers = all(len(set(truth.observers)) > 1 for truth in read_truths(rows))
-    sources: dict[str, Any] = {name: predicted, "centre": "centre"}
+    sources: dict[str, MapSource | str] = {name: predicted, "centre": "centre"}
     if has_observers:
         sources["inter-observer"] = "inter-observer"
     return {source_name: evaluate(rows, source, PROTOCOL) for source_name, source in sources.items()}

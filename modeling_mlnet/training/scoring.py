@@ -1,14 +1,14 @@
 """Scores during training, computed as in evaluation: every map at the size of its own image."""
 
-from typing import Any
-
 from datasets import Dataset
 from transformers import EvalPrediction
 
 from ..data.schema import undecoded
-from ..evaluation.evaluate import score_truth, truth_of
+from ..evaluation.evaluate import score_truth
+from ..evaluation.truths import truth_of
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..metrics import Evaluator
+from ..metrics.evaluator import Results
 
 
 class BatchMetrics:
@@ -19,13 +19,13 @@ class BatchMetrics:
         image_processor: Inverts the letterbox of the maps.
 
     Attributes:
-        results: Of the last evaluation, with intervals; `None` before it.
+        results: Results of the last evaluation, with intervals; `None` before it.
     """
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
         self.rows, self.image_processor = undecoded(dataset), image_processor
         self.evaluator = Evaluator()
-        self.results: dict[str, Any] | None = None
+        self.results: Results | None = None
 
     def __call__(self, prediction: EvalPrediction, compute_result: bool) -> dict[str, float]:
         """Scores a batch.

@@ -2,18 +2,19 @@
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..evaluation.results import compare
+from ..evaluation.results import Difference, compare
+from ..metrics.evaluator import Results
 from .arguments import LEAST_IS_BEST
 
 if TYPE_CHECKING:
     from .trainer import MLNetTrainer
 
-FEWEST_IMAGES = 10  # with fewer, a difference of two means says next to nothing
+FEWEST_IMAGES = 10  # with fewer, a difference of two means is not meaningful
 SHOWN = ("CC", "SIM", "KL", "NSS", "AUC")
 
 
@@ -23,13 +24,13 @@ class Start:
 
     Args:
         weights: Copies of its tensors.
-        scores: What the Trainer's `evaluate` returned for it.
+        scores: Its scores from the Trainer's `evaluate`.
         results: The evaluator's results for it, with a row for each validation image.
     """
 
     weights: dict[str, Tensor]
     scores: dict[str, float]
-    results: dict[str, Any]
+    results: Results
 
 
 @dataclass
@@ -47,7 +48,7 @@ class StartComparison:
     metric: str
     before: float
     after: float
-    differences: dict[str, dict[str, Any]]
+    differences: dict[str, Difference]
     images: int
 
     @property
@@ -56,7 +57,7 @@ class StartComparison:
         return self.after >= self.before if self.metric in LEAST_IS_BEST else self.after <= self.before
 
     def lines(self) -> list[str]:
-        """What happened, for the console and the model card: one sentence a line."""
+        """The comparison in sentences, for the console and the model card, one a line."""
         text = []
         for name in SHOWN:
             if name in self.differences:
@@ -80,6 +81,24 @@ def score_start(trainer: "MLNetTrainer") -> Start:
         scores = trainer.evaluation_loop(dataloader, "Scoring the start", metric_key_prefix="eval").metrics
     weights = {name: tensor.detach().cpu().clone() for name, tensor in trainer.model.state_dict().items()}
     return Start(weights, scores, trainer.compute_metrics.results)
+
+
+def mix_with_start(trainer: "MLNetTrainer", start: Start, share: float) -> dict[str, float]:
+    """Gives the model the mean of its start's weights and its own (Wortsman et al., CVPR 2022, arXiv 2109.01903).
+
+    Args:
+        share: Weight of the start's, 0 to 1.
+
+    Returns:
+        The scores of the model afterwards.
+    """
+    trained = trainer.model.state_dict()
+    mixed = {
+        name: value.lerp(start.weights[name].to(value), share) if value.is_floating_point() else value
+        for name, value in trained.items()
+    }
+    trainer.model.load_state_dict(mixed)
+    return trainer.evaluate()
 
 
 def keep_better(trainer: "MLNetTrainer", start: Start, scores: dict[str, float]) -> dict[str, float]:

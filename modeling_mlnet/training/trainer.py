@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from ..hub.push import push
 from ..image_processing_mlnet import MLNetImageProcessor
-from .callbacks import FiniteGradients
+from .callbacks import FiniteGradients, StreamPositions
 from .checkpoints import average_weights, checkpoints_of, is_whole
 from .dataloader_workers import exit_with_parent
 from .distillation import Teachers
@@ -33,10 +33,10 @@ class MLNetTrainer(PrivateOverrides):
     reaches the weights; the error names the step, the images and the learning rate.
 
     Attributes:
-        origin: What the model card says of the run's start and data.
+        origin: Start and data of the run, for the model card.
         averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
         start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
-        image_ids: Of the last batch.
+        image_ids: Ids of the last batch.
         teachers: Networks whose maps are mixed into the labels, if `teachers` names any.
     """
 
@@ -51,11 +51,16 @@ class MLNetTrainer(PrivateOverrides):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.add_callback(FiniteGradients(self))
+        self.add_callback(StreamPositions())
         if self.args.teachers:
             if not isinstance(self.processing_class, MLNetImageProcessor):
                 raise ValueError("teachers need an MLNetImageProcessor as processing_class")
             self.teachers = Teachers(
-                self.args.teachers, self.args.teacher_share, self.processing_class, self.args.device
+                self.args.teachers,
+                self.args.teacher_share,
+                self.processing_class,
+                self.args.device,
+                self.model.config.recordings,
             )
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args, **kwargs) -> torch.Tensor:
@@ -66,8 +71,9 @@ class MLNetTrainer(PrivateOverrides):
         """
         self.image_ids = inputs.pop("image_id", ())
         if self.teachers is not None:
-            pixel_values, labels = (inputs[name].to(self.args.device) for name in ("pixel_values", "labels"))
-            inputs["labels"] = self.teachers.mix(pixel_values, labels)
+            names = ("pixel_values", "labels", "recording")
+            of_batch = [inputs[name].to(self.args.device) for name in names if name in inputs]
+            inputs["labels"] = self.teachers.mix(*of_batch)
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not loss.abs() < LARGEST_LOSS:  # also not true of NaN
             self.stop(f"the loss is {loss:g}")
@@ -119,7 +125,7 @@ class MLNetTrainer(PrivateOverrides):
 
         Args:
             count: Number of checkpoints.
-            scores: Of the model as it is.
+            scores: Scores of the model as it is.
 
         Returns:
             The scores of the model afterwards.
@@ -165,7 +171,7 @@ class MLNetTrainer(PrivateOverrides):
         return super().create_scheduler(num_training_steps, optimizer)
 
     def finished_run(self) -> FinishedRun:
-        """What the model card needs to know of this run."""
+        """Facts about this run for the model card."""
         return FinishedRun(
             self.args,
             self.model,

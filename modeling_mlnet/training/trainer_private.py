@@ -15,6 +15,7 @@ from transformers import EarlyStoppingCallback, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 
 from .arguments import MLNetTrainingArguments
+from .callbacks import StreamPositions
 from .checkpoints import checkpoints_of, is_whole, read_state, write_error
 
 # Method: its parameters as they are used here, and why no public interface does the same.
@@ -52,10 +53,11 @@ class PrivateOverrides(Trainer):
     ) -> tuple[int, int]:
         """As the Trainer's, but early stopping keeps its count, and a run that had ended takes no further step.
 
-        In a stream, whose length is unknown, the epoch of the state gives the pass and the batch in it.
+        In a stream, whose length is unknown, the epoch of this process gives the pass and the batch in it.
         """
         passes, batches = super()._init_training_state(max_steps, updates, epochs, checkpoint, trial)
-        if checkpoint is not None and isinstance(self.train_dataset, IterableDataset) and self.state.epoch:
+        if checkpoint is not None and isinstance(self.train_dataset, IterableDataset):
+            self.state.epoch = StreamPositions.stored(self.state, self.args.world_size)[self.args.process_index]
             fraction, whole = math.modf(self.state.epoch)
             state = read_state(Path(checkpoint))
             # max_steps of the run that wrote the checkpoint, as it may have changed since

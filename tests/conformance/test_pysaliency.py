@@ -17,7 +17,7 @@ class Maps(pysaliency.SaliencyMapModel):
 
     def __init__(self, model: str):
         super().__init__()
-        self.maps = [one.maps[model] for one in PICTURES]
+        self.maps = [item.maps[model] for item in PICTURES]
 
     def _saliency_map(self, stimulus):
         return self.maps[stimulus[0, 0, 0]]
@@ -32,26 +32,26 @@ def stimuli():
 @pytest.fixture(scope="module")
 def points():
     """Fixations `(x, y)` of every picture, every third of them twice: repeats count in this protocol."""
-    found = [np.argwhere(one.fixations)[:, ::-1] for one in PICTURES]
-    return [np.concatenate([one, one[::3]]) for one in found]
+    result = [np.argwhere(item.fixations)[:, ::-1] for item in PICTURES]
+    return [np.concatenate([item, item[::3]]) for item in result]
 
 
 @pytest.fixture(scope="module")
 def fixations(points):
     x, y = np.concatenate(points).T
-    numbers = np.repeat(np.arange(len(points)), [len(one) for one in points])
+    numbers = np.repeat(np.arange(len(points)), [len(item) for item in points])
     return pysaliency.Fixations.create_without_history(x, y, numbers)
 
 
 @pytest.fixture(scope="module")
 def rows(points):
     """Our scores under `tuebingen`, by model."""
-    pool = FixationPool({one.name: (xy + 0.5) / [640, 480] for one, xy in zip(PICTURES, points, strict=True)})
+    pool = FixationPool({item.name: (xy + 0.5) / [640, 480] for item, xy in zip(PICTURES, points, strict=True)})
     evaluator = Evaluator("tuebingen", pool)
     return {
         model: [
-            evaluator.score(one.maps[model], xy, one.density, image_id=one.name)
-            for one, xy in zip(PICTURES, points, strict=True)
+            evaluator.score(item.maps[model], xy, item.density, image_id=item.name)
+            for item, xy in zip(PICTURES, points, strict=True)
         ]
         for model in scores.MODELS
     }
@@ -70,12 +70,12 @@ def test_the_auc_family_agrees(model, stimuli, fixations, rows):
 def test_nss_cc_sim_and_kl_agree(model, points, rows):
     from pysaliency import metrics
 
-    for one, xy, row in zip(PICTURES, points, rows[model], strict=True):
-        saliency_map = one.maps[model]
+    for item, xy, row in zip(PICTURES, points, rows[model], strict=True):
+        saliency_map = item.maps[model]
         assert row["NSS"] == approx(metrics.NSS(saliency_map, *xy.T).mean(), abs=1e-7)
-        assert row["CC"] == approx(metrics.CC(saliency_map, one.density), abs=1e-7)
-        assert row["SIM"] == approx(metrics.SIM(saliency_map, one.density), abs=1e-7)
-        assert row["KL"] == approx(metrics.MIT_KLDiv(saliency_map, one.density), abs=1e-7)
+        assert row["CC"] == approx(metrics.CC(saliency_map, item.density), abs=1e-7)
+        assert row["SIM"] == approx(metrics.SIM(saliency_map, item.density), abs=1e-7)
+        assert row["KL"] == approx(metrics.MIT_KLDiv(saliency_map, item.density), abs=1e-7)
 
 
 def test_densities_agree(stimuli, fixations, points):

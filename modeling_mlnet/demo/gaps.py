@@ -1,0 +1,156 @@
+"""Workarounds for gradio: missing hooks, and behaviour that does not suit a public page.
+
+- `CarefulBlocks.preprocess_data` overrides gradio's, which fetches any public address a client names, of any size.
+- `InvalidPathError` is caught: it is raised before a function of the page runs, and its text names the server's paths.
+- `Front` answers before gradio, which fetches `file=https://...` for anybody, and calls itself "Gradio" in previews.
+- `with_example` replaces `example_payload`: the API page shows an address there, which is not fetched here.
+"""
+
+import html
+import inspect
+import logging
+import re
+from collections.abc import Callable, Iterator
+from functools import wraps
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..io.json_types import JsonValue
+
+TITLE = "Where do people look?"
+DESCRIPTION = "Choose an image and see where ML-Net predicts that people look first."
+REFUSED = b"Only files of this page are given out, no addresses fetched."
+NOT_UPLOADED = "Only files sent to this page are read: upload the file itself, not an address or a path."
+WRONG_FORM = "The input does not have the form this endpoint takes; the API page describes it."
+OUR_FAULT = "This went wrong on our side. Try another file, or again later."
+GRADIOS_PREVIEW = re.compile(rb"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
+logger = logging.getLogger(__name__)
+
+
+class CarefulBlocks(gr.Blocks):
+    """Blocks that read uploads only: addresses are refused with a message instead of "Error"."""
+
+    async def preprocess_data(self, block_fn: object, inputs: object, *args: object, **kwargs: object) -> object:
+        """As gradio's, which would fetch public addresses to the server's disk, whatever their size."""
+        if names_address(inputs):
+            raise gr.Error(NOT_UPLOADED, print_exception=False)
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except InvalidPathError:
+            raise gr.Error(NOT_UPLOADED, print_exception=False) from None
+        except Exception as error:  # gradio's and pydantic's own messages carry paths of the server
+            logger.info("refused input", exc_info=error)
+            raise gr.Error(WRONG_FORM, print_exception=False) from None
+
+
+def names_address(value: object) -> bool:
+    """Whether a file anywhere in the input is given by an address."""
+    if isinstance(value, dict):
+        path = value.get("path")
+        return (isinstance(path, str) and "://" in path) or any(names_address(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(names_address(item) for item in value)
+
+
+def with_example(component: gr.components.Component, example: JsonValue) -> gr.components.Component:
+    """A component with another example in the code of the API page."""
+    component.example_payload = lambda: example
+    return component
+
+
+class Front:
+    """ASGI middleware around gradio's app: refuses to fetch addresses with 403, and gives links their preview.
+
+    Args:
+        app: gradio's.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and asks_for_address(scope["path"]):
+            headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(REFUSED)).encode())]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": REFUSED})
+            return
+        is_page = scope["type"] == "http" and scope["path"] in ("", "/")
+        await self.app(scope, receive, _Previewed(send) if is_page else send)
+
+
+def asks_for_address(path: str) -> bool:
+    """Whether a request's path asks the server to fetch something from elsewhere."""
+    return re.match(r"\s*https?:", path.partition("/file=")[2], re.IGNORECASE) is not None
+
+
+class _Previewed:
+    """Sends the page with its own preview instead of gradio's."""
+
+    def __init__(self, send: Send):
+        self.send, self.body = send, b""
+        self.start: Message = {}
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return
+        self.body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        headers = [(name, value) for name, value in self.start["headers"] if name.lower() != b"content-length"]
+        if any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
+            self.body = with_preview(self.body)
+        headers.append((b"content-length", str(len(self.body)).encode()))
+        await self.send({**self.start, "headers": headers})
+        await self.send({"type": "http.response.body", "body": self.body})
+
+
+def with_preview(page: bytes) -> bytes:
+    """A page with our title and description for previews of links."""
+    values = {"og:type": "website", "og:title": TITLE, "og:description": DESCRIPTION, "twitter:card": "summary"}
+    tags = "".join(f'<meta property="{name}" content="{html.escape(value)}">' for name, value in values.items())
+    tags += f'<meta name="description" content="{html.escape(DESCRIPTION)}"><title>{html.escape(TITLE)}</title>'
+    return GRADIOS_PREVIEW.sub(b"", page).replace(b"</head>", tags.encode() + b"</head>", 1)
+
+
+def in_one_line(error: Exception, where: str) -> str:
+    """Message for a visitor: the text of a ValueError; other errors without details, which are logged."""
+    if isinstance(error, ValueError):
+        return str(error)
+    logger.error("in %s", where, exc_info=error)
+    return OUR_FAULT
+
+
+def for_clients(function: Callable) -> Callable:
+    """Reports errors to API clients in one line."""
+
+    def to_client(error: Exception) -> Exception:
+        if isinstance(error, gr.Error):
+            return error
+        # the page would render names with tags in them
+        message = html.escape(in_one_line(error, function.__name__), quote=False)
+        return gr.Error(message, duration=None, print_exception=False)
+
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def stepwise(*args: object, **kwargs: object) -> Iterator[object]:
+            try:
+                yield from function(*args, **kwargs)
+            except Exception as error:
+                raise to_client(error) from None
+
+        return stepwise
+
+    @wraps(function)
+    def at_once(*args: object, **kwargs: object) -> object:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise to_client(error) from None
+
+    return at_once
