@@ -6,7 +6,7 @@ write, and fixed costs of a worker (imports, loading and compiling the network) 
 all sizes but the largest, which it predicts: its deviation is printed. Then: how long 10^8 images take on N cores, and
 what limits them. All times are of the CPU, so that other work on the machine matters little.
 
-    python benchmarks/scale.py [--sizes 1000,10000,100000] [--cores 100,1000] [--side 256] [--output scale.json]
+    python benchmarks/scale.py [--sizes 1000,10000,100000] [--cores 100,1000] [--side 256] [--canvas 192x256]
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,22 @@ def write_collection(folder: Path, count: int, side: int) -> int:
             rows = [images[number % DISTINCT] for number in range(start, min(start + 1000, count))]
             writer.write_table(pa.table({"image": rows}), row_group_size=100)
     return path.stat().st_size
+
+
+def on_canvas(folder: Path, model: str, canvas: str) -> Path:
+    """A copy of a checkpoint that predicts on another canvas, with its graph in the cache."""
+    from modeling_mlnet.hub.checkpoint import checkpoint_folder
+    from modeling_mlnet.hub.registry import GRAPH, PROCESSOR
+    from modeling_mlnet.inference.graph import find_graph, make_graph
+
+    copy = folder / "checkpoint"
+    shutil.copytree(checkpoint_folder(model), copy, ignore=shutil.ignore_patterns(GRAPH))
+    settings = json.loads((copy / PROCESSOR).read_text(encoding="utf-8"))
+    settings["size"] = dict(zip(("height", "width"), map(int, canvas.split("x")), strict=True))
+    (copy / PROCESSOR).write_text(json.dumps(settings), encoding="utf-8")
+    size = settings["size"]["height"], settings["size"]["width"]
+    find_graph(copy, size) or make_graph(copy, size)
+    return copy
 
 
 def measure_parts(model: str, images: list[bytes]) -> dict[str, float]:
@@ -141,6 +158,7 @@ def main() -> None:
     parser.add_argument("--cores", default="100,1000", help="for 10^8 images")
     parser.add_argument("--side", type=int, default=256, help="longer side of a thumbnail, px")
     parser.add_argument("--model", default="mini")
+    parser.add_argument("--canvas", help="height and width of the network's input; the checkpoint's own if not given")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--measure", nargs=2, type=Path, metavar=("INPUT", "OUTPUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -149,6 +167,8 @@ def main() -> None:
         return
     runs = []
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.canvas:
+            arguments.model = str(on_canvas(Path(folder), arguments.model, arguments.canvas))
         for count in sorted(int(size) for size in arguments.sizes.split(",")):
             write_collection(Path(folder), count, arguments.side)
             # a process each, so that every run has the memory and the start of a worker
@@ -180,7 +200,7 @@ def main() -> None:
         )
     if arguments.output:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        result = {"machine": machine, "runs": runs, "model": model, "deviation": deviation, "plans": plans}
+        result = {"machine": machine, "canvas": arguments.canvas, "runs": runs, "model": model, "deviation": deviation, "plans": plans}
         arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

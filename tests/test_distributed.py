@@ -20,7 +20,7 @@ from modeling_mlnet.training.checkpoints import read_state
 from modeling_mlnet.training.run import train
 
 LAUNCHERS = {
-    "torchrun": "torch.distributed.run --nproc_per_node 2 --max-restarts 3 --master_port PORT",
+    "torchrun": "torch.distributed.run --standalone --nproc_per_node 2 --max-restarts 3",
     "accelerate": "accelerate.commands.accelerate_cli launch --multi_gpu --num_processes 2 --num_machines 1 "
     "--mixed_precision no --dynamo_backend no --main_process_port PORT",
 }
@@ -58,7 +58,7 @@ def start_two(launcher: str, *words: str) -> subprocess.Popen[str]:
     """Starts `mlnet` in two processes."""
     launch = LAUNCHERS[launcher].replace("PORT", str(free_port())).split()
     command = [sys.executable, "-m", *launch, "-m", "modeling_mlnet.cli", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -114,8 +114,9 @@ def find_spots(saliency_map: ArrayLike, count: int = 5, image_size: tuple[int, i
     rows, columns = grid.shape
     spots = []
     for label in np.unique(labels[labels >= 0]):
-        peak = grid.ravel()[label]
-        cells = (labels == label) & (grid >= peak / 2)
+        cells = labels == label
+        peak = grid[cells].max()
+        cells &= grid >= peak / 2
         mass = grid * cells
         share = float(mass.sum() / total)
         if share < LEAST_SHARE:
@@ -131,10 +132,14 @@ def find_spots(saliency_map: ArrayLike, count: int = 5, image_size: tuple[int, i
 
 
 def _basins(grid: np.ndarray) -> np.ndarray:
-    """For every cell the index of the peak it belongs to, -1 below `FLOOR`: cells join from the highest down."""
-    rows, columns = grid.shape
-    values = grid.ravel()
-    parent = np.full(values.size, -1)  # -1: not visited
+    """For every cell the number of the peak it belongs to, -1 below `FLOOR`: cells join from the highest down."""
+    padded = np.pad(grid, 1, constant_values=-1)  # a border that is never visited, so that every cell has 8 around it
+    width = padded.shape[1]
+    steps = [row * width + column for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]
+    order = np.argsort(-padded, axis=None, kind="stable")
+    high = order[padded.ravel()[order] >= FLOOR * grid.max()].tolist()
+    values = padded.ravel().tolist()  # a list's items are read several times as fast as an array's
+    parent = [-1] * len(values)  # -1: not visited
 
     def peak_of(cell: int) -> int:
         while parent[cell] != cell:
@@ -142,20 +147,13 @@ def _basins(grid: np.ndarray) -> np.ndarray:
             cell = parent[cell]
         return cell
 
-    order = np.argsort(-values, kind="stable")
-    high = order[values[order] >= FLOOR * values.max()]
     for cell in high:
-        row, column = divmod(int(cell), columns)
-        around = (
-            near * columns + beside
-            for near in range(max(row - 1, 0), min(row + 2, rows))
-            for beside in range(max(column - 1, 0), min(column + 2, columns))
-        )
-        peaks = sorted({peak_of(near) for near in around if parent[near] >= 0}, key=lambda peak: -values[peak])
+        around = {peak_of(cell + step) for step in steps if parent[cell + step] >= 0}
+        peaks = sorted(around, key=lambda peak: (-values[peak], peak)) if len(around) > 1 else list(around)
         parent[cell] = peaks[0] if peaks else cell
         for lower in peaks[1:]:
             if values[cell] >= SADDLE * values[lower]:
                 parent[lower] = peaks[0]
-    labels = np.full(values.size, -1)
-    labels[high] = [peak_of(int(cell)) for cell in high]
-    return labels.reshape(rows, columns)
+    labels = np.full(padded.shape, -1)
+    labels.ravel()[high] = [peak_of(cell) for cell in high]
+    return labels[1:-1, 1:-1]
