@@ -1,12 +1,16 @@
 """How long does a large collection take? One process, measured in parts, and a model that predicts a larger run.
 
-Collections of generated thumbnails are written as Parquet and predicted into shards, by a process on one core for each
-size. The model has a time per image, divided into decode, network, answers (spots and regions), encode, and read and
-write, and fixed costs of a worker (imports, loading and compiling the network) and of a shard. It is fitted to
-all sizes but the largest, which it predicts: its deviation is printed. Then: how long 10^8 images take on N cores, and
-what limits them. All times are of the CPU, so that other work on the machine matters little.
+Collections of generated thumbnails, or of the images of a folder, repeated, are written as Parquet and predicted into
+shards, by a process on one core for each size. The model has a time per image, divided into decode, network, answers
+(spots and regions), encode, and read and write, and fixed costs of a worker (imports, loading and compiling the
+network) and of a shard. It is fitted to all sizes but the largest, which it predicts: its deviation is printed. Then:
+how long 10^8 images take on N cores, and what limits them. All times are of the CPU, so that other work on the machine
+matters little. With `--engine ray` the first size is also predicted by Ray and by the plain command, in turns, by the
+clock.
 
-    python benchmarks/scale.py [--sizes 1000,10000,100000] [--cores 100,1000] [--side 256] [--canvas 192x256]
+    python benchmarks/scale.py [--sizes 1000,10000,100000] [--cores 100,1000] [--canvas 192x256]
+    python benchmarks/scale.py --sizes 1000,4000 --images DIR
+    python benchmarks/scale.py --sizes 1000 --engine ray
 """
 
 import argparse
@@ -30,40 +34,46 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 MANY = 10**8
-DISTINCT = 200  # thumbnails that repeat
+DISTINCT = 200  # images that repeat
 NETWORK_RATE = 1250.0  # MB/s that a store or a machine's network is taken to deliver, 10 Gbit/s
 SHARDS = 4  # of every measured run
 
 
-def write_collection(folder: Path, count: int, side: int) -> int:
-    """Thumbnails as JPEG in one Parquet file; its size in bytes."""
+def thumbnails(side: int) -> list[bytes]:
+    """Generated JPEG files of a longer side in pixels."""
     random, images = np.random.default_rng(0), []
     for _ in range(DISTINCT):
         coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
         file = io.BytesIO()
         coarse.resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)
         images.append(file.getvalue())
+    return images
+
+
+def write_collection(folder: Path, count: int, images: list[bytes]) -> int:
+    """Images, repeated, in one Parquet file; its size in bytes."""
     path = folder / f"{count}.parquet"
     with pq.ParquetWriter(path, pa.schema([("image", pa.binary())])) as writer:
         for start in range(0, count, 1000):
-            rows = [images[number % DISTINCT] for number in range(start, min(start + 1000, count))]
+            rows = [images[number % len(images)] for number in range(start, min(start + 1000, count))]
             writer.write_table(pa.table({"image": rows}), row_group_size=100)
     return path.stat().st_size
 
 
 def on_canvas(folder: Path, model: str, canvas: str) -> Path:
-    """A copy of a checkpoint that predicts on another canvas, with its graph in the cache."""
+    """A copy of a checkpoint that predicts on another canvas, with its graph made (by another process)."""
     from modeling_mlnet.hub.checkpoint import checkpoint_folder
     from modeling_mlnet.hub.registry import GRAPH, PROCESSOR
-    from modeling_mlnet.inference.graph import find_graph, make_graph
 
     copy = folder / "checkpoint"
     shutil.copytree(checkpoint_folder(model), copy, ignore=shutil.ignore_patterns(GRAPH))
     settings = json.loads((copy / PROCESSOR).read_text(encoding="utf-8"))
     settings["size"] = dict(zip(("height", "width"), map(int, canvas.split("x")), strict=True))
     (copy / PROCESSOR).write_text(json.dumps(settings), encoding="utf-8")
-    size = settings["size"]["height"], settings["size"]["width"]
-    find_graph(copy, size) or make_graph(copy, size)
+    make = (
+        f"from modeling_mlnet import SaliencyPredictor as P; P({str(copy)!r}, device='cpu', dtype='float32').network"
+    )
+    subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
     return copy
 
 
@@ -121,6 +131,30 @@ def measure(inputs: Path, output: Path, model: str) -> dict[str, Any]:
     }
 
 
+def compare_engines(folder: Path, count: int, model: str, engine: str) -> dict[str, float]:
+    """Seconds of the whole command with one worker by each engine, the least of two turns."""
+    seconds: dict[str, list[float]] = {"none": [], engine: []}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for turn in range(2):
+        for name, times in seconds.items():
+            words = [
+                "predict",
+                "--dataset",
+                f"{folder}/{count}.parquet",
+                "-o",
+                f"{folder}/{name}{turn}",
+                "--model",
+                model,
+            ]
+            words += ["--dtype", "float32", "--shard-rows", str(-(-count // SHARDS)), "--engine-workers", name]
+            words += ["--workers", "1"] if name != "none" else []
+            start = time.perf_counter()
+            command = [sys.executable, "-m", "modeling_mlnet.cli", *words]
+            subprocess.run(command, check=True, env=environment, capture_output=True)
+            times.append(time.perf_counter() - start)
+    return {name: min(times) for name, times in seconds.items()}
+
+
 def fit(runs: list[dict[str, Any]]) -> dict[str, float]:
     """Seconds per image by part, and fixed seconds of a worker and a shard, by least squares over the runs."""
     images = np.array([run["images"] for run in runs], dtype=float)
@@ -157,6 +191,8 @@ def main() -> None:
     )
     parser.add_argument("--cores", default="100,1000", help="for 10^8 images")
     parser.add_argument("--side", type=int, default=256, help="longer side of a thumbnail, px")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="JPEG files in place of generated thumbnails")
+    parser.add_argument("--engine", choices=["ray"], help="compared with the plain command on the first size")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--canvas", help="height and width of the network's input; the checkpoint's own if not given")
     parser.add_argument("--output", type=Path)
@@ -165,12 +201,15 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(*arguments.measure, arguments.model)))
         return
-    runs = []
+    images = thumbnails(arguments.side)
+    if arguments.images:
+        images = [path.read_bytes() for path in sorted(arguments.images.glob("*.jpg"))[:DISTINCT]]
+    runs, engines = [], {}
     with tempfile.TemporaryDirectory() as folder:
         if arguments.canvas:
             arguments.model = str(on_canvas(Path(folder), arguments.model, arguments.canvas))
         for count in sorted(int(size) for size in arguments.sizes.split(",")):
-            write_collection(Path(folder), count, arguments.side)
+            write_collection(Path(folder), count, images)
             # a process each, so that every run has the memory and the start of a worker
             words = [sys.executable, __file__, "--model", arguments.model]
             words += ["--measure", f"{folder}/{count}.parquet", f"{folder}/out{count}"]
@@ -183,6 +222,12 @@ def main() -> None:
                 f"{run['bytes_read'] / 1e6:.1f} MB read, {run['bytes_written'] / 1e6:.1f} MB written, "
                 f"{run['memory_mb']:.0f} MB of memory, {run['cpu_s'] / run['wall_s']:.0%} of a core",
                 flush=True,
+            )
+        if arguments.engine:
+            engines = compare_engines(Path(folder), runs[0]["images"], arguments.model, arguments.engine)
+            print(
+                f"{runs[0]['images']:,} images by the command: "
+                + ", ".join(f"{k} {v:.1f} s" for k, v in engines.items())
             )
     model, largest = fit(runs[:-1] or runs), runs[-1]
     for name, value in model.items():
@@ -200,7 +245,15 @@ def main() -> None:
         )
     if arguments.output:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        result = {"machine": machine, "canvas": arguments.canvas, "runs": runs, "model": model, "deviation": deviation, "plans": plans}
+        result = {
+            "machine": machine,
+            "canvas": arguments.canvas,
+            "runs": runs,
+            "engines": engines,
+            "model": model,
+            "deviation": deviation,
+            "plans": plans,
+        }
         arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
