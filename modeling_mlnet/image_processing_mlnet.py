@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_base import BatchFeature
@@ -15,6 +16,7 @@ from transformers.image_utils import ChannelDimension, ImageInput, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
+from .architecture_mlnet import STRIDE
 from .configuration_mlnet import nearest_name
 from .images_mlnet import read_grey, read_image
 from .letterbox_mlnet import Letterbox
@@ -131,7 +133,9 @@ class MLNetImageProcessor(PilBackend):
             maps = _read_all(read_grey, saliency_maps, "saliency map")
             if len(maps) != len(arrays):
                 raise ValueError(f"got {len(arrays)} images but {len(maps)} saliency maps")
-            data["labels"] = [letterbox.label(item, array.shape[:2]) for item, array in zip(maps, arrays, strict=True)]
+            data["labels"] = [
+                label(letterbox, item, array.shape[:2]) for item, array in zip(maps, arrays, strict=True)
+            ]
         canvases = sorted({item.shape[1:] for item in data["pixel_values"]})
         if return_tensors is not None and len(canvases) > 1:
             raise ValueError(f"images of different canvases cannot be stacked, got {canvases}")
@@ -187,6 +191,24 @@ class MLNetImageProcessor(PilBackend):
     def _inverse(self, do_resize: bool | None) -> Letterbox:
         letterbox = self.letterbox()
         return letterbox if do_resize is None else replace(letterbox, do_resize=do_resize)
+
+
+def label(letterbox: Letterbox, saliency_map: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """What the network should predict: a map on its grid `(rows/8, columns/8)`, float32 in 0..1.
+
+    Args:
+        letterbox: Of the image.
+        saliency_map: `(height, width)` in 0..255, bytes or float32; any size with the image's aspect ratio.
+        image_size: Height and width in pixels of the image.
+    """
+    rows, columns = letterbox.canvas(*image_size)
+    if letterbox.do_resize:
+        cells = letterbox.place(saliency_map, (rows // STRIDE, columns // STRIDE))
+    else:  # the image lies on the canvas at its own size, and so does its map
+        full = Image.fromarray(saliency_map.astype(np.float32)).resize(image_size[::-1], Image.Resampling.BILINEAR)
+        placed = letterbox.place(np.asarray(full), (rows, columns))
+        cells = placed.reshape(rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).mean(axis=(1, 3))
+    return cells / np.float32(255)
 
 
 def _read_all(read: Callable[[Any], np.ndarray], items: Any, kind: str) -> list[np.ndarray]:

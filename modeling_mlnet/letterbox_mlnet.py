@@ -155,9 +155,8 @@ class Letterbox:
 
     def canvas(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the canvas of an image."""
-        if self.do_resize:
-            return self.size
-        return -(-height // SIZE_DIVISOR) * SIZE_DIVISOR, -(-width // SIZE_DIVISOR) * SIZE_DIVISOR
+        multiples = -(-height // SIZE_DIVISOR) * SIZE_DIVISOR, -(-width // SIZE_DIVISOR) * SIZE_DIVISOR
+        return self.size if self.do_resize else multiples
 
     def pixel_values(self, image: np.ndarray, recording: str | None = None) -> np.ndarray:
         """The network's input `(3, rows, columns)`, float32.
@@ -170,9 +169,8 @@ class Letterbox:
         reduced = (self.reductions or {}).get(recording or "")
         if reduced is not None:
             small = Image.fromarray(image).resize((reduced[1], reduced[0]), Image.Resampling.BILINEAR)
-            height, width = self._fitted(canvas, *image.shape[:2])
-            image = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
-        values = self._place(image, canvas).transpose(2, 0, 1).astype(np.float32, order="C")
+            image = np.asarray(small.resize(self._fitted(canvas, *image.shape[:2])[::-1], Image.Resampling.BILINEAR))
+        values = self.place(image, canvas).transpose(2, 0, 1).astype(np.float32, order="C")
         if self.do_rescale:
             values *= np.float32(self.rescale_factor)
         if self.do_normalize:
@@ -180,28 +178,12 @@ class Letterbox:
             values /= np.asarray(self.image_std, np.float32).reshape(-1, 1, 1)
         return values
 
-    def label(self, saliency_map: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-        """A training label `(rows/8, columns/8)`, float32 in 0..1.
-
-        Args:
-            saliency_map: `(height, width)` in 0..255, bytes or float32; any size with the image's aspect ratio.
-            image_size: Height and width in pixels of the image.
-        """
-        rows, columns = self.canvas(*image_size)
-        if self.do_resize:
-            cells = self._place(saliency_map, (rows // STRIDE, columns // STRIDE))
-        else:  # the image lies on the canvas at its own size, and so does its map
-            full = Image.fromarray(saliency_map.astype(np.float32)).resize(image_size[::-1], Image.Resampling.BILINEAR)
-            placed = self._place(np.asarray(full), (rows, columns))
-            cells = placed.reshape(rows // STRIDE, STRIDE, columns // STRIDE, STRIDE).mean(axis=(1, 3))
-        return cells / np.float32(255)
-
     def _fitted(self, canvas: tuple[int, int], height: int, width: int) -> tuple[int, int]:
         """Height and width of an image on the canvas."""
         return letterbox_size(height, width, canvas) if self.do_resize else (height, width)
 
-    def _place(self, image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
-        """An image `(height, width[, 3])` fitted into the canvas and centred on zeros."""
+    def place(self, image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+        """Fits an image or a map, `(height, width[, 3])` in bytes or float32, into the canvas, centred on zeros."""
         size = image.shape[:2]
         height, width = fitted = self._fitted(canvas, *size)
         if fitted != size:

@@ -1,4 +1,4 @@
-"""Spark calls batches by `mapInPandas`, as docs/large_collections.md shows. Needs `pip install '.[spark]'` and Java."""
+"""Spark calls batches by `mapInPandas`, as docs/large_collections.md shows. Needs the extra `spark`, and Java."""
 
 import shutil
 import sys

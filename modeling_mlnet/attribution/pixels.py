@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..image_processing_mlnet import label
 from ..images_mlnet import ImageSource
 from ..inference.predictor import SaliencyPredictor
 from ..letterbox_mlnet import divide_by_maximum
@@ -74,7 +75,7 @@ def _region_weights(
         raise ValueError(f"region must lie on the image of {width}x{height} px, got {region}")
     mask = np.zeros((height, width), dtype=np.float32)
     mask[top:bottom, left:right] = 255
-    labels = torch.from_numpy(predictor.letterbox.label(mask, size))
+    labels = torch.from_numpy(label(predictor.letterbox, mask, size))
     if region is None:  # the paper's phi is the mean of the whole map, with the borders of the letterbox
         labels = torch.ones_like(labels)
     if not labels.sum() > 0:

@@ -139,8 +139,7 @@ def predict_files(
     settings = {**predictor.settings(**options), **(look or {} if shows_images else {})}
     if not set(DENSITIES).isdisjoint(formats):
         settings["calibration"] = hashlib.sha256(repr(calibration).encode()).hexdigest()
-    inputs: set[Any] = {job.source.resolve() for job in jobs if isinstance(job.source, Path)}
-    inputs |= {str(job.source) for job in jobs if isinstance(job.source, RemoteFile)}
+    inputs = {job.source.resolve() if isinstance(job.source, Path) else job.name for job in jobs}
     for job in jobs:
         outputs = {name: output_dir / f"{job.stem}{SUFFIXES[name]}" for name in formats}
         clash = next((path for path in outputs.values() if not inputs.isdisjoint((path.resolve(), str(path)))), None)

@@ -237,8 +237,7 @@ class SaliencyPredictor:
             One `Prediction` per image, with `error` set if the image cannot be read.
         """
         kind = recording_name(self.recordings, recording)  # a wrong name is refused before anything is read
-        images = iter(images)
-        first = list(islice(images, MANY))
+        first = list(islice(images := iter(images), MANY))
 
         def predict(source: ImageSource) -> Prediction:
             if _process and _process[0] != os.getpid():
