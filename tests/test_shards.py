@@ -260,7 +260,21 @@ def test_the_command_writes_data_sets_and_goes_on(mlnet, data, predictor, tmp_pa
     assert "1 shards written" in ended.stderr and "2 already there" in ended.stderr
     names = pq.read_table(tmp_path / "out.parquet").column_names
     assert names == ["kind", "id", "input_row", "my_saliency_map", "my_spots", "my_error"]
+    boxes = [
+        "-o",
+        tmp_path / "boxes.parquet",
+        "--columns",
+        "regions",
+        "--box",
+        "sky:0,0,30,10",
+        "--box",
+        "left:0,0,9,20",
+    ]
+    assert mlnet(*words[:3], *boxes, "--model", predictor.model).returncode == 1
+    regions = next(row for row in pq.read_table(tmp_path / "boxes.parquet")["regions"].to_pylist() if row)
+    assert [(box["name"], box["width"], box["height"]) for box in regions] == [("sky", 30, 10), ("left", 9, 20)]
     wrong = [
+        (["--box", "sky:0,0,30"], "0,0,30"),
         (["--format", "overlay"], "a column of Parquet holds one of map, npy"),
         (["--no-prior"], "was begun with apply_prior True, not False"),
         (["--colorbar"], "Parquet shards have none; leave it out"),

@@ -119,6 +119,15 @@ def predict(
     prefix: Annotated[
         str, typer.Option(help="Of the names of these columns.", metavar="TEXT", rich_help_panel=SHARDS)
     ] = "",
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A box to measure in every image, as logo:48,18,197,34, for the column regions. May be repeated; "
+            "without any, the nine parts of an image.",
+            metavar="NAME:X,Y,W,H",
+            rich_help_panel=SHARDS,
+        ),
+    ] = None,
     shard_size: Annotated[
         float, typer.Option(min=0.001, help="Of a shard, about, in megabytes.", rich_help_panel=SHARDS)
     ] = 500,
@@ -168,11 +177,14 @@ def predict(
             raise typer.BadParameter("Parquet shards have none; leave it out", param_hint=unused[0])
         collection = open_collection(paths or [], dataset, image_column, split, output)
         look = {"model": model, "tiles": tiles, "apply_prior": prior, "recording": recording, "prefix": prefix}
+        look["boxes"] = box or []
         machine = {"device": device, "dtype": dtype, "batch_size": batch_size}
         how = {"engine": engine_workers, "workers": workers, "rows_per_shard": shard_rows}
         how["shard_bytes"] = round(shard_size * 1e6)
         predict_shards(collection, output, chosen, columns, look | machine, **how)
         return
+    if box:
+        raise typer.BadParameter("`mlnet regions` measures boxes; here they need -o NAME.parquet", param_hint="--box")
     if engine_workers == "ray":
         raise typer.BadParameter("ray writes Parquet shards: -o NAME.parquet", param_hint="--engine-workers")
 
