@@ -126,6 +126,33 @@ def test_boxes_are_drawn_named_measured_and_removed(open_page):
     predicted(page, before)
 
 
+def test_boxes_outlive_answers_to_other_settings_also_those_drawn_while_they_are_awaited(open_page):
+    page = open_page()
+    open_tab(page, "Compare")
+    choose(page, "compare-choose", IMAGES / "coffee.jpg")
+    page.wait_for_selector("#compare-words li")
+    open_tab(page, "Regions")
+    draw(page, "regions", (0.1, 0.1), (0.4, 0.4), "early")
+    page.wait_for_selector("#regions li:has-text('%')")
+    before = shown(page)
+    page.click("#advanced button")
+    page.get_by_label("Apply the prior").uncheck()
+    draw(page, "regions", (0.5, 0.5), (0.9, 0.9), "late")
+    predicted(page, before)
+    page.wait_for_function(
+        """() => { const rows = [...document.querySelectorAll('#regions li')].map(row => row.innerText);
+        return rows.length === 2 && rows.every(row => row.includes('%')); }"""
+    )
+    open_tab(page, "Compare")
+    draw(page, "compare-first", (0.1, 0.1), (0.6, 0.6), "button")
+    page.wait_for_selector("#compare-words li:has-text('button')")
+    page.get_by_label("Apply the prior").check()
+    draw(page, "compare-first", (0.7, 0.7), (0.9, 0.9), "logo")
+    page.wait_for_selector("#compare-words li:has-text('logo')")
+    page.wait_for_selector("#compare-first li:nth-child(2):has-text('%')")
+    assert page.locator("#compare-words li").count() == 2
+
+
 def test_crops_are_shown_and_written(open_page):
     page = open_page()
     open_tab(page, "Crop")

@@ -5,10 +5,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from ..analysis import to_one_scale
 from ..io.json_types import JsonObject
 from ..io.overlay import overlay
 from . import images, words
-from .components import LIGHT, NETWORK, custom, downloads, on_page, ready, say_failures
+from .components import LIGHT, NETWORK, Updates, custom, downloads, on_page, ready, say_failures
 from .handlers import MapSettings
 from .image_tabs import ImageTabs
 from .limits import Upload
@@ -55,34 +56,19 @@ class CompareTab:
             return {self.given: self.handlers.receive(payload, "second design")}
 
         @on_page(notice, lambda: {self.words: ""}, follows=True)
-        def show(
-            first: Upload | None,
-            second: Upload | None,
-            editor: JsonObject | None,
-            second_editor: JsonObject | None,
-            *settings: Any,
-        ) -> dict:
+        def show(first: Upload | None, second: Upload | None, *settings: Any) -> dict:
             uploads = [upload for upload in (first, second) if upload is not None]
             results = [self.handlers.open(upload, MapSettings(*settings)) for upload in uploads]
-            texts = [
-                _boxes(value, result.size) for value, result in zip((editor, second_editor), results, strict=False)
-            ]
-            if first is None or second is None:
-                alone = [self._shown(result, None, "") for result in results]
-                return {
-                    self.first: gr.update(value=alone[0] if first else {}, shares={}),
-                    self.second: gr.update(value=alone[0] if second else {}, shares={}),
-                    self.words: "",
-                }
-            values = self._measured([first, second], texts, MapSettings(*settings))
-            compared = values.pop("compared")
-            for component, result, saliency_map, text in zip(
-                (self.first, self.second), compared.results, compared.maps, texts, strict=True
-            ):
-                values[component] = gr.update(value=self._shown(result, saliency_map, text), **values[component])
-            return values
+            maps: list[np.ndarray | None] = [None]
+            if first is not None and second is not None:
+                maps = [*to_one_scale(*(result.saliency_map for result in results))]
+            values = [self._shown(result, saliency_map) for result, saliency_map in zip(results, maps, strict=False)]
+            return {
+                self.first: gr.update(value=values[0] if first else {}, shares={}),
+                self.second: gr.update(value=values[-1] if second else {}, shares={}),
+                self.words: "",
+            }
 
-        @on_page(notice)
         def measure(
             first: Upload | None,
             second: Upload | None,
@@ -92,46 +78,38 @@ class CompareTab:
         ) -> dict:
             if first is None or second is None:
                 return {}
-            texts = [(value or {}).get("boxes", "") for value in (editor, second_editor)]
-            values = self._measured([first, second], texts, MapSettings(*settings))
-            values.pop("compared")
-            for component in (self.first, self.second):  # only their props: another box may have been drawn since
-                values[component] = gr.update(**values[component])
-            return values
+            texts = [(value or {}).get("boxes") or "" for value in (editor, second_editor)]
+            return self._measured([first, second], texts, MapSettings(*settings))
 
-        inputs = [self.tabs.given, self.given, self.first, self.second, *self.tabs.settings]
+        given = [self.tabs.given, self.given]
+        inputs = [*given, self.first, self.second, *self.tabs.settings]
         taken = self.upload.upload(take, [self.upload], [notice, self.given], preprocess=False, **LIGHT)
         changed = [self.tabs.given.change, self.given.change, *(setting.change for setting in self.tabs.settings)]
         options = {"trigger_mode": "always_last", "show_progress_on": [self.words], **NETWORK}
-        shown = gr.on(changed, show, inputs, outputs, **options)
+        shown = gr.on(changed, show, [*given, *self.tabs.settings], outputs, **options)
+        shown.then(on_page(notice, follows=True)(measure), inputs, outputs, **LIGHT)
         say_failures(notice, taken, shown)
         drawn = [self.first.input, self.second.input]
-        gr.on(drawn, measure, inputs, outputs, trigger_mode="always_last", **LIGHT)
+        gr.on(drawn, on_page(notice)(measure), inputs, outputs, trigger_mode="always_last", **LIGHT)
 
-    def _shown(self, result: Result, saliency_map: np.ndarray | None, boxes: str) -> JsonObject:
+    def _shown(self, result: Result, saliency_map: np.ndarray | None) -> JsonObject:
         store = self.handlers.models.store()
         src = heat = images.save_image(result, store)
         if saliency_map is not None:
             heat = images.save_jpeg(overlay(result.image, saliency_map), store.place(f"{result.stem}.heat.jpg"))
-        return editor_value(result, src, heat, boxes)
+        return editor_value(result, src, heat, None)
 
-    def _measured(self, uploads: list[Upload], texts: list[str], settings: MapSettings) -> dict[Any, Any]:
+    def _measured(self, uploads: list[Upload], texts: list[str], settings: MapSettings) -> Updates:
         drawn = [bool(text.strip()) for text in texts]
         compared = self.handlers.compare(uploads, texts[0], texts[1] if drawn[0] else "", settings)
         first, second = compared.comparison.first, compared.comparison.second
         *_, json_file, csv_file, _, _ = self.handlers.comparison_files(compared)
-        return {
-            "compared": compared,
+        return {  # of the designs only props: another box may have been drawn since
             self.words: words.comparison_bars(compared.comparison, compared.notes),
-            self.first: {"shares": shares(first) if drawn[0] else {}, "suggest": _names(texts[1])},
-            self.second: {"shares": shares(second) if drawn[1] else {}, "suggest": _names(texts[0])},
+            self.first: gr.update(shares=shares(first) if drawn[0] else {}, suggest=_names(texts[1])),
+            self.second: gr.update(shares=shares(second) if drawn[1] else {}, suggest=_names(texts[0])),
             **ready(self.files, (json_file, csv_file)),
         }
-
-
-def _boxes(editor: JsonObject | None, size: tuple[int, int]) -> str:
-    """The boxes drawn on a design, as long as it keeps its size."""
-    return editor["boxes"] if editor and (editor.get("width"), editor.get("height")) == size else ""
 
 
 def _names(text: str) -> list[str]:

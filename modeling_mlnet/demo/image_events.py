@@ -49,14 +49,14 @@ def connect_image(tabs: ImageTabs, notice: gr.HTML) -> None:
         )
 
     @guarded
-    def refresh(given: Upload | None, boxes: str, viewer: JsonObject | None, *settings_and_look: Any) -> dict:
+    def refresh(given: Upload | None, viewer: JsonObject | None, *settings_and_look: Any) -> dict:
         if given is None:
             return {}
         model, recording, prior, *shown = settings_and_look
         values = image_values(
             tabs.handlers, given, MapSettings(model, recording, prior), *shown, example=(viewer or {}).get("example")
         )
-        values["regions"]["boxes"] = boxes
+        values["regions"]["boxes"] = None
         changes = tabs.update(values)
         for component in (tabs.image, tabs.boxes):
             changes.pop(component)
@@ -71,7 +71,7 @@ def connect_image(tabs: ImageTabs, notice: gr.HTML) -> None:
         new.append(tabs.grid.select(pick, inputs, outputs, **waiting))
     tabs.image.clear(lambda: {notice: "", **tabs.update({})}, None, outputs, queue=False, **PRIVATE)
     chosen = tabs.model.input(partial(_kinds, tabs), [tabs.model], [tabs.recording], show_progress="hidden", **PRIVATE)
-    state = [tabs.given, tabs.boxes, tabs.viewer, *inputs]
+    state = [tabs.given, tabs.viewer, *inputs]
     waiting.pop("preprocess")  # which gives the state
     refreshing = (chosen.then, tabs.recording.input, tabs.prior.input)
     old = [event(refresh, state, outputs, **waiting) for event in refreshing]
@@ -118,7 +118,7 @@ def _connect_regions(tabs: ImageTabs, notice: gr.HTML) -> None:
 
     @on_page(notice, follows=True)
     def measure(given: Upload | None, editor: JsonObject | None, *settings: Any) -> dict:
-        text = (editor or {}).get("boxes", "")
+        text = (editor or {}).get("boxes") or ""
         if given is None or not text.strip():
             return {tabs.regions: gr.update(shares={}), **ready(tabs.region_files)}
         result = tabs.handlers.open(given, MapSettings(*settings))

@@ -75,8 +75,8 @@ def viewer_value(
     }
 
 
-def editor_value(result: Result, src: str, heat: str, boxes: str = "") -> JsonObject:
-    """Value of `assets/boxes.js`: an image, its overlay, and boxes as text in pixels of the image."""
+def editor_value(result: Result, src: str, heat: str, boxes: str | None = "") -> JsonObject:
+    """Value of `assets/boxes.js`: an image, its overlay, and boxes as text in pixels of it, `None` for those drawn."""
     width, height = result.size
     files = {"src": image_file(src), "map": image_file(heat)}
     return {**files, "width": width, "height": height, "boxes": boxes}

@@ -1,5 +1,6 @@
 // An image on which boxes are drawn with mouse, pen or finger, and their shares of attention beside it.
-// value: {src, map, width, height, boxes}, boxes being lines "name: x, y, width, height" in pixels of the image.
+// value: {src, map, width, height, boxes}, boxes being lines "name: x, y, width, height" in pixels of the image, or null
+// for those that are there: an answer about other settings knows no box that was drawn since they were asked for.
 // typed: the same lines from elsewhere, and when. shares: {name: {share, ratio}} of those that are measured; suggest: names that the other design has.
 
 const { frame, layer, show } = makeFrame();
@@ -30,7 +31,9 @@ const place = (box, { x, y, width, height }) => {
   return box;
 };
 
+let rendered = null; // the value that is shown
 const render = () => {
+  rendered = props.value;
   const { src, map, width, height } = props.value || {};
   show(toggle.checked && map ? map : src, props.alt, width, height);
   toggle.parentElement.hidden = !map;
@@ -118,7 +121,13 @@ layer.addEventListener("pointerup", (event) => {
 layer.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
 layer.addEventListener("pointercancel", () => { start = null; drawn?.remove(); });
 
-watch(["value", "shares", "suggest"], render);
+watch("value", () => {
+  const { src, width, height, boxes } = props.value || {};
+  const isSame = rendered?.width === width && rendered?.height === height;
+  if (src && boxes === null) props.value = { ...props.value, boxes: (isSame && rendered.boxes) || "" };
+  render();
+});
+watch(["shares", "suggest"], render);
 watch("typed", () => {
   props.value = { ...props.value, boxes: props.typed[0] };
   render();
