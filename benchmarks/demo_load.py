@@ -46,7 +46,7 @@ class Answer(NamedTuple):
         outcome: `answered`, `clips`, `full`, `failed` or `hangs`.
         detail: File of the values, or what was said.
         seconds: From sending it to the answer.
-        told: Whether it was told a place in the queue.
+        queued: Whether it was told a place in the queue.
     """
 
     client: int
@@ -54,7 +54,7 @@ class Answer(NamedTuple):
     outcome: str
     detail: str
     seconds: float
-    messages: bool
+    queued: bool
 
 
 def serve(pipe, cores: int) -> None:
@@ -68,7 +68,7 @@ def serve(pipe, cores: int) -> None:
         pipe.send(peak_memory_mib())
 
 
-def own_picture(client: int, request: int, path: Path) -> Path:
+def own_image(client: int, request: int, path: Path) -> Path:
     """One of four images with a frame of this request's own colours; of every tenth client twelve megapixels."""
     image = Image.open(IMAGES[client % len(IMAGES)]).convert("RGB")
     large = client % 10 == 9
@@ -83,36 +83,36 @@ def own_picture(client: int, request: int, path: Path) -> Path:
 
 def wait(job) -> tuple[object, bool]:
     """The result of a request, and whether it was told a place in the queue."""
-    messages, until = False, time.monotonic() + HANGS
+    queued, until = False, time.monotonic() + HANGS
     while not job.done():
-        messages |= bool(job.status().rank)
+        queued |= bool(job.status().rank)
         if time.monotonic() > until:
             raise TimeoutError
         time.sleep(0.2)
-    return job.result(), messages
+    return job.result(), queued
 
 
 def ask(address: str, number: int, until: float, folder: Path, answers: list[Answer]) -> None:
     """One client: an image after the other, until the time is over."""
     client, request = None, 0
     while time.monotonic() < until:
-        started, messages = time.monotonic(), False
+        started, queued = time.monotonic(), False
         path = folder / f"{number}-{request}"
         try:
             client = client or Client(address, verbose=False)
             if number < 0:
-                _, messages = wait(client.submit(handle_file(folder / "clip.mp4"), api_name="/video"))
+                _, queued = wait(client.submit(handle_file(folder / "clip.mp4"), api_name="/video"))
                 outcome, detail = "clips", ""
             else:
-                path = own_picture(number, request, path)
+                path = own_image(number, request, path)
                 started = time.monotonic()
-                (_, _, values, _), messages = wait(client.submit(handle_file(path), api_name="/predict"))
+                (_, _, values, _), queued = wait(client.submit(handle_file(path), api_name="/predict"))
                 outcome, detail = "answered", str(values)
         except TimeoutError:
             outcome, detail = "hangs", ""
         except Exception as error:  # what a client sees
             outcome, detail = ("full" if "full" in str(error).lower() else "failed"), str(error)[:200]
-        answers.append(Answer(number, path, outcome, detail, time.monotonic() - started, messages))
+        answers.append(Answer(number, path, outcome, detail, time.monotonic() - started, queued))
         request += 1
         if outcome in ("full", "failed"):
             time.sleep(1)  # as the page asks
@@ -179,7 +179,7 @@ def measure(clients: int, seconds: float, cores: int) -> dict:
     return {
         **{"clients": clients, "seconds": round(elapsed, 1), "cores_of_the_server": cores, **count},
         "clients_without_an_answer": clients - len({answer.client for answer in answered}),
-        "told_their_place": sum(answer.told for answer in answered),
+        "told_their_place": sum(answer.queued for answer in answered),
         "answers_a_second": round(count["answered"] / elapsed, 2),
         "failures": sorted({answer.detail for answer in answers if answer.outcome == "failed"})[:5],
         "latency_median_s": round(float(np.median(latencies)), 2),

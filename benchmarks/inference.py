@@ -29,6 +29,7 @@ HERE = Path(__file__).parent.parent
 CASES = {"vgg16": [(480, 640)], "mini": [(480, 640), (336, 448), (240, 320)]}  # the second of mini is its own
 FIXTURES = HERE / "tests" / "fixtures" / "images"
 SECONDS, LEAST = 10.0, 5  # of a row, and passes of each network in it
+PAUSE = 0.1  # seconds between turns: threads of ONNX Runtime wait in loops for a while, on the next one's cores
 FOLDER_SIZE, TURNS = (800, 600), 2
 WORKER = """
 import json, sys, time
@@ -88,6 +89,7 @@ def take_turns(works: dict[str, Callable[[], Any]], seconds: float) -> dict[str,
         work()
     while min(map(len, times.values())) < LEAST or sum(map(sum, times.values())) < seconds:
         for name, work in works.items():
+            time.sleep(PAUSE)
             started = time.perf_counter()
             measured = work()
             times[name].append(measured if isinstance(measured, float) else time.perf_counter() - started)
