@@ -151,6 +151,14 @@ def test_boxes_outlive_answers_to_other_settings_also_those_drawn_while_they_are
     page.wait_for_selector("#compare-words li:has-text('logo')")
     page.wait_for_selector("#compare-first li:nth-child(2):has-text('%')")
     assert page.locator("#compare-words li").count() == 2
+    first = page.locator("#compare-first img").evaluate("image => image.src")
+    page.get_by_label("Apply the prior").uncheck()
+    page.wait_for_function("first => document.querySelector('#compare-first img').src !== first", arg=first)
+    page.wait_for_function(
+        """() => { const rows = [...document.querySelectorAll('#compare-first li')].map(row => row.innerText);
+        return rows.length === 2 && rows.every(row => row.includes('%'))
+            && document.querySelectorAll('#compare-words li').length === 2; }"""
+    )
 
 
 def test_crops_are_shown_and_written(open_page):
