@@ -103,12 +103,11 @@ class CompareTab:
         drawn = [bool(text.strip()) for text in texts]
         compared = self.handlers.compare(uploads, texts[0], texts[1] if drawn[0] else "", settings)
         first, second = compared.comparison.first, compared.comparison.second
-        *_, json_file, csv_file, _, _ = self.handlers.comparison_files(compared)
         return {  # of the designs only props: another box may have been drawn since
             self.words: words.comparison_bars(compared.comparison, compared.notes),
             self.first: gr.update(shares=shares(first) if drawn[0] else {}, suggest=_names(texts[1])),
             self.second: gr.update(shares=shares(second) if drawn[1] else {}, suggest=_names(texts[0])),
-            **ready(self.files, (json_file, csv_file)),
+            **ready(self.files, self.handlers.comparison_tables(compared)),
         }
 
 

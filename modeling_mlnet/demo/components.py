@@ -1,16 +1,14 @@
 """The page's own components, all `gr.HTML` with a script of `assets/`, and how its events run."""
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any, TypeAlias
 
 import gradio as gr
 
 from ..io.json_types import JsonObject, JsonValue
-from .gaps import in_one_line
+from .gaps import caught, in_one_line
 
 Updates: TypeAlias = dict[gr.components.Component, object]  # new values, or what `gr.update` gives
 PRIVATE: dict[str, str | int] = {"api_visibility": "private"}
@@ -101,33 +99,13 @@ def on_page(
     Returns:
         A decorator for functions that return, or yield, new values by component.
     """
-
-    done = {notice: gr.skip() if follows else ""}  # an empty dictionary would be taken for a value
+    said = {notice: gr.skip() if follows else ""}  # an empty dictionary would be taken for a value
 
     def decorate(function: Callable) -> Callable:
         def failed(error: Exception) -> dict:
             return {notice: in_one_line(error, function.__name__), **cleared()}
 
-        if inspect.isgeneratorfunction(function):
-
-            @wraps(function)
-            def stepwise(*args: object) -> Iterator[dict]:
-                try:
-                    for values in function(*args):
-                        yield {**done, **values}
-                except Exception as error:
-                    yield failed(error)
-
-            return stepwise
-
-        @wraps(function)
-        def at_once(*args: object) -> dict:
-            try:
-                return {**done, **function(*args)}
-            except Exception as error:
-                return failed(error)
-
-        return at_once
+        return caught(function, failed, lambda values: {**said, **values})
 
     return decorate
 

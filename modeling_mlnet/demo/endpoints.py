@@ -116,8 +116,9 @@ def add_endpoints(handlers: Handlers) -> None:
         uploads = [handlers.receive(image, what) for what, image in named.items()]
         settings = MapSettings(apply_prior=apply_prior)
         compared = handlers.compare(uploads, str(boxes or ""), str(second_boxes or ""), settings)
-        first_overlay, second_overlay, json_path, csv_path, *values = handlers.comparison_files(compared)
-        return _read(json_path), csv_path, first_overlay, second_overlay, values[0], values[1]
+        json_path, csv_path = handlers.comparison_tables(compared)
+        first_overlay, second_overlay, first_values, second_values = handlers.comparison_images(compared)
+        return _read(json_path), csv_path, first_overlay, second_overlay, first_values, second_values
 
     def video(
         video: object, apply_prior: bool, opacity: object, colormap: object

@@ -11,7 +11,9 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import wraps
+from typing import Any, NoReturn
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
@@ -125,32 +127,47 @@ def in_one_line(error: Exception, where: str) -> str:
     return OUR_FAULT
 
 
-def for_clients(function: Callable) -> Callable:
-    """Reports errors to API clients in one line."""
+def caught(
+    function: Callable, failed: Callable[[Exception], object], done: Callable[[Any], object] = lambda result: result
+) -> Callable:
+    """A function, or a generator, whose errors are answered.
 
-    def to_client(error: Exception) -> Exception:
-        if isinstance(error, gr.Error):
-            return error
-        # the page would render names with tags in them
-        message = html.escape(in_one_line(error, function.__name__), quote=False)
-        return gr.Error(message, duration=None, print_exception=False)
-
+    Args:
+        function: Whose name, arguments and docstring the result has.
+        failed: Gives the answer to an error, or raises another.
+        done: Gives the answer to each result.
+    """
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)
         def stepwise(*args: object, **kwargs: object) -> Iterator[object]:
             try:
-                yield from function(*args, **kwargs)
+                with closing(function(*args, **kwargs)) as results:
+                    for result in results:
+                        yield done(result)
             except Exception as error:
-                raise to_client(error) from None
+                yield failed(error)
 
         return stepwise
 
     @wraps(function)
     def at_once(*args: object, **kwargs: object) -> object:
         try:
-            return function(*args, **kwargs)
+            return done(function(*args, **kwargs))
         except Exception as error:
-            raise to_client(error) from None
+            return failed(error)
 
     return at_once
+
+
+def for_clients(function: Callable) -> Callable:
+    """Reports errors to API clients in one line."""
+
+    def failed(error: Exception) -> NoReturn:
+        if isinstance(error, gr.Error):
+            raise error from None
+        # the page would render names with tags in them
+        message = html.escape(in_one_line(error, function.__name__), quote=False)
+        raise gr.Error(message, duration=None, print_exception=False) from None
+
+    return caught(function, failed)

@@ -60,14 +60,14 @@ class Compared:
         notes: Reasons to doubt it, one a line.
         results: Results of both designs.
         maps: Maps of both as attention per area, 1 being the highest of either.
-        shown: Both images under these maps.
+        drawn: Boxes to draw on both; none if the ninths were compared.
     """
 
     comparison: Comparison
     notes: list[str]
     results: tuple[Result, Result]
     maps: tuple[np.ndarray, np.ndarray]
-    shown: list[Image.Image]
+    drawn: tuple[Sequence[Region], Sequence[Region]]
 
 
 class Handlers:
@@ -153,25 +153,25 @@ class Handlers:
         )
         maps = to_one_scale(first.saliency_map, second.saliency_map)
         drawn = (comparison.first, comparison.second) if parsed else ([], [])
-        shown = [
-            draw_regions(overlay(result.image, saliency_map), regions, result.size)
-            for result, saliency_map, regions in zip((first, second), maps, drawn, strict=True)
-        ]
         notes = [SAME_PLACE] if parsed and comparison.same_place else []
-        return Compared(comparison, [*notes, *comparison.warnings], (first, second), maps, shown)
+        return Compared(comparison, [*notes, *comparison.warnings], (first, second), maps, drawn)
 
-    def comparison_files(self, compared: Compared) -> list[str]:
-        """Files of both overlays, of JSON, of CSV, and of both maps' values on their common scale."""
+    def comparison_tables(self, compared: Compared) -> list[str]:
+        """Files of JSON and of CSV."""
         first, second = compared.results
-        store, shown, values = self.models.store(), [], []
-        for number, result in enumerate(compared.results, 1):
-            shown.append(images.save_png(compared.shown[number - 1], store.place(f"{result.stem}.{number}.png")))
-            path = store.place(f"{result.stem}.{number}.npy")
-            values.append(images.save_array(compared.maps[number - 1], path))
         details = {"first": first.name, "second": second.name, "width": first.size[0], "height": first.size[1]}
         details |= {"same_place": compared.comparison.same_place, "notes": compared.notes}
-        tables = self._tables(f"{first.stem}.compared", map(asdict, compared.comparison.regions), details)
-        return [*shown, *tables, *values]
+        return self._tables(f"{first.stem}.compared", map(asdict, compared.comparison.regions), details)
+
+    def comparison_images(self, compared: Compared) -> list[str]:
+        """Files of both overlays, and of both maps' values, on their common scale."""
+        store, shown, values = self.models.store(), [], []
+        designs = zip(compared.results, compared.maps, compared.drawn, strict=True)
+        for number, (result, saliency_map, regions) in enumerate(designs, 1):
+            drawn = draw_regions(overlay(result.image, saliency_map), regions, result.size)
+            shown.append(images.save_png(drawn, store.place(f"{result.stem}.{number}.png")))
+            values.append(images.save_array(saliency_map, store.place(f"{result.stem}.{number}.npy")))
+        return [*shown, *values]
 
     def _tables(self, stem: str, rows: Iterable[JsonObject], details: JsonObject) -> list[str]:
         rows, store = list(rows), self.models.store()
