@@ -21,12 +21,6 @@ def serious_findings(page):
     return page.evaluate(SERIOUS)
 
 
-def opened(page):
-    """Waits for the page with its first example answered."""
-    page.wait_for_selector("#viewer img")
-    page.wait_for_selector("#viewer li")
-
-
 def choose(page, button, *files):
     """Chooses files by a button."""
     with page.expect_file_chooser() as chooser:

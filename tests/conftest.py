@@ -261,7 +261,8 @@ def open_page(browser, mini_page, request):
         page.on("console", lambda line: said.append(f"{line.text} {line.location}") if line.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{mini_page}{query}")
-        page.wait_for_selector("#viewer li")  # the page's own scripts have run
+        page.wait_for_selector("#viewer li", state="attached")  # not seen if the address names another tab
+        page.wait_for_selector("body[data-restored]")
         opened.append(page)
         return page
 
