@@ -1,4 +1,4 @@
-"""Do the faster ways to train keep the scores? mlnet-mini trained on by `recipes/mini_larger.yaml`, once per option.
+"""Do the faster ways to train keep the scores? mlnet-mini trained on by `recipes/teacher.yaml`, once per option.
 
 Every run starts from the embedded weights with the recipe's data, seed and learning rates, ends after the same
 number of steps, and is scored on the images that the recipe keeps out. Only the option differs.
@@ -16,7 +16,7 @@ import torch
 
 from modeling_mlnet.training.run import train
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "mini_larger.yaml"
+RECIPE = Path(__file__).parent.parent / "recipes" / "teacher.yaml"
 OPTIONS = {
     "float32": [],
     "bf16": ["--bf16", "true"],
@@ -30,9 +30,9 @@ OPTIONS = {
 def score(words: list[str], steps: int) -> dict[str, float]:
     """CC of the images kept out and seconds a step, after so many steps with the options."""
     with tempfile.TemporaryDirectory() as folder:
-        fixed = ["--model", "mini", "--config", '{"loss": "kl_cc"}', "--output_dir", folder, "--max_steps", str(steps)]
-        fixed += ["--channels_last", "false", "--average_checkpoints", "0", "--eval_strategy", "no"]
-        fixed += ["--save_strategy", "no", "--load_best_model_at_end", "false", "--disable_tqdm", "true"]
+        fixed = ["--model", "mini", "--config", "{}", "--backbone_weights=", "--canvas_sizes", "336x448"]
+        fixed += ["--channels_last", "false", "--bf16", "false", "--use_cpu", "true", "--save_strategy", "no"]
+        fixed += ["--output_dir", folder, "--max_steps", str(steps), "--disable_tqdm", "true"]
         scores = train(RECIPE, [*fixed, *words])
         state = json.loads((Path(folder) / "trainer_state.json").read_text(encoding="utf-8"))
     seconds = next(row["train_runtime"] for row in state["log_history"] if "train_runtime" in row)

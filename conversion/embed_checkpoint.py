@@ -1,6 +1,6 @@
 """Puts a trained checkpoint into the package: half-precision weights, used in float32, and its sum in the manifest.
 
-python conversion/embed_checkpoint.py runs/mini_recordings mlnet-mini
+python conversion/embed_checkpoint.py runs/mini mlnet-mini
 """
 
 import argparse

@@ -16,7 +16,7 @@ from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import best_crop
 from modeling_mlnet.data import load
 
-DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", None)}
+DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", 0.1)}
 ASPECTS = ("1:1", "4:5", "9:16", "16:9")
 COSTS = {"most attention": 0.0, "`best_crop`": None}
 NEAR = 0.03  # of the longer side: a fixation this close to a cut belongs to something that is cut

@@ -20,7 +20,7 @@ from modeling_mlnet.analysis import predict_tiled
 from modeling_mlnet.data import fixation_density, load
 from modeling_mlnet.metrics import auc_judd, cc, nss
 
-DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", None)}
+DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", 0.1)}
 SIGMA = 0.03  # of the longer side of an image: blur of its density
 LEAST = 20  # fixations in a strip that is scored
 

@@ -1,6 +1,6 @@
 """Image processor of ML-Net: the letterbox and its inverse as transformers' image processors offer them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from functools import partial
 from os import PathLike
@@ -26,15 +26,9 @@ class MLNetImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call
     r"""
     antialias (`bool`, *optional*, defaults to `False`):
         Whether shrinking averages over the pixels it skips. The release does not.
-    tone_curve (`list[float]`, *optional*):
-        Exponent and toe of the curve that `post_process_saliency` puts on a map. The release has none.
-    reductions (`dict[str, list[int]]`, *optional*):
-        For kinds of recording, the height and width to which their images are reduced first. The release has none.
     """
 
     antialias: bool
-    tone_curve: Sequence[float] | None
-    reductions: Mapping[str, Sequence[int]] | None
 
 
 class MLNetImageProcessor(PilBackend):
@@ -46,10 +40,6 @@ class MLNetImageProcessor(PilBackend):
 
     Args:
         antialias: Whether shrinking averages over the pixels it skips. The release does not.
-        tone_curve: Exponent and toe of the curve that `post_process_saliency` puts on a map: its values p, fractions
-            of its maximum, become p^exponent * p / (p + toe). `None`, as in the release, leaves them.
-        reductions: For kinds of recording, the height and width in pixels to which their images are reduced before
-            they are enlarged to the canvas; for a network that learned a kind from reduced images.
     """
 
     valid_kwargs = MLNetImageProcessorKwargs
@@ -60,8 +50,6 @@ class MLNetImageProcessor(PilBackend):
     default_to_square = False
     resample = Letterbox.resample
     antialias = Letterbox.antialias
-    tone_curve: Sequence[float] | None = Letterbox.tone_curve
-    reductions: Mapping[str, Sequence[int]] | None = Letterbox.reductions
     do_rescale = Letterbox.do_rescale
     rescale_factor = Letterbox.rescale_factor
     do_normalize = Letterbox.do_normalize
@@ -91,7 +79,6 @@ class MLNetImageProcessor(PilBackend):
         self,
         images: ImageInput | str | PathLike | list,
         saliency_maps: ImageInput | str | PathLike | list | None = None,
-        recording: str | Sequence[str | None] | None = None,
         **kwargs: Unpack[MLNetImageProcessorKwargs],
     ) -> BatchFeature:
         """Prepares images, and saliency maps for training, for the model.
@@ -101,7 +88,6 @@ class MLNetImageProcessor(PilBackend):
                 tensors `([1 | 3 | 4, ]height, width)`; values in 0..255 (uint8, float), 0..1 (float) or 0..65535
                 (16-bit). EXIF rotation is applied.
             saliency_maps: One grey map per image, of the same kinds; any size with the image's aspect ratio.
-            recording: The kind of recording that is to be predicted, or one for each image, for `reductions`.
 
         Returns:
             `pixel_values` `(batch, 3, height, width)`, and `labels` `(batch, height/8, width/8)` in 0..1 if
@@ -112,23 +98,19 @@ class MLNetImageProcessor(PilBackend):
                 maps differ.
             TypeError: For an unknown keyword.
         """
-        return super().preprocess(images, saliency_maps, recording, **kwargs)
+        return super().preprocess(images, saliency_maps, **kwargs)
 
     def _preprocess_image_like_inputs(
         self,
         images: Any,
         saliency_maps: Any,
-        recording: str | Sequence[str | None] | None = None,
         input_data_format: str | ChannelDimension | None = None,
         return_tensors: str | TensorType | None = None,
         **options: Any,
     ) -> BatchFeature:
         letterbox = self.letterbox(**options)
         arrays = _read_all(partial(read_image, data_format=input_data_format), images, "image")
-        kinds = [recording] * len(arrays) if recording is None or isinstance(recording, str) else recording
-        data = {
-            "pixel_values": [letterbox.pixel_values(array, kind) for array, kind in zip(arrays, kinds, strict=True)]
-        }
+        data = {"pixel_values": [letterbox.pixel_values(array) for array in arrays]}
         if saliency_maps is not None:
             maps = _read_all(read_grey, saliency_maps, "saliency map")
             if len(maps) != len(arrays):
@@ -147,7 +129,7 @@ class MLNetImageProcessor(PilBackend):
         target_sizes: Iterable[tuple[int, int]] | Tensor | None = None,
         do_resize: bool | None = None,
     ) -> list[Tensor]:
-        """Brings maps back to the images' own sizes: `tone_curve`, the inverse of the letterbox, a maximum of 1.
+        """Brings maps back to the images' own sizes: the inverse of the letterbox, a maximum of 1.
 
         Args:
             outputs: `MLNetOutput`, or its `saliency_map` `(batch, height/8, width/8)`.

@@ -1,10 +1,9 @@
 """The letterbox: fits images into the network's canvas and brings maps back. Needs NumPy and Pillow only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -97,11 +96,6 @@ class Letterbox:
         resample: Filter of Pillow. Without `antialias` only bilinear and nearest are defined.
         antialias: Whether shrinking averages over the pixels it skips, as Pillow does. The release, which resizes with
             OpenCV, does not.
-        tone_curve: Exponent and toe of a curve over maps, or `None`: a value p, as a fraction of its map's maximum,
-            becomes p^exponent * p / (p + toe). An exponent below 1 raises medium values; the toe lowers small
-            values, which an uncertain network predicts everywhere. 0 stays 0, and the order of values does not change.
-        reductions: For kinds of recording, the height and width in pixels to which their images are reduced before
-            they are enlarged to the canvas. A network that learned a kind from reduced images expects their softness.
         do_rescale: Whether values in 0..255 are multiplied by `rescale_factor`.
         do_normalize: Whether `image_mean` is subtracted then, and the result divided by `image_std`, both in red,
             green and blue.
@@ -114,8 +108,6 @@ class Letterbox:
     do_resize: bool = True
     resample: int = Image.Resampling.BILINEAR
     antialias: bool = False
-    tone_curve: Sequence[float] | None = None
-    reductions: Mapping[str, Sequence[int]] | None = None
     do_rescale: bool = False
     rescale_factor: float = 1 / 255
     do_normalize: bool = True
@@ -128,14 +120,6 @@ class Letterbox:
             raise ValueError(f"size must hold a height and a width, {least}, got {self.size}")
         if not self.antialias and self.resample not in (Image.Resampling.BILINEAR, Image.Resampling.NEAREST):
             raise ValueError(f"without antialias, resample must be bilinear (2) or nearest (0), got {self.resample}")
-        curve: Any = self.tone_curve
-        if curve is not None:
-            is_pair = isinstance(curve, (list, tuple)) and len(curve) == 2
-            if not is_pair or not all(isinstance(value, (int, float)) and 0 < value < np.inf for value in curve):
-                raise ValueError(f"tone_curve must be None or [exponent, toe], both above 0, got {curve!r}")
-        for kind, sides in (self.reductions or {}).items():
-            if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-                raise ValueError(f"reductions must hold a height and a width for each kind, got {sides!r} for {kind}")
 
     @classmethod
     def read(cls, path: Path) -> "Letterbox":
@@ -158,18 +142,9 @@ class Letterbox:
         multiples = -(-height // SIZE_DIVISOR) * SIZE_DIVISOR, -(-width // SIZE_DIVISOR) * SIZE_DIVISOR
         return self.size if self.do_resize else multiples
 
-    def pixel_values(self, image: np.ndarray, recording: str | None = None) -> np.ndarray:
-        """The network's input `(3, rows, columns)`, float32.
-
-        Args:
-            image: `(height, width, 3)` in bytes.
-            recording: The kind of recording that is to be predicted, for `reductions`; `None` reduces nothing.
-        """
+    def pixel_values(self, image: np.ndarray) -> np.ndarray:
+        """The network's input `(3, rows, columns)`, float32, for an image `(height, width, 3)` in bytes."""
         canvas = self.canvas(*image.shape[:2])
-        reduced = (self.reductions or {}).get(recording or "")
-        if reduced is not None:
-            small = Image.fromarray(image).resize((reduced[1], reduced[0]), Image.Resampling.BILINEAR)
-            image = np.asarray(small.resize(self._fitted(canvas, *image.shape[:2])[::-1], Image.Resampling.BILINEAR))
         values = self.place(image, canvas).transpose(2, 0, 1).astype(np.float32, order="C")
         if self.do_rescale:
             values *= np.float32(self.rescale_factor)
@@ -178,14 +153,10 @@ class Letterbox:
             values /= np.asarray(self.image_std, np.float32).reshape(-1, 1, 1)
         return values
 
-    def _fitted(self, canvas: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-        """Height and width of an image on the canvas."""
-        return letterbox_size(height, width, canvas) if self.do_resize else (height, width)
-
     def place(self, image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
         """Fits an image or a map, `(height, width[, 3])` in bytes or float32, into the canvas, centred on zeros."""
         size = image.shape[:2]
-        height, width = fitted = self._fitted(canvas, *size)
+        height, width = fitted = letterbox_size(*size, canvas) if self.do_resize else size
         if fitted != size:
             if self.antialias or self.resample == Image.Resampling.NEAREST:
                 image = np.asarray(Image.fromarray(image).resize((width, height), self.resample))
@@ -201,7 +172,7 @@ class Letterbox:
         return placed
 
     def saliency_map(self, cells: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-        """The map of an image: the network's cells under the tone curve, at the image's size, of maximum 1.
+        """The map of an image: the network's cells at the image's size, of maximum 1.
 
         Args:
             cells: Float32 `(rows, columns)`, at least 0, of any scale.
@@ -210,11 +181,6 @@ class Letterbox:
         Returns:
             Float32 `(height, width)` in 0..1; all 0 where nothing was predicted.
         """
-        if self.tone_curve is not None:
-            exponent, toe = self.tone_curve
-            # in float64, as the rounding of a power in float32 could exchange neighbouring values
-            fractions = divide_by_maximum(cells.astype(np.float64))
-            cells = (fractions ** (1 + exponent) / (fractions + toe)).astype(np.float32)
         return divide_by_maximum(cells if size is None else self.invert(cells, size))
 
     def invert(self, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

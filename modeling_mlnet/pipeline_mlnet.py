@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from transformers.pipelines.base import Pipeline
 
-from .architecture_mlnet import recording_name
 from .images_mlnet import ImageSource, is_image, read_image
 
 
@@ -58,13 +57,12 @@ class SaliencyPredictionPipeline(Pipeline):
         for name in kwargs:
             if name not in ("apply_prior", "recording"):
                 raise TypeError(f"the saliency-prediction pipeline has no parameter {name!r}")
-        return {name: kwargs[name] for name in kwargs if name == "recording"}, kwargs, {}
+        return {}, kwargs, {}
 
-    def preprocess(self, image: ImageSource, recording: str | None = None) -> dict[str, Any]:
+    def preprocess(self, image: ImageSource) -> dict[str, Any]:
         """Reads and letterboxes an image."""
         array = read_image(image, allow_urls=True)  # as every pipeline of transformers
-        kind = recording_name(self.model.config.recordings, recording)
-        inputs = self.image_processor(array, recording=kind, input_data_format="channels_last", return_tensors="pt")
+        inputs = self.image_processor(array, input_data_format="channels_last", return_tensors="pt")
         return {"pixel_values": inputs["pixel_values"], "target_size": array.shape[:2]}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def test_an_image_is_chosen_dropped_pasted_or_taken_by_the_webcam(open_page):
     page.wait_for_selector("#viewer p:has-text('Choose an image')")
     page.get_by_label("Capture from camera").first.click()  # Chromium's own test camera
     page.get_by_text("Click to Access Webcam").click()
-    page.wait_for_function("document.querySelector('#image video').currentTime > 0.2")
+    page.wait_for_function("document.querySelector('#image video')?.currentTime > 0.2")
     page.get_by_label("capture photo").click()
     page.wait_for_selector("#viewer img")
     # gradio may ask for the progress of an upload that has ended already
@@ -159,6 +159,17 @@ def test_boxes_outlive_answers_to_other_settings_also_those_drawn_while_they_are
         return rows.length === 2 && rows.every(row => row.includes('%'))
             && document.querySelectorAll('#compare-words li').length === 2; }"""
     )
+
+
+def test_a_removed_image_stays_removed_although_an_answer_was_awaited(open_page):
+    page = open_page()
+    page.click("#advanced button")
+    page.get_by_label("Apply the prior").uncheck()
+    page.locator("#image").get_by_label("Remove Image").click()
+    page.wait_for_selector("#viewer p:has-text('Choose an image')")
+    page.wait_for_timeout(3000)
+    assert page.locator("#viewer img").is_hidden()
+    assert page.evaluate("document.querySelector('#get-npy').disabled")
 
 
 def test_crops_are_shown_and_written(open_page):

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import release
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modeling_mlnet import MLNetImageProcessor
-from modeling_mlnet.letterbox_mlnet import Letterbox, inverse_positions, letterbox_size
+from modeling_mlnet.letterbox_mlnet import inverse_positions, letterbox_size
 
 PLAIN = {"do_normalize": False, "return_tensors": "pt"}
 
@@ -117,45 +115,6 @@ def test_small_pictures_are_inverted_at_exact_positions():
 def test_a_dead_map_stays_zero(image_processor):
     [saliency_map] = image_processor.post_process_saliency(torch.zeros(1, 30, 40), [(100, 100)])
     assert saliency_map.isfinite().all() and saliency_map.max() == 0
-
-
-@given(st.floats(0.3, 3), st.floats(1e-4, 1), st.integers(0, 1000))
-def test_a_tone_curve_is_its_formula_and_keeps_the_order(exponent, toe, seed):
-    image_processor = MLNetImageProcessor(tone_curve=[exponent, toe])
-    cells = torch.rand(1, 30, 40, generator=torch.Generator().manual_seed(seed)) * 700
-    cells[0, :3] = 0
-    [saliency_map] = image_processor.post_process_saliency(cells)
-    fractions = cells[0].double().numpy() / cells.max().item()
-    expected = fractions**exponent * fractions / (fractions + toe) * (1 + toe)
-    np.testing.assert_allclose(saliency_map.numpy(), expected, atol=1e-5)
-    order = np.argsort(fractions, axis=None, kind="stable")
-    assert (np.diff(saliency_map.numpy().ravel()[order]) >= 0).all() and not saliency_map[:3].any()
-
-
-def test_a_tone_curve_is_put_on_cells_before_they_are_enlarged():
-    plain, curved = MLNetImageProcessor(), MLNetImageProcessor(tone_curve=[0.9, 0.05])
-    cells = torch.rand(1, 30, 40)
-    [on_grid] = curved.post_process_saliency(cells)
-    [expected] = plain.post_process_saliency(on_grid[None], [(333, 444)])
-    [result] = curved.post_process_saliency(cells, [(333, 444)])
-    torch.testing.assert_close(result, expected, atol=1e-6, rtol=0)
-    assert not curved.post_process_saliency(torch.zeros(1, 30, 40), [(9, 9)])[0].any()
-    # what is no saliency map is only placed
-    torch.testing.assert_close(
-        curved.invert_letterbox(cells[0], (333, 444)), plain.invert_letterbox(cells[0], (333, 444))
-    )
-
-
-def test_a_tone_curve_is_saved_with_the_checkpoint(tmp_path):
-    MLNetImageProcessor(tone_curve=[0.9, 0.05]).save_pretrained(tmp_path)
-    assert MLNetImageProcessor.from_pretrained(tmp_path).tone_curve == [0.9, 0.05]
-    assert MLNetImageProcessor.from_pretrained(tmp_path, tone_curve=None).tone_curve is None
-
-
-@pytest.mark.parametrize("wrong", [[0.9], [0.9, 0], [-1, 0.1], [1, float("inf")], 0.9, "steep", ["a", "b"]])
-def test_a_wrong_tone_curve_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"tone_curve must be None or \[exponent, toe\], both above 0, got "):
-        MLNetImageProcessor(tone_curve=wrong)
 
 
 def test_number_of_sizes_must_be_the_number_of_maps(image_processor):
@@ -350,19 +309,3 @@ def test_resizing_a_channel_constant_picture_changes_no_value(image_processor):
     flat = np.full((300, 500, 3), (7, 130, 250), dtype=np.uint8)
     centre = reference(image_processor, [flat])[0, :, 60:180, 5:315]
     assert (centre == torch.tensor([7.0, 130.0, 250.0])[:, None, None]).all()
-
-
-def test_images_of_a_kind_of_recording_are_reduced_first():
-    letterbox = Letterbox((96, 128), antialias=True, reductions={"mouse": (24, 32)})
-    image = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
-    eye, mouse = (letterbox.pixel_values(image, kind) for kind in ("eye", "mouse"))
-    assert np.array_equal(eye, replace(letterbox, reductions=None).pixel_values(image))
-    reduced = Image.fromarray(image).resize((32, 24), Image.Resampling.BILINEAR)
-    enlarged = np.asarray(reduced.resize((64, 96), Image.Resampling.BILINEAR))  # as wide as it lies on the canvas
-    assert np.array_equal(mouse, replace(letterbox, reductions=None).pixel_values(enlarged))
-    processor = MLNetImageProcessor(size={"height": 96, "width": 128}, antialias=True, reductions={"mouse": [24, 32]})
-    values = processor([image, image], recording=["eye", "mouse"], return_tensors="np")["pixel_values"]
-    assert np.array_equal(values[0], eye) and np.array_equal(values[1], mouse)
-    assert MLNetImageProcessor(**processor.to_dict()).reductions == {"mouse": [24, 32]}
-    with pytest.raises(ValueError, match=r"reductions must hold a height and a width for each kind, got \[24\]"):
-        MLNetImageProcessor(reductions={"mouse": [24]})

@@ -343,7 +343,7 @@ def test_the_embedded_graph_is_used_without_a_warning():
 
 def test_the_letterbox_of_a_file_is_the_image_processor_s(tmp_path):
     image, cells = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8), np.eye(42, 56, dtype=np.float32)
-    for options in ({}, {"antialias": False, "tone_curve": None, "do_rescale": True, "resample": 2}):
+    for options in ({}, {"antialias": False, "do_rescale": True, "resample": 2}):
         image_processor = MLNetImageProcessor.from_pretrained(MINI, **options)
         image_processor.save_pretrained(tmp_path)
         letterbox = Letterbox.read(tmp_path / "preprocessor_config.json")

@@ -243,54 +243,6 @@ def test_a_gradient_that_is_no_number_stops_before_it_reaches_the_weights(recipe
     assert not list((tmp_path / "run").glob("checkpoint-*"))
 
 
-def shifted(checkpoint, by, folder):
-    """The checkpoint with the finest convolution's weights moved, as a whole checkpoint of a run."""
-    model = MLNetModel.from_pretrained(checkpoint)
-    with torch.no_grad():
-        model.encoder.conv.weight.add_(by)
-    model.save_pretrained(folder)
-    (folder / "trainer_state.json").write_text("{}")
-    return model
-
-
-def test_the_mean_of_the_last_checkpoints_is_taken_only_if_it_scores_better(recipe, tmp_path):
-    run = tmp_path / "run"
-    words = "--num_train_epochs 6 --eval_strategy no --save_strategy no --load_best_model_at_end false"
-    train(recipe, words.split())
-    trained = run / "trained"
-    MLNetModel.from_pretrained(run).save_pretrained(trained)
-    for step, by in ((1, 1.0), (2, 0.05), (3, -0.05)):  # the mean of the last two is the trained network
-        bad = shifted(trained, by, run / f"checkpoint-{step}")
-    rows = load(str(tmp_path / "data"))
-    arguments = MLNetTrainingArguments(str(run), use_cpu=True, disable_tqdm=True, report_to="none")
-    arguments.label_names = ["labels"]
-    image_processor = MLNetImageProcessor.from_pretrained(run)
-    trainer = MLNetTrainer(bad, arguments, Collator(image_processor), eval_dataset=rows)
-
-    before = trainer.evaluate()
-    assert trainer.try_average(4, before) == before and trainer.averaged == 0  # there are three
-    after = trainer.try_average(2, before)
-    assert after["eval_loss"] < before["eval_loss"] and trainer.averaged == 2
-    expected = MLNetModel.from_pretrained(trained).state_dict()
-    for name, tensor in trainer.model.state_dict().items():
-        torch.testing.assert_close(tensor, expected[name], atol=1e-6, rtol=0)
-    remaining = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
-    trainer.averaged = 0
-    assert trainer.try_average(3, after)["eval_loss"] == pytest.approx(after["eval_loss"], abs=1e-6)
-    assert trainer.averaged == 0
-    assert all(torch.equal(tensor, remaining[name]) for name, tensor in trainer.model.state_dict().items())
-
-
-def test_a_run_may_end_with_the_mean_of_its_checkpoints(recipe, tmp_path):
-    scores = train(recipe, ["--average_checkpoints", "2"])
-    history = json.loads((tmp_path / "run" / "trainer_state.json").read_text())["log_history"]
-    tried = [entry["eval_CC"] for entry in history if "eval_CC" in entry]
-    assert len(tried) >= 4  # two epochs, the better one, the mean
-    assert scores["eval_CC"] == pytest.approx(max(tried))
-    says_so = "the mean of the last 2 checkpoints" in (tmp_path / "run" / "README.md").read_text()
-    assert says_so == (tried[3] > max(tried[:2]))
-
-
 def test_a_stream_trains_for_a_number_of_steps(recipe, tmp_path):
     with pytest.raises(ValueError, match="streaming needs max_steps"):
         train(recipe, ["--streaming", "true"])
@@ -351,7 +303,7 @@ def test_batches_name_the_kind_of_recording_of_every_row(small_checkpoint):
 def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, trained, tmp_path, capsys):
     folders = trained.folder, tmp_path / "tuned"
     words = ["--model", str(folders[0]), "--output_dir", str(folders[1]), "--learning_rate", "30"]
-    scores = train(recipe, [*words, "--start_share", "0.1"])
+    scores = train(recipe, words)
     console = capsys.readouterr().err
     start, tuned = (load_file(folder / "model.safetensors") for folder in folders)
     assert all(torch.equal(tuned[name], tensor) for name, tensor in start.items())
@@ -360,22 +312,7 @@ def test_what_does_not_score_better_than_the_start_is_not_kept(recipe, trained, 
     assert "6 validation images are too few to tell an improvement from chance" in console
     card = (folders[1] / "README.md").read_text(encoding="utf-8")
     assert "No trained checkpoint scores better than the start" in card
-    assert "| weights | those of the start |" in card and "mixed with" not in card
-
-
-def test_the_start_s_weights_have_their_share_in_the_mean(recipe, trained, small_checkpoint, tmp_path):
-    words = ["--model", str(small_checkpoint), "--config", "{}", "--backbone_weights=", "--max_steps", "1"]
-    states = {"start": load_file(small_checkpoint / "model.safetensors")}
-    for name, share in {"trained": "0", "mixed": "0.25"}.items():
-        train(recipe, [*words, "--output_dir", str(tmp_path / name), "--start_share", share])
-        states[name] = load_file(tmp_path / name / "model.safetensors")
-    name = "encoder.conv.weight"
-    assert not torch.equal(states["trained"][name], states["start"][name])
-    torch.testing.assert_close(states["mixed"][name], 0.25 * states["start"][name] + 0.75 * states["trained"][name])
-    card = (tmp_path / "mixed" / "README.md").read_text(encoding="utf-8")
-    assert "mixed with those of the start, which have a weight of 0.25" in card
-    with pytest.raises(ValueError, match="start_share needs a model to start from"):
-        train(recipe, ["--output_dir", str(tmp_path / "none"), "--start_share", "0.5", *UNSCORED])
+    assert "| weights | those of the start |" in card
 
 
 def test_a_better_checkpoint_is_kept_and_stands_beside_its_start(trained, small_checkpoint):

@@ -15,14 +15,12 @@ from modeling_mlnet.analysis import Box, best_crop, effective_area, find_spots, 
 from modeling_mlnet.letterbox_mlnet import Letterbox
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "web"
-MINI = Letterbox((96, 128), antialias=True, image_mean=(127.5,) * 3, image_std=(127.5,) * 3, tone_curve=(0.98, 0.0075))
+MINI = Letterbox((96, 128), antialias=True, image_mean=(127.5,) * 3, image_std=(127.5,) * 3)
 LETTERBOXES = (
     MINI,
     Letterbox((96, 128)),  # the release's
-    replace(MINI, do_rescale=True, image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225), tone_curve=None),
-    replace(MINI, reductions={"mouse": (64, 80)}),
+    replace(MINI, do_rescale=True, image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225)),
 )
-RECORDING = "mouse"  # reduced by the last letterbox only
 SIZES = ((300, 217), (61, 200), (128, 96), (96, 128), (9, 7), (40, 300))  # larger, smaller, as it is, tiny, flat
 
 
@@ -38,8 +36,7 @@ def image_case(random, letterbox, size):
         "height": size[0],
         "rgba": encode(image),
         "letterbox": asdict(letterbox),
-        "recording": RECORDING,
-        "values": encode(letterbox.pixel_values(image[..., :3], RECORDING)),
+        "values": encode(letterbox.pixel_values(image[..., :3])),
         "cells": encode(cells),
         "map": encode(letterbox.saliency_map(cells, size)),
     }

@@ -65,7 +65,7 @@ def level_ablation(
         return progress((row["image"] for row in dataset.select_columns("image")), description)
 
     with evaluation_mode(predictor.model):
-        means = _channel_means(predictor, images("averaging the levels"), recording)
+        means = _channel_means(predictor, images("averaging the levels"))
         maps, sizes = _maps(predictor, images("predicting"), means, variants, apply_prior, recording)
 
     def of_variant(name: str) -> Callable[[Any], Iterator[np.ndarray]]:
@@ -82,10 +82,10 @@ def level_ablation(
 
 
 @torch.inference_mode()
-def _channel_means(predictor: SaliencyPredictor, images: Iterable[ImageSource], recording: str | None) -> list[Tensor]:
+def _channel_means(predictor: SaliencyPredictor, images: Iterable[ImageSource]) -> list[Tensor]:
     """For each level, the mean of every channel over positions and images, `(1, channels, 1, 1)`."""
     running: list[RunningMean] = [RunningMean() for _ in predictor.model.backbone.channels]
-    for pixel_values, _ in read_batches(predictor, images, recording):
+    for pixel_values, _ in read_batches(predictor, images):
         for mean, level in zip(running, predictor.model.extract_levels(pixel_values), strict=True):
             mean.update(level.double().mean((2, 3)).cpu().numpy())
     return [
@@ -106,7 +106,7 @@ def _maps(
     """The maps of every variant on the grid, which are small enough to keep, and the sizes of the images."""
     maps: dict[str, list[Tensor]] = {name: [] for name in variants}
     sizes: list[tuple[int, int]] = []
-    for pixel_values, batch_sizes in read_batches(predictor, images, recording):
+    for pixel_values, batch_sizes in read_batches(predictor, images):
         levels = predictor.model.extract_levels(pixel_values)
         sizes += batch_sizes
         for name, replaced in variants.items():

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..architecture_mlnet import recording_name
 from ..backbones_mlnet import MLNetMaxPool2d, MLNetVGGBackbone
 from ..images_mlnet import ImageSource, read_image
 from ..inference.predictor import SaliencyPredictor
@@ -111,7 +110,7 @@ def level_importance(
     Raises:
         ValueError: If there is no image, one cannot be read (it is named), or the model does not know the kind.
     """
-    network, batches = _resolve(model, images, recording)
+    network, batches = _resolve(model, images)
     channels = tuple(network.backbone.channels)
     over_images = {measure: RunningMean() for measure in MEASURES}
     per_image: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
@@ -137,13 +136,13 @@ def level_importance(
 
 
 def _resolve(
-    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any], recording: str | None
+    model: MLNetModel | SaliencyPredictor | str | PathLike, images: Iterable[Any]
 ) -> tuple[MLNetModel, Iterable[Tensor]]:
     """The network and batches of pixel values."""
     if isinstance(model, MLNetModel):
         return model, images.split(BATCH_SIZE) if isinstance(images, Tensor) else images
     predictor = model if isinstance(model, SaliencyPredictor) else SaliencyPredictor(model)
-    return predictor.model, (tensor for tensor, _ in read_batches(predictor, images, recording))
+    return predictor.model, (tensor for tensor, _ in read_batches(predictor, images))
 
 
 def _importance(
@@ -193,14 +192,13 @@ class RunningMean:
 
 
 def read_batches(
-    predictor: SaliencyPredictor, images: Iterable[ImageSource], recording: str | None = None
+    predictor: SaliencyPredictor, images: Iterable[ImageSource]
 ) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     """Pixel values `(batch, 3, height, width)`, and the sizes `(height, width)` of the images.
 
     Raises:
-        ValueError: If an image cannot be read, or the model does not know the kind of recording.
+        ValueError: If an image cannot be read.
     """
-    kind = recording_name(predictor.recordings, recording)
     batch: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
 
@@ -210,7 +208,7 @@ def read_batches(
 
     for source in images:
         image = read_image(source)
-        pixel_values = predictor.letterbox.pixel_values(image, kind)
+        pixel_values = predictor.letterbox.pixel_values(image)
         if batch and (len(batch) == BATCH_SIZE or pixel_values.shape != batch[0].shape):  # one pass, one canvas
             yield stacked()
             batch, sizes = [], []

@@ -47,7 +47,7 @@ def pixel_attribution(
         raise ValueError(f"samples must be at least 1, got {samples}")
     if noise < 0:
         raise ValueError(f"noise must be at least 0, got {noise}")
-    [(pixel_values, [size])] = read_batches(predictor, [image], recording)
+    [(pixel_values, [size])] = read_batches(predictor, [image])
     weights = _region_weights(predictor, size, region, tuple(pixel_values.shape[-2:]))
     generator = torch.Generator().manual_seed(seed)
     scale = noise * float(pixel_values.max() - pixel_values.min())

@@ -62,19 +62,20 @@ def connect_image(tabs: ImageTabs, notice: gr.HTML) -> None:
             changes.pop(component)
         return changes
 
-    new = [
-        tabs.image.input(take, [tabs.image, *inputs], outputs, **waiting),
+    new = [  # `input` would also be sent for an image that is removed, sometimes with that image
+        tabs.image.upload(take, [tabs.image, *inputs], outputs, **waiting),
         tabs.choose.upload(take, [tabs.choose, *inputs], outputs, **waiting),
         tabs.paste.upload(take, [tabs.paste, *inputs], outputs, **waiting),
     ]
     if tabs.examples:
         new.append(tabs.grid.select(pick, inputs, outputs, **waiting))
-    tabs.image.clear(lambda: {notice: "", **tabs.update({})}, None, outputs, queue=False, **PRIVATE)
     chosen = tabs.model.input(partial(_kinds, tabs), [tabs.model], [tabs.recording], show_progress="hidden", **PRIVATE)
     state = [tabs.given, tabs.viewer, *inputs]
     waiting.pop("preprocess")  # which gives the state
     refreshing = (chosen.then, tabs.recording.input, tabs.prior.input)
     old = [event(refresh, state, outputs, **waiting) for event in refreshing]
+    tabs.image.clear(None, cancels=[*new, *old], **PRIVATE)  # first, as an answer for that image may be awaited
+    tabs.image.clear(lambda: {notice: "", **tabs.update({})}, None, outputs, queue=False, **PRIVATE)
     say_failures(notice, *new, *old)
     for event in new:
         event.then(None, [notice], None, js=script("scroll"), queue=False, show_progress="hidden", **PRIVATE)

@@ -247,7 +247,7 @@ class SaliencyPredictor:
                 image = read_image(source, allow_urls=allow_urls)
             except ValueError as error:
                 return Prediction(source, error=str(error))
-            cells = self.network(self.letterbox.pixel_values(image, kind), apply_prior, kind, len(first) == MANY)
+            cells = self.network(self.letterbox.pixel_values(image), apply_prior, kind, len(first) == MANY)
             _process[:] = [os.getpid()]
             if not np.isfinite(cells).all():
                 reason = f"the map is not finite ({self.network.description}); try dtype float32"

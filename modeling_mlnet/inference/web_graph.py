@@ -42,11 +42,11 @@ def shrink(graph: Path | bytes, letterbox: Letterbox, recordings: list[str], ima
         images: Whose maps are compared.
     """
     kinds: list[str | None] = [*recordings] or [None]
-    inputs = [(letterbox.pixel_values(read_image(path), kind), kind) for path in images for kind in kinds]
+    inputs = [letterbox.pixel_values(read_image(path)) for path in images]
 
     def maps(source: Path | bytes) -> list[np.ndarray]:
         network = OpenVINONetwork(source, "float32", letterbox.size, recordings)
-        cells = [network(values, recording=kind) for values, kind in inputs]
+        cells = [network(values, recording=kind) for values in inputs for kind in kinds]
         return [letterbox.saliency_map(grid, None).ravel() for grid in cells]
 
     expected = maps(graph)

@@ -122,7 +122,7 @@ class DataArguments:
 
 @dataclass
 class MLNetTrainingArguments(TrainingArguments):
-    """TrainingArguments with nine more, and defaults for dense prediction."""
+    """TrainingArguments with seven more, and defaults for dense prediction."""
 
     backbone_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of the backbone; default: that of the rest"}
@@ -135,20 +135,6 @@ class MLNetTrainingArguments(TrainingArguments):
     )
     load_best_model_at_end: bool | None = field(
         default=None, metadata={"help": "take the best checkpoint at the end; default: with early_stopping_patience"}
-    )
-    average_checkpoints: int = field(
-        default=0,
-        metadata={
-            "help": "when training ends, average the weights of this many last checkpoints, and keep the mean if it "
-            "scores better by metric_for_best_model"
-        },
-    )
-    start_share: float = field(
-        default=0.0,
-        metadata={
-            "help": "when training ends, weight of the start's weights in their mean with the trained ones, 0 to 1 "
-            "(Wortsman et al., CVPR 2022)"
-        },
     )
     teachers: list[str] = field(
         default_factory=list,
@@ -169,8 +155,6 @@ class MLNetTrainingArguments(TrainingArguments):
         check_number("teacher_share", self.teacher_share, 0, 1)
         check_number("learning_rate_decay", self.learning_rate_decay, 0)
         check_number("early_stopping_patience", self.early_stopping_patience, 1)
-        check_number("average_checkpoints", self.average_checkpoints, 0)
-        check_number("start_share", self.start_share, 0, 1)
         check_number("per_device_train_batch_size", self.per_device_train_batch_size, 1)
         check_number("per_device_eval_batch_size", self.per_device_eval_batch_size, 1)
         if self.max_steps == 0 or (self.max_steps < 0 and not self.num_train_epochs > 0):

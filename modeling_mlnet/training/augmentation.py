@@ -124,12 +124,10 @@ class Collator:
         if is_training and self.canvas_sizes:
             drawn = derived_seed(self.seed, self.epoch, names) % len(self.canvas_sizes)
             options["size"] = dict(zip(("height", "width"), self.canvas_sizes[drawn], strict=True))
-        kinds = [row["recording"] or UNSAID_RECORDING for row in rows] if self.recordings else None
-        if not is_training:  # training images stay as sharp as their data set and `reduction` make them
-            options["recording"] = kinds
         batch = dict(self.image_processor(images, saliency_maps=saliency_maps, return_tensors="pt", **options))
-        if kinds is not None:
-            batch["recording"] = torch.tensor([self.recordings.index(kind) for kind in kinds])
+        if self.recordings:
+            kinds = [self.recordings.index(row["recording"] or UNSAID_RECORDING) for row in rows]
+            batch["recording"] = torch.tensor(kinds)
         if is_training:
             return {**batch, "image_id": names}
         return {**batch, "row": torch.tensor([row["row"] for row in rows])}

@@ -2,16 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from zipfile import is_zipfile
 
-import torch
-from safetensors.torch import load_file
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from ..io.json_types import JsonObject
 
@@ -53,21 +49,3 @@ def write_error(folder: Path, error: Exception) -> str:
         if shutil.disk_usage(folder).free < LEAST_FREE:
             return f"the disk is full ({error})"
     return str(error)
-
-
-def average_weights(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """Averages every weight over checkpoints (Izmailov et al., UAI 2018, arXiv 1803.05407).
-
-    Args:
-        checkpoints: Folders of one run with model.safetensors.
-
-    Returns:
-        The state dict of the means. Integers, which count batches, are those of the last checkpoint.
-    """
-    states = [load_file(path / SAFE_WEIGHTS_NAME) for path in checkpoints]
-    mean = {}
-    for name, last in states[-1].items():
-        if last.is_floating_point():
-            last = torch.stack([state[name].double() for state in states]).mean(0).to(last.dtype)
-        mean[name] = last
-    return mean

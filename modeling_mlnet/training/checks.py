@@ -49,12 +49,6 @@ def check_arguments(recipe: str | Path, arguments: MLNetTrainingArguments, strea
         )
     if arguments.push_to_hub and arguments.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
         raise ValueError(f"{recipe}: hub_strategy must be end or every_save: optimizer states are never published")
-    limit = arguments.save_total_limit
-    if limit is not None and 1 <= limit <= arguments.average_checkpoints:
-        raise ValueError(
-            f"{recipe}: average_checkpoints={arguments.average_checkpoints} needs save_total_limit of at least "
-            f"{arguments.average_checkpoints + 1}: the best one counts too, got {limit}"
-        )
     if streaming and arguments.max_steps < 1:
         raise ValueError(f"{recipe}: a stream has no length: streaming needs max_steps")
     for key in ("eval_strategy", "save_strategy", "logging_strategy"):
@@ -68,7 +62,7 @@ def suggest_missing_run(output_dir: str, names: Iterable[str | None]) -> Iterato
     """If a missing checkpoint looks like the output of another recipe, suggests to train that first.
 
     Args:
-        output_dir: Folder of the run that is to start. `runs/mini` looks like a run beside `runs/mini_larger`.
+        output_dir: Folder of the run that is to start. `runs/teacher` looks like a run beside `runs/mini`.
         names: Names of the checkpoints that are loaded inside this context.
     """
     try:

@@ -37,7 +37,7 @@ from .report import LogLines, ReportCallback
 from .resume import check_settings, settings_of, write_settings
 from .run_card import RunOrigin, command_line
 from .scoring import BatchMetrics
-from .start import keep_better, mix_with_start, score_start
+from .start import keep_better, score_start
 from .trainer import MLNetTrainer
 
 logger = logging.get_logger(__name__)
@@ -251,14 +251,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     with unwrap_worker_errors(), Interruption() as interruption:
         trainer.add_callback(interruption)
         start = score_start(trainer) if model_arguments.model and arguments.eval_strategy != "no" else None
-        if start is None and arguments.start_share:
-            raise ValueError(f"{recipe}: start_share needs a model to start from, and eval_strategy")
         trainer.train(resume_from_checkpoint=named or last)
         scores = trainer.evaluate()
-        if arguments.average_checkpoints:
-            scores = trainer.try_average(arguments.average_checkpoints, scores)
-        if start is not None and arguments.start_share:
-            scores = mix_with_start(trainer, start, arguments.start_share)
         if start is not None:
             scores = keep_better(trainer, start, scores)
     trainer.save_without_push()

@@ -61,7 +61,6 @@ class FinishedRun:
         rows: The validation data set.
         results: Results of the last evaluation, or `None`.
         origin: Start, data and augmentation.
-        averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
         start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
     """
 
@@ -71,7 +70,6 @@ class FinishedRun:
     rows: Dataset | None
     results: Results | None
     origin: RunOrigin
-    averaged: int
     start_comparison: StartComparison | None = None
 
 
@@ -138,7 +136,7 @@ def _choices(run: FinishedRun) -> str:
     """Choices made on the validation images, and the comparison with the start."""
     arguments, start = run.arguments, run.start_comparison
     text = ""
-    if (arguments.load_best_model_at_end and arguments.eval_strategy != "no") or run.averaged:
+    if arguments.load_best_model_at_end and arguments.eval_strategy != "no":
         text += " They also chose the best checkpoint, so the scores are a little optimistic."
     if start is not None:
         text += "\n\nBeside the checkpoint that the training started from, on the same images:\n\n"
@@ -156,12 +154,8 @@ def _facts(run: FinishedRun) -> dict[str, str]:
     device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
     names = ", ".join(f"`{Path(name).name}`" for name in args.teachers)
     teachers = {"teachers": f"{names}, with a weight of {args.teacher_share:.0%} in the labels"} if names else {}
-    weights = [f"the mean of the last {run.averaged} checkpoints"] if run.averaged else []
-    if run.start_comparison is not None and run.start_comparison.keeps_start:
-        weights = ["those of the start"]
-    elif args.start_share:
-        weights.append(f"mixed with those of the start, which have a weight of {args.start_share:g}")
-    averaged = {"weights": ", ".join(weights)} if weights else {}
+    keeps_start = run.start_comparison is not None and run.start_comparison.keeps_start
+    weights = {"weights": "those of the start"} if keeps_start else {}
     return {
         "command": origin.command,
         "seed": str(args.seed),
@@ -170,7 +164,7 @@ def _facts(run: FinishedRun) -> dict[str, str]:
         **teachers,
         "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
         "augmentation": origin.changes,
-        **averaged,
+        **weights,
         "machine": f"{device}, {'bfloat16' if args.bf16 else 'float16' if args.fp16 else 'float32'}",
     }
 

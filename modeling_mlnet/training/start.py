@@ -83,24 +83,6 @@ def score_start(trainer: "MLNetTrainer") -> Start:
     return Start(weights, scores, trainer.compute_metrics.results)
 
 
-def mix_with_start(trainer: "MLNetTrainer", start: Start, share: float) -> dict[str, float]:
-    """Gives the model the mean of its start's weights and its own (Wortsman et al., CVPR 2022, arXiv 2109.01903).
-
-    Args:
-        share: Weight of the start's, 0 to 1.
-
-    Returns:
-        The scores of the model afterwards.
-    """
-    trained = trainer.model.state_dict()
-    mixed = {
-        name: value.lerp(start.weights[name].to(value), share) if value.is_floating_point() else value
-        for name, value in trained.items()
-    }
-    trainer.model.load_state_dict(mixed)
-    return trainer.evaluate()
-
-
 def keep_better(trainer: "MLNetTrainer", start: Start, scores: dict[str, float]) -> dict[str, float]:
     """Gives the model the weights of its start back if `scores`, after training, are no better.
 

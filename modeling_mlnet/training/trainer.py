@@ -13,7 +13,6 @@ from transformers.utils import logging
 from ..hub.push import push
 from ..image_processing_mlnet import MLNetImageProcessor
 from .callbacks import FiniteGradients, StreamPositions
-from .checkpoints import average_weights, checkpoints_of, is_whole
 from .dataloader_workers import exit_with_parent
 from .distillation import Teachers
 from .run_card import FinishedRun, RunOrigin, write_run_card
@@ -34,7 +33,6 @@ class MLNetTrainer(PrivateOverrides):
 
     Attributes:
         origin: Start and data of the run, for the model card.
-        averaged: How many checkpoints the weights are the mean of; 0 if they are not a mean.
         start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
         image_ids: Ids of the last batch.
         teachers: Networks whose maps are mixed into the labels, if `teachers` names any.
@@ -44,7 +42,6 @@ class MLNetTrainer(PrivateOverrides):
     lr_scheduler: Any
     image_ids: Sequence[str] = ()
     origin: RunOrigin = RunOrigin()
-    averaged: int = 0
     start_comparison: StartComparison | None = None
     teachers: Teachers | None = None
 
@@ -120,32 +117,6 @@ class MLNetTrainer(PrivateOverrides):
         with torch.random.fork_rng():
             return super().evaluate(*args, **kwargs)
 
-    def try_average(self, count: int, scores: dict[str, float]) -> dict[str, float]:
-        """Replaces the weights by the mean of those of the last checkpoints, if the mean scores better.
-
-        Args:
-            count: Number of checkpoints.
-            scores: Scores of the model as it is.
-
-        Returns:
-            The scores of the model afterwards.
-        """
-        checkpoints = [path for path in checkpoints_of(Path(self.args.output_dir)) if is_whole(path)][-count:]
-        if len(checkpoints) < count:
-            logger.warning(f"{self.args.output_dir} holds {len(checkpoints)} checkpoints, not {count}: none averaged")
-            return scores
-        before = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self.model.load_state_dict(average_weights(checkpoints))
-        averaged = self.evaluate()
-        name = f"eval_{(self.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
-        is_better = averaged[name] > scores[name] if self.args.greater_is_better else averaged[name] < scores[name]
-        logger.info(f"{name}: {averaged[name]:.5f} with the mean of {count} checkpoints, {scores[name]:.5f} without")
-        if is_better:
-            self.averaged = count
-            return averaged
-        self.model.load_state_dict(before)
-        return self.evaluate()
-
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
         """As the Trainer's; with `backbone_learning_rate`, the backbone is the second of two parameter groups.
 
@@ -179,7 +150,6 @@ class MLNetTrainer(PrivateOverrides):
             self.eval_dataset,
             getattr(self.compute_metrics, "results", None),
             self.origin,
-            self.averaged,
             self.start_comparison,
         )
 

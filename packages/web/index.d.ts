@@ -64,9 +64,6 @@ export interface Letterbox {
   /** Height and width of the canvas in pixels, multiples of 8. */
   size: [number, number];
   antialias: boolean;
-  tone_curve: [number, number] | null;
-  /** By kind of recording, height and width to which its images are reduced first. */
-  reductions: Record<string, [number, number]> | null;
   do_rescale: boolean;
   rescale_factor: number;
   do_normalize: boolean;

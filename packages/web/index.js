@@ -71,7 +71,7 @@ class SaliencyPredictor {
     const pixels = readPixels(image);
     const { letterbox } = this.config;
     const [rows, columns] = letterbox.size;
-    const input = new this.#Tensor("float32", pixelValues(pixels, letterbox, recording), [1, 3, rows, columns]);
+    const input = new this.#Tensor("float32", pixelValues(pixels, letterbox), [1, 3, rows, columns]);
     // a session runs one image at a time
     const run = this.#last.then(() => this.#session.run({ pixel_values: input }, ["saliency_map"]));
     this.#last = run.catch(() => {});

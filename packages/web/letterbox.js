@@ -1,5 +1,5 @@
 /**
- * The letterbox, the tone curve and the inverse of `letterbox_mlnet.py`, equal to it to the last bit.
+ * The letterbox and its inverse of `letterbox_mlnet.py`, equal to it to the last bit.
  *
  * Canvas scaling differs from browser to browser; maps agree with Python's only if images are resized the same way.
  */
@@ -19,21 +19,12 @@ export function letterboxSize(height, width, [rows, columns]) {
  * @param {{data: Uint8ClampedArray, width: number, height: number}} image RGBA, as a canvas gives it; not
  *   transparent.
  * @param {import("./index.js").Letterbox} letterbox Of the checkpoint.
- * @param {string} [recording] The kind of recording that is predicted.
  */
-export function pixelValues(image, letterbox, recording) {
+export function pixelValues(image, letterbox) {
   const [rows, columns] = letterbox.size;
   const [height, width] = letterboxSize(image.height, image.width, letterbox.size);
   const resize = letterbox.antialias ? resizeAntialiased : resizeLikeOpenCV;
-  const reduced = letterbox.reductions?.[recording];
-  const resized = reduced
-    ? resizeAntialiased(
-        resizeAntialiased(toRGB(image), image.height, image.width, ...reduced),
-        ...reduced,
-        height,
-        width,
-      )
-    : resize(toRGB(image), image.height, image.width, height, width);
+  const resized = resize(toRGB(image), image.height, image.width, height, width);
   const top = (rows - height) >> 1;
   const left = (columns - width) >> 1;
   const values = new Float32Array(3 * rows * columns);
@@ -158,7 +149,7 @@ function openCVWeights(size, source) {
 }
 
 /**
- * The map of an image: the network's cells under the tone curve, at the image's size, of maximum 1.
+ * The map of an image: the network's cells at the image's size, of maximum 1.
  *
  * @param {Float32Array} cells `(rows / 8, columns / 8)`, at least 0.
  * @param {import("./index.js").Letterbox} letterbox Of the checkpoint.
@@ -167,19 +158,7 @@ function openCVWeights(size, source) {
  */
 export function saliencyMap(cells, letterbox, height, width) {
   const grid = letterbox.size.map((side) => side / STRIDE);
-  return divideByMaximum(invert(toneCurve(cells, letterbox.tone_curve), grid, [height, width]));
-}
-
-/** Values p, as fractions of their maximum, become p^exponent * p / (p + toe). */
-export function toneCurve(cells, curve) {
-  if (!curve) return cells;
-  const [exponent, toe] = curve;
-  const peak = maximum(cells);
-  // in float64, and rounded once
-  return cells.map((value) => {
-    const fraction = peak > 0 ? value / peak : value;
-    return fraction ** (1 + exponent) / (fraction + toe);
-  });
+  return divideByMaximum(invert(cells, grid, [height, width]));
 }
 
 /** A map on the canvas's grid at an image's own size, bilinearly. */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { create } from "../index.js";
 
-const letterbox = { size: [32, 48], antialias: true, tone_curve: null, do_rescale: false, do_normalize: false };
+const letterbox = { size: [32, 48], antialias: true, do_rescale: false, do_normalize: false };
 const image = { width: 48, height: 32, data: new Uint8ClampedArray(4 * 48 * 32).fill(255) };
 
 /** onnxruntime-web with a network of several kinds of recording, whose peaks lie in different cells. */
