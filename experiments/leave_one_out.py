@@ -1,8 +1,8 @@
 """What to expect on images of another kind: a network of mlnet-mini's kind on three data sets, scored on the fourth.
 
-Trains four times with leave_one_out.yaml for two epochs, the second on whole images, on a canvas of 240x320, into runs/without_NAME
-(about six minutes each on two cores); writes experiments/leave_one_out.json and the table between the
-markers of mlnet-mini's card. Runs that ended are not repeated.
+Trains four times with leave_one_out.yaml for two epochs, the second on whole images, on a canvas of 240x320, into
+runs/without_NAME (about six minutes each on two cores); writes experiments/leave_one_out.json and the table between
+the markers of mlnet-mini's card. Runs that ended are not repeated.
 
     MLNET_DATA=DIR MLNET_BACKBONE=lite2.safetensors python experiments/leave_one_out.py
 """

@@ -156,7 +156,7 @@ class Letterbox:
     def place(self, image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
         """Fits an image or a map, `(height, width[, 3])` in bytes or float32, into the canvas, centred on zeros."""
         size = image.shape[:2]
-        height, width = fitted = letterbox_size(*size, canvas) if self.do_resize else size
+        height, width = fitted = letterbox_size(size[0], size[1], canvas) if self.do_resize else size
         if fitted != size:
             if self.antialias or self.resample == Image.Resampling.NEAREST:
                 image = np.asarray(Image.fromarray(image).resize((width, height), self.resample))
