@@ -91,7 +91,7 @@ def place(tmp_path_factory, small_checkpoint) -> Path:
     write_osie(data / "OSIE", 4)
     write_mit1003(data / "MIT1003")
     (data / "salicon").symlink_to("SALICON")
-    for name in ("mine", "eyecrowd", "sun500"):
+    for name in ("mine", "eyecrowd", "sun500", "mit1003"):
         write_folder(data / name, 4)
     (place / "demo").symlink_to(ROOT / "demo")
     for writer in WRITERS.values():
@@ -118,7 +118,7 @@ def place(tmp_path_factory, small_checkpoint) -> Path:
     arrays = release.theano_arrays()[0]
     release.write_keras_file(place / "mlnet_salicon_weights.pkl", release.keras_layers(arrays))
     release.write_imagenet_file(place / "vgg16_weights.h5", arrays)
-    for name in ("release", "mit1003", "mini"):  # in place of what days of training give
+    for name in ("release", "mit1003", "mini", "teacher", "teacher_2"):  # in place of what days of training give
         shutil.copytree(small_checkpoint, place / "runs" / name)
     for name in ("recipes", "conversion", "tests", "hubconf.py"):
         (place / name).symlink_to(ROOT / name)
