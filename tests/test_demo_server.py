@@ -302,7 +302,7 @@ def test_who_waits_is_told_the_place_and_who_comes_too_late_that_the_queue_is_fu
 
 
 def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pictures):
-    with serving(str(small_checkpoint), ROOT / "demo" / "examples", keep=1, quiet=True) as address:
+    with serving(str(small_checkpoint), ROOT / "demo" / "examples", keep=4, quiet=True) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
 
         def files():
@@ -312,7 +312,7 @@ def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pic
         assert start > {"astronaut.jpg", "astronaut.overlay.png", "Crowd.webp"}
         Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
         assert files() > start
-        until = time.monotonic() + 20
+        until = time.monotonic() + 40
         while files() != start:
             assert time.monotonic() < until
             time.sleep(0.2)
