@@ -1,7 +1,7 @@
 """Share of human fixations that crops keep: the predicted crop, the centre crop and the best possible one.
 
-Reads osie/, eyecrowd/ and mit1003/ in the folder named by MLNET_DATA; of the sets that mini was trained on, only the
-images it did not see. Prints the table of docs/analysis.md.
+Reads osie/, eyecrowd/ and mit1003/ in the folder named by MLNET_DATA, the images that mini was not
+trained on. Prints the table of docs/analysis.md.
 
     MLNET_DATA=DIR python experiments/crops.py [--images 300]
 """
@@ -11,12 +11,12 @@ import os
 from functools import partial
 
 import numpy as np
+from score_checkpoints import unseen_rows
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import best_crop
-from modeling_mlnet.data import load
 
-DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", 0.1)}
+NAMES = ("OSIE", "EyeCrowd", "MIT1003")
 ASPECTS = ("1:1", "4:5", "9:16", "16:9")
 COSTS = {"most attention": 0.0, "`best_crop`": None}
 NEAR = 0.03  # of the longer side: a fixation this close to a cut belongs to something that is cut
@@ -64,8 +64,8 @@ def main() -> None:
     names = ("centre", *COSTS, "best possible")
     print("| data set | images | shape | " + " | ".join(names) + " | near a cut: centre | " + " | ".join(COSTS) + " |")
     print("|---" * (3 + len(names) + 1 + len(COSTS)) + "|")
-    for title, (spec, held_out) in DATASETS.items():
-        rows = load(spec.format(os.environ["MLNET_DATA"]), None, held_out)
+    for title in NAMES:
+        rows = unseen_rows(title, os.environ["MLNET_DATA"])
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
         scores: dict[str, dict[str, list[tuple[float, float]]]] = {aspect: {} for aspect in ASPECTS}
         for index in chosen:

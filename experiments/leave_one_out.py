@@ -25,10 +25,8 @@ RECIPE = Path(__file__).with_suffix(".yaml")
 RESULTS = Path(__file__).parent / "leave_one_out.json"
 MARKERS = ("<!-- leave one out -->", "<!-- end of leave one out -->")
 TRAINED = "trained on the others"
-SETS = {
-    "SALICON" if "SALICON" in name else name: DATASETS[name]
-    for name in ("SALICON, reduced", "OSIE", "EyeCrowd", "SUN")
-}
+LEFT_OUT = ("SALICON, reduced", "OSIE", "EyeCrowd", "SUN")
+SETS = {name.removesuffix(", reduced"): DATASETS[name] for name in LEFT_OUT}
 SHOWN = ("AUC", "sAUC", "NSS", "CC", "SIM", "KL")
 
 

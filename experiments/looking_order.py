@@ -11,12 +11,12 @@ import os
 
 import numpy as np
 from scipy.stats import kendalltau
+from score_checkpoints import unseen_rows
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import Box, measure_regions
-from modeling_mlnet.data import load
 
-DATASETS = {"OSIE": "osie:{}/osie", "EyeCrowd": "{}/eyecrowd"}
+NAMES = ("OSIE", "EyeCrowd")
 MEASURES = ("share", "peak", "ratio")
 NEVER = 3  # fixations after the last one
 
@@ -50,8 +50,8 @@ def main() -> None:
     predictor = SaliencyPredictor("mini", dtype="float32")
     print("| data set | boxes | images | " + " | ".join(MEASURES) + " |")
     print("|---" * (3 + len(MEASURES)) + "|")
-    for title, spec in DATASETS.items():
-        rows = load(spec.format(os.environ["MLNET_DATA"]), None, 0.1)
+    for title in NAMES:
+        rows = unseen_rows(title, os.environ["MLNET_DATA"])
         draw = np.random.default_rng(0)
         taus: dict[str, list[list[float]]] = {"grid": [], "random": []}
         for row in rows:

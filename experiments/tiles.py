@@ -2,7 +2,7 @@
 
 Two kinds of real data: strips cut from images, where fixations in the strip are scored; and pages, images above or
 beside each other, where every image is scored against its own fixations. Reads osie/, eyecrowd/ and mit1003/ in the
-folder named by MLNET_DATA; of the sets that mini was trained on, only the images it did not see. Prints the table of
+folder named by MLNET_DATA, the images that mini was not trained on. Prints the table of
 docs/analysis.md.
 
     MLNET_DATA=DIR python experiments/tiles.py [--images 48]
@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from score_checkpoints import unseen_rows
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import predict_tiled
-from modeling_mlnet.data import fixation_density, load
+from modeling_mlnet.data import fixation_density
 from modeling_mlnet.metrics import auc_judd, cc, nss
 
-DATASETS = {"OSIE": ("osie:{}/osie", 0.1), "EyeCrowd": ("{}/eyecrowd", 0.1), "MIT1003": ("{}/mit1003", 0.1)}
+NAMES = ("OSIE", "EyeCrowd", "MIT1003")
 SIGMA = 0.03  # of the longer side of an image: blur of its density
 LEAST = 20  # fixations in a strip that is scored
 
@@ -86,8 +87,8 @@ def main() -> None:
     predictor = SaliencyPredictor("mini", dtype="float32")
     print("| data set | shape | scored | NSS whole | windows | AUC whole | windows | CC whole | windows |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for title, (spec, held_out) in DATASETS.items():
-        rows = load(spec.format(os.environ["MLNET_DATA"]), None, held_out)
+    for title in NAMES:
+        rows = unseen_rows(title, os.environ["MLNET_DATA"])
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
         images = []
         for index in chosen:

@@ -312,7 +312,7 @@ def test_temporary_files_go_while_it_runs_and_when_it_ends(small_checkpoint, pic
         assert start > {"astronaut.jpg", "astronaut.overlay.png", "Crowd.webp"}
         Client(address, verbose=False).predict(handle_file(pictures[0]), api_name="/predict")
         assert files() > start
-        until = time.monotonic() + 40
+        until = time.monotonic() + 20
         while files() != start:
             assert time.monotonic() < until
             time.sleep(0.2)

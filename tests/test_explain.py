@@ -11,7 +11,7 @@ from pytest import approx
 from typer.testing import CliRunner
 
 from modeling_mlnet import MLNetImageProcessor, SaliencyPredictor
-from modeling_mlnet.attribution import level_importance, prior_map
+from modeling_mlnet.attribution import level_ablation, level_importance, prior_map
 from modeling_mlnet.attribution.explain import image_panels
 from modeling_mlnet.attribution.plots import draw_importance
 from modeling_mlnet.cli import app
@@ -247,3 +247,5 @@ def test_every_kind_of_recording_has_an_explanation_of_its_own(small_model, smal
         assert not np.allclose(panels[title], default[title])
     with pytest.raises(ValueError, match="recording must be one of"):
         level_importance(predictor, pictures[:1], recording="nose")
+    with pytest.raises(ValueError, match="recording must be one of"):
+        level_ablation(predictor, None, recording="nose")  # before the data set is read

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..architecture_mlnet import recording_index
 from ..images_mlnet import ImageSource
 from ..inference.predictor import SaliencyPredictor
 from ..io.json_types import JsonObject
@@ -48,12 +49,13 @@ def level_ablation(
         full, as `results.compare` gives them.
 
     Raises:
-        ValueError: As `evaluate`.
+        ValueError: As `evaluate`, and if the model does not know the kind of recording.
     """
     # These need the extra `eval`, which the rest of this room does not.
     from ..evaluation.evaluate import evaluate
     from ..evaluation.results import compare
 
+    recording_index(predictor.recordings, recording)  # a wrong name is refused before the first pass
     protocol = get_protocol(protocol)
     names = level_names(predictor.model)
     indices = range(len(names))
