@@ -62,7 +62,9 @@ def focus(saliency_map: ArrayLike, image_size: tuple[int, int] | None = None, co
     Raises:
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
-    return Focus(effective_area(saliency_map), find_spots(saliency_map, count, image_size))
+    values = check_map(saliency_map)
+    grid = grid_sums(values, GRID)
+    return Focus(_effective_area(grid), _find_spots(grid, count, image_size or values.shape[::-1]))
 
 
 def effective_area(saliency_map: ArrayLike) -> float:
@@ -78,7 +80,10 @@ def effective_area(saliency_map: ArrayLike) -> float:
     Raises:
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
-    grid = grid_sums(check_map(saliency_map), GRID)
+    return _effective_area(grid_sums(check_map(saliency_map), GRID))
+
+
+def _effective_area(grid: np.ndarray) -> float:
     total = grid.sum()
     if not total > 0:
         return 0.0
@@ -105,11 +110,14 @@ def find_spots(saliency_map: ArrayLike, count: int = 5, image_size: tuple[int, i
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
     values = check_map(saliency_map)
-    grid = grid_sums(values, GRID)
+    return _find_spots(grid_sums(values, GRID), count, image_size or values.shape[::-1])
+
+
+def _find_spots(grid: np.ndarray, count: int, image_size: tuple[int, ...]) -> list[Spot]:
     total = grid.sum()
     if not total > 0:
         return []
-    width, height = image_size or values.shape[::-1]
+    width, height = image_size
     labels = _basins(grid)
     rows, columns = grid.shape
     spots = []

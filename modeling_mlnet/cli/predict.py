@@ -90,7 +90,7 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto (a GPU if PyTorch can use one), cpu, cuda, mps, ...")] = "auto",
     dtype: Annotated[
-        str, typer.Option(help="auto (bfloat16 on a CPU that multiplies it in hardware), float32, bfloat16, float16.")
+        str, typer.Option(help="auto (bfloat16 on a CPU where it is faster), float32, bfloat16, float16.")
     ] = "auto",
     max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
     compile: Annotated[

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 ACCELERATORS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/accel")  # of NVIDIA, WSL, AMD, Intel
 
 
@@ -18,6 +19,13 @@ def usable_cores() -> int:
         quota, period = QUOTA.read_text(encoding="ascii").split()
         limits.append(int(quota) // int(period))
     return max(1, min(limits))
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 (AMX); only Linux tells."""
+    with suppress(OSError):
+        return "amx_bf16" in CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+    return False
 
 
 def default_device() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ..architecture_mlnet import recording_index
-from .devices import usable_cores
+from .devices import has_amx, usable_cores
 
 # OpenVINO reports its use to an analytics host and writes a file into the home folder, unless this module is missing.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -39,6 +39,14 @@ def _core() -> openvino.Core:
 def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def is_bfloat16_fast() -> bool:
+    """Whether bfloat16 is faster than float32 on this processor: with AMX, or on AMD's that multiply it in hardware.
+
+    On Intel's without AMX (some virtual machines hide it) it takes 1.2 to 1.6 times as long: docs/speed.md.
+    """
+    return has_bfloat16() and (has_amx() or "AMD" in _core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def read_graph(source: Path | bytes) -> openvino.Model:

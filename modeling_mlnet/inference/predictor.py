@@ -22,7 +22,7 @@ from ..letterbox_mlnet import Letterbox
 from .density import Calibration
 from .devices import default_device, usable_cores
 from .graph import find_graph, make_graph
-from .network import DTYPES, OpenVINONetwork, TorchNetwork, has_bfloat16
+from .network import DTYPES, OpenVINONetwork, TorchNetwork, has_bfloat16, is_bfloat16_fast
 
 if TYPE_CHECKING:
     from ..image_processing_mlnet import MLNetImageProcessor
@@ -63,8 +63,8 @@ class SaliencyPredictor:
             Hub id, or a loaded `MLNetModel`, which is moved to `device` and `dtype`.
         image_processor: Needed with a loaded model; otherwise the checkpoint's own.
         device: `"auto"` takes a GPU if there is one.
-        dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`: bfloat16 on a CPU that multiplies it in hardware,
-            else float32. Scores should be taken in float32.
+        dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`: bfloat16 on a CPU where it is faster (with AMX, or
+            AMD's with AVX-512 for bfloat16), else float32. Scores should be taken in float32.
         batch_size: Images in memory at a time; `None` takes twice the number of cores.
         compile: Whether PyTorch runs the network, through `torch.compile`. It takes up to a minute for the first
             image, and pays for many thousands on a GPU.
@@ -88,7 +88,7 @@ class SaliencyPredictor:
             raise ValueError(f"dtype must be one of {['auto', *DTYPES]}, got {dtype!r}")
         self.device = default_device() if device == "auto" else str(device)
         is_cpu = self.device.partition(":")[0] == "cpu"
-        self.dtype = dtype if dtype != "auto" else "bfloat16" if is_cpu and has_bfloat16() else "float32"
+        self.dtype = dtype if dtype != "auto" else "bfloat16" if is_cpu and is_bfloat16_fast() else "float32"
         self.batch_size = batch_size or min(32, max(4, 2 * usable_cores()))
         self._compile, self._lock = compile, RLock()
         self._network: OpenVINONetwork | TorchNetwork | None = None

@@ -19,7 +19,8 @@ DIMMED = 0.2  # brightness of `spotlight` where the map is 0
 
 def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
     """A map `(height, width)` in 0..1 as uint8."""
-    return np.rint(saliency_map * 255).astype(np.uint8)
+    scaled = saliency_map * 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def grey_image(saliency_map: np.ndarray) -> Image.Image:

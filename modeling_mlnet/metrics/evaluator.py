@@ -263,6 +263,7 @@ def mean_with_interval(scores: np.ndarray, weights: np.ndarray | None = None) ->
     }
 
 
+@lru_cache
 def package_version() -> str:
     """Version of the installed distribution, or "not installed"."""
     try:
