@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..metrics.inputs import check_map
+from ..metrics.inputs import check_floats
 from .sums import grid_sums
 from .words import name_ninth
 
@@ -62,7 +62,7 @@ def focus(saliency_map: ArrayLike, image_size: tuple[int, int] | None = None, co
     Raises:
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
-    values = check_map(saliency_map)
+    values, _, _ = check_floats(saliency_map)
     grid = grid_sums(values, GRID)
     return Focus(_effective_area(grid), _find_spots(grid, count, image_size or values.shape[::-1]))
 
@@ -80,7 +80,8 @@ def effective_area(saliency_map: ArrayLike) -> float:
     Raises:
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
-    return _effective_area(grid_sums(check_map(saliency_map), GRID))
+    values, _, _ = check_floats(saliency_map)
+    return _effective_area(grid_sums(values, GRID))
 
 
 def _effective_area(grid: np.ndarray) -> float:
@@ -109,7 +110,7 @@ def find_spots(saliency_map: ArrayLike, count: int = 5, image_size: tuple[int, i
     Raises:
         ValueError: If the map has another number of dimensions, or NaN, infinite or negative values.
     """
-    values = check_map(saliency_map)
+    values, _, _ = check_floats(saliency_map)
     return _find_spots(grid_sums(values, GRID), count, image_size or values.shape[::-1])
 
 

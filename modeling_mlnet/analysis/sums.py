@@ -30,7 +30,7 @@ def grid_sums(values: np.ndarray, cells: int) -> np.ndarray:
     """Sums over a grid of equal cells, `cells` along the longer side, or one per pixel where the map is smaller.
 
     Args:
-        values: Float64 `(height, width)`.
+        values: Floating-point `(height, width)`; sums are in float64.
         cells: At least 1.
     """
     scale = min(1.0, cells / max(values.shape))

@@ -34,13 +34,21 @@ def check_map(values: ArrayLike, name: str = "saliency_map") -> np.ndarray:
 
 def check_range(values: ArrayLike, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
     """As `check_map`, with the least and the highest value."""
-    array = np.ascontiguousarray(as_map(values), dtype=np.float64)
+    array, low, high = check_floats(values, name)
+    return np.ascontiguousarray(array, dtype=np.float64), low, high
+
+
+def check_floats(values: ArrayLike, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
+    """As `check_range`, but a map of floating-point numbers keeps their type and is not copied."""
+    array = as_map(values)
+    if array.dtype.kind != "f":
+        array = array.astype(np.float64)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must be (height, width), got shape {array.shape}")
     low, high = array.min(), array.max()  # NaN if any value is NaN
     if not (low >= 0 and high < np.inf):
         raise ValueError(f"{name} must hold finite values of at least 0, got {low:g} to {high:g}")
-    return array, low, high
+    return array, float(low), float(high)
 
 
 def check_pair(saliency_map: ArrayLike, reference: ArrayLike, name: str = "density") -> tuple[np.ndarray, np.ndarray]:
