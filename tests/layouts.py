@@ -172,3 +172,13 @@ def write_folder(directory: Path, count: int = 12) -> Path:
         lines.append({"file_name": f"images/{k:03d}.png", "observers": [[[5, 6]], [[k, 1], [400.0, 3.0]]]})
     (directory / "metadata.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
     return directory
+
+
+WRITERS = {
+    "cat2000": write_cat2000,
+    "folder": write_folder,
+    "mit1003": write_mit1003,
+    "osie": write_osie,
+    "salicon": write_salicon,
+    "toronto": write_toronto,
+}

@@ -2,17 +2,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from layouts import warnings_seen, write_cat2000, write_folder, write_mit1003, write_osie, write_salicon, write_toronto
+from layouts import WRITERS, warnings_seen, write_folder, write_osie, write_salicon, write_toronto
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from modeling_mlnet.data import FEATURES, LISTERS, fixation_density, has_splits, is_held_out, load, scan, splits_of
 
-WRITERS = {
-    "cat2000": write_cat2000,
-    "folder": write_folder,
-    "mit1003": write_mit1003,
-    "osie": write_osie,
+OTHER_FORMS = {
     "salicon": partial(write_salicon, fixations="json"),
     "toronto": partial(write_toronto, densities=True),
 }
@@ -21,7 +17,8 @@ WRITERS = {
 @pytest.fixture(params=sorted(LISTERS))
 def spec(request, tmp_path) -> str:
     """Every data set there is, in its own layout."""
-    return f"{request.param}:{WRITERS[request.param](tmp_path / 'set')}"
+    write = OTHER_FORMS.get(request.param, WRITERS[request.param])
+    return f"{request.param}:{write(tmp_path / 'set')}"
 
 
 def test_every_data_set_has_the_one_schema(spec):

@@ -6,20 +6,12 @@ import subprocess
 import zipfile
 
 import pytest
-from layouts import write_cat2000, write_image, write_mit1003, write_osie, write_salicon, write_toronto
+from layouts import WRITERS, write_image, write_mit1003, write_osie, write_salicon
 
-from modeling_mlnet.data import load, scan
+from modeling_mlnet.data import CATALOG, load, scan
 from modeling_mlnet.data.cat2000 import list_cat2000
 from modeling_mlnet.data.layouts import find_root
 from modeling_mlnet.data.salicon import list_salicon
-
-WRITERS = {
-    "cat2000": write_cat2000,
-    "mit1003": write_mit1003,
-    "osie": write_osie,
-    "salicon": write_salicon,
-    "toronto": write_toronto,
-}
 
 needs_unzip = pytest.mark.skipif(
     shutil.which("unzip") is None, reason="runs the commands as a user would: install unzip"
@@ -49,7 +41,7 @@ def pack(folder, archive, top=None):
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", CATALOG)
 def test_a_set_in_a_folder_of_its_own_is_found_and_its_path_told(tmp_path, name):
     WRITERS[name](tmp_path / "download" / "set")
     for directory in (tmp_path / "download", tmp_path):

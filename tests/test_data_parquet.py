@@ -9,27 +9,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from huggingface_hub import DatasetCard
-from layouts import (
-    warnings_seen,
-    write_cat2000,
-    write_folder,
-    write_mit1003,
-    write_osie,
-    write_salicon,
-    write_toronto,
-)
+from layouts import WRITERS, warnings_seen, write_folder, write_osie, write_salicon
 
 from modeling_mlnet.data import CATALOG, FEATURES, export_parquet, has_splits, load, splits_of
 from modeling_mlnet.evaluation.evaluate import evaluate
-
-WRITERS = {
-    "cat2000": write_cat2000,
-    "folder": write_folder,
-    "mit1003": write_mit1003,
-    "osie": write_osie,
-    "salicon": write_salicon,
-    "toronto": write_toronto,
-}
 
 
 def files(folder):

@@ -162,7 +162,8 @@ def test_a_changed_json_is_indexed_again(tmp_path):
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_items_are_the_same_however_the_file_is_cut_up(tmp_path, chunk, indent):
+def test_items_are_the_same_however_the_file_is_cut_up(tmp_path, monkeypatch, chunk, indent):
+    monkeypatch.setattr("modeling_mlnet.data.json_stream.CHUNK", chunk)
     content = {
         "info": {"a": [1, {"b": "]}"}], "n": 12},
         "images": [{"id": 1, "name": 'caf\xe9 "x" \\'}, {"id": 2}],
@@ -171,7 +172,7 @@ def test_items_are_the_same_however_the_file_is_cut_up(tmp_path, chunk, indent):
     }
     path = tmp_path / "some.json"
     path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")
-    items = list(stream_items(path, chunk))
+    items = list(stream_items(path))
     raw = path.read_bytes()
     assert [(item.key, json.loads(raw[item.start : item.end])) for item in items] == [
         (key, item) for key, values in content.items() if isinstance(values, list) for item in values

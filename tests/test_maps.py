@@ -11,7 +11,7 @@ from layouts import warnings_seen, write_density, write_folder
 from PIL import Image
 
 from modeling_mlnet.data import check, load
-from modeling_mlnet.data.maps import encode_map, is_constant, read_map
+from modeling_mlnet.data.maps import is_constant, map_png, read_map
 
 GREY = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) // 13  # 0 to 236
 
@@ -170,6 +170,6 @@ def test_constant_densities_are_noted_once_with_their_number(tmp_path):
 
 def test_encoding_keeps_a_map_but_for_its_scale():
     values = np.random.default_rng(0).random((5, 7))
-    with Image.open(io.BytesIO(encode_map(values)["bytes"])) as image:
+    with Image.open(io.BytesIO(map_png(values))) as image:
         assert np.asarray(image) == pytest.approx(values / values.max() * 255, abs=0.51)
     assert is_constant(np.full((2, 2), 0.3)) and not is_constant(values)

@@ -122,10 +122,11 @@ def test_the_same_fault_in_many_lines_is_one_line_with_a_count(tmp_path):
 
 
 def test_few_lines_of_one_kind_are_all_shown():
-    lines = ["a.png: image is missing", "b.png: image is damaged: 3 bytes", "c.png: image is damaged: 12 bytes"]
-    assert summarise(lines, shown=2) == lines
-    more = [*lines, "d.png: image is damaged: 7 bytes"]
-    assert summarise(more, shown=2) == [lines[0], "b.png and 2 more: image is damaged: 3 bytes"]
+    damaged = [f"{name}.png: image is damaged: {count} bytes" for name, count in {"b": 3, "c": 12, "d": 7}.items()]
+    lines = ["a.png: image is missing", *damaged]
+    assert summarise(lines) == lines
+    more = [*lines, "e.png: image is damaged: 5 bytes"]
+    assert summarise(more) == [lines[0], "b.png and 3 more: image is damaged: 3 bytes"]
 
 
 def test_metadata_may_be_a_table_with_a_line_per_image_or_per_fixation(tmp_path):

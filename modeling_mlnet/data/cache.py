@@ -45,14 +45,10 @@ def records_fingerprint(records: list[Record]) -> str:
     return digest.hexdigest()[:32]
 
 
-def remembered(path: Path, kind: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays that are costly to compute from a file, from the cache where the file has not changed.
-
-    Args:
-        kind: Their kind, a word in the name of the cache file.
-    """
+def remembered(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that are costly to compute from a file, from the cache where the file has not changed."""
     name = hashlib.sha256((code_stamp() + file_stamp(path.absolute())).encode()).hexdigest()[:32]
-    path_in_cache = _cache_path(f"{kind}-{name}.npz")
+    path_in_cache = _cache_path(f"{name}.npz")
     # not there yet, or damaged: numpy raises many types
     with suppress(Exception), np.load(path_in_cache, allow_pickle=False) as stored:
         return dict(stored)

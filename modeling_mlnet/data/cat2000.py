@@ -1,12 +1,11 @@
 """The training set of CAT2000 (Borji and Itti, arXiv:1505.03581)."""
 
-from functools import partial
 from pathlib import Path
 
-from .catalog import CATALOG
 from .files import IMAGE_SUFFIXES, by_stem, without_image
-from .fixations import NoPoints, PointFile, read_map_mat
+from .fixations import PointFile, Points, points_of_mask
 from .layouts import why_missing
+from .mat_files import read_mat
 from .schema import Record, Scan
 
 
@@ -28,23 +27,20 @@ def list_cat2000(directory: Path) -> Scan:
     has_maps = any((directory / "FIXATIONMAPS").glob("*/*.*"))
     if not has_maps and (hint := why_missing(directory, "FIXATIONMAPS")):
         listing.problems.append(f"{directory / 'FIXATIONMAPS'}: no such folder with files, maps are left out{hint}")
-    folders = [
-        category_folder
-        for name in ("Stimuli", "FIXATIONLOCS")
-        for category_folder in (directory / name).iterdir()
-        if category_folder.is_dir()
-    ]
-    categories = sorted({category_folder.name for category_folder in folders} - {"Output"})
-    for category in categories:
+    folders = [*(directory / "Stimuli").glob("*/"), *(directory / "FIXATIONLOCS").glob("*/")]
+    for category in sorted({folder.name for folder in folders} - {"Output"}):
         images = by_stem(directory / "Stimuli" / category, IMAGE_SUFFIXES)
         points = by_stem(directory / "FIXATIONLOCS" / category, (".mat",))
         maps = by_stem(directory / "FIXATIONMAPS" / category, IMAGE_SUFFIXES)
         listing.unmatched += without_image(points, images) + without_image(maps, images)
         for stem, image in images.items():
-            missing = NoPoints(f"{directory / 'FIXATIONLOCS' / category / stem}.mat: fixations are missing")
-            annotation = PointFile(points[stem], partial(read_map_mat, "fixLocs")) if stem in points else missing
+            point_file = points.get(stem, directory / "FIXATIONLOCS" / category / f"{stem}.mat")
             expected = directory / "FIXATIONMAPS" / category / f"{stem}.jpg"
             saliency_map = maps.get(stem, expected) if has_maps else None
-            name = f"{category}/{stem}"
-            listing.records.append(Record(image, name, annotation, saliency_map, CATALOG["cat2000"].sigma))
+            annotation = PointFile(point_file, _read_locations)
+            listing.records.append(Record(image, f"{category}/{stem}", annotation, saliency_map))
     return listing
+
+
+def _read_locations(path: Path) -> Points:
+    return points_of_mask(read_mat(path, ["fixLocs"])["fixLocs"])

@@ -136,7 +136,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
         reports.append(report)
     if not any(report.images for report in reports):
         raise ValueError(reports[0].problems[0])
-    rows = [makers[index]() for index in sample_indices(len(makers), LOOKED_AT)] if makers else []
+    rows = [makers[index]() for index in sample_indices(len(makers), LOOKED_AT)]
     result = Check(known.title if known else str(location), reports, rows)
     if known is not None and known.size is not None:
         result.notes = [_other_sizes(report, known.size) for report in reports if set(report.sizes) - {known.size}]
@@ -193,7 +193,7 @@ def _check_rows(spec: str, split: str | None, report: SplitCheck, progress: Prog
         size = upright_size(encoded_file(row["image"]))
         report.count(size, len(row["fixations"]), row["sigma"] is None, len(row["observers"]) > 0)
         report.outside += row["outside"] or 0
-    images = images_of(rows) if len(rows) else []
+    images = images_of(rows)
     report.judge(find_implausible(images, remarks.outside * len(images) // len(rows) if images else remarks.outside))
     return [partial(encoded.__getitem__, index) for index in range(len(encoded))]
 

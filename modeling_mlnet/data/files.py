@@ -1,7 +1,7 @@
 """Access to the files of a data set, and checks whether images can be decoded."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 
 from ..images_mlnet import read_image
 
-OpenableFile: TypeAlias = str | Path | IO[bytes]
+OpenableFile: TypeAlias = Path | IO[bytes]
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -66,17 +66,15 @@ def find_file(folder: Path, name: str) -> Path:
     path = folder
     for part in Path(name.replace("\\", "/")).parts:
         exact = path / part
-        matches = [] if part == ".." or exact.exists() else _names_in(path).get(_same_name(part), [])
+        matches: list[str] = []
+        if part != ".." and path.is_dir() and not exact.exists():
+            matches = _names_in(path, path.stat().st_mtime_ns).get(_same_name(part), [])
         path = path / matches[0] if len(matches) == 1 else exact
     return path if path.exists() else folder / name
 
 
-def _names_in(folder: Path) -> dict[str, list[str]]:
-    return _listing(folder, folder.stat().st_mtime_ns) if folder.is_dir() else {}
-
-
 @lru_cache(maxsize=64)
-def _listing(folder: Path, changed: int) -> dict[str, list[str]]:
+def _names_in(folder: Path, changed: int) -> dict[str, list[str]]:
     """Names in a folder by their normalised form; `changed` is part of the cache key."""
     names: dict[str, list[str]] = {}
     for path in folder.iterdir():
@@ -88,12 +86,11 @@ def _same_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def check_image(file: OpenableFile, kind: str, name: object = None) -> tuple[tuple[int, int], bytes | None]:
+def check_image(file: OpenableFile, name: object = None) -> tuple[tuple[int, int], bytes | None]:
     """Decodes an image to see whether it is whole.
 
     Args:
         file: Path or file in memory.
-        kind: Its name in messages.
         name: How the message names it; `None` takes the path.
 
     Returns:
@@ -110,12 +107,12 @@ def check_image(file: OpenableFile, kind: str, name: object = None) -> tuple[tup
             image.load()
         return size, None
     except FileNotFoundError:
-        raise UnusableError(f"{name}: {kind} is missing") from None
+        raise UnusableError(f"{name}: image is missing") from None
     except Exception as error:  # every decoder raises its own
         try:
             repaired, content = PILImage.fromarray(read_image(file)), BytesIO()
         except ValueError:
-            raise UnusableError(f"{name}: {kind} is damaged: {why_undecoded(error)}") from error
+            raise UnusableError(f"{name}: image is damaged: {why_undecoded(error)}") from error
         repaired.save(content, "PNG", compress_level=1)
         return repaired.size, content.getvalue()
 
@@ -140,6 +137,6 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
-def without_image(files: Mapping[str, Path], images: Mapping[str, Path]) -> list[str]:
+def without_image(files: Mapping[str, Path], images: Container[str]) -> list[str]:
     """One line for every file that belongs to no image of the same name."""
     return [f"{path}: has no image of its name" for stem, path in files.items() if stem not in images]

@@ -149,11 +149,6 @@ def read_mask_image(path: Path) -> Points:
         return points_of_mask(np.asarray(image.convert("L")) > threshold)
 
 
-def read_map_mat(key: str, path: Path) -> Points:
-    """A fixation map kept under `key` in a `.mat` file."""
-    return points_of_mask(read_mat(path, [key])[key])
-
-
 def read_gaze_mat(path: Path) -> Points:
     """SALICON's `.mat`: `gaze` of 2017, one entry with 1-based x and y per observer, or the older binary map `I`."""
     content = read_mat(path, ["gaze", "resolution", "I"])

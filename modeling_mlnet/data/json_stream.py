@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # bytes read at a time
 LARGEST_ITEM = 1 << 26  # bytes; past it a damaged file would be read into memory whole
 
 AFTER_VALUE = frozenset(" \t\r\n,:]}")
@@ -29,17 +29,14 @@ class Item:
     end: int
 
 
-def stream_items(path: Path, chunk: int = CHUNK) -> Iterator[Item]:
+def stream_items(path: Path) -> Iterator[Item]:
     """The items of all lists directly in a file's one object, in their order.
-
-    Args:
-        chunk: Bytes read at a time.
 
     Raises:
         ValueError: If it is not a JSON object or is cut off, with the place.
     """
     with path.open("rb") as file:
-        window = _Window(file, chunk)
+        window = _Window(file)
         try:
             yield from _items(window)
         except (json.JSONDecodeError, RecursionError) as error:
@@ -70,8 +67,8 @@ class _Window:
     JSON's own signs are the same in UTF-8.
     """
 
-    def __init__(self, file: IO[bytes], chunk: int):
-        self.file, self.chunk = file, chunk
+    def __init__(self, file: IO[bytes]):
+        self.file = file
         self.text, self.position, self.offset = "", 0, 0
         self.ended = False
         self.decoder = json.JSONDecoder()
@@ -116,7 +113,7 @@ class _Window:
 
     def _grow(self) -> None:
         rest = self.text[self.position :]
-        data = self.file.read(max(self.chunk, len(rest)))  # doubling: a long item is not decoded over and over
+        data = self.file.read(max(CHUNK, len(rest)))  # doubling: a long item is not decoded over and over
         self.ended = not data
         self.offset += self.position
         self.text, self.position = rest + data.decode("latin-1"), 0

@@ -66,7 +66,7 @@ def _root(name: str, directory: Path) -> Path | None:
 
 
 def recognise(directory: Path) -> str | None:
-    """The key of the data set that a folder looks like, or of one that it holds."""
+    """The key of the data set that a folder looks like."""
     return next((name for name in MARKS if _is_marked(name, directory)), None)
 
 

@@ -138,7 +138,7 @@ def list_images(spec: str, split: str | None = None, progress: Progress = no_pro
         listed = LISTERS[kind](directory, pick_split(list(known.splits), split, known.title), progress)
     else:
         listed = LISTERS[kind](directory)
-    listed.records = [replace(record, recording=known.recording) for record in listed.records]
+    listed.records = [replace(record, sigma=known.sigma, recording=known.recording) for record in listed.records]
     return listed
 
 

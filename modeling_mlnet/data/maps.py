@@ -2,13 +2,13 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO
 
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from .files import UnusableError, why_undecoded
+from .files import OpenableFile, UnusableError, why_undecoded
 
 NPY = b"\x93NUMPY"  # how a file of numpy.save begins
 HIGHEST = {"u1": 255, "u2": 65535}  # of the types of integers whose range is known
@@ -16,10 +16,8 @@ HIGHEST = {"u1": 255, "u2": 65535}  # of the types of integers whose range is kn
 GREY_TOLERANCE = 8
 LOG_HINT = "if these are log densities, say so (log_density in a data set, --log-maps for a folder of maps)"
 
-MapFile: TypeAlias = Path | IO[bytes]
 
-
-def read_map(file: MapFile, name: object = None, log_density: bool = False) -> np.ndarray:
+def read_map(file: OpenableFile, name: object = None, log_density: bool = False) -> np.ndarray:
     """Reads a saliency map or density.
 
     Args:
@@ -56,17 +54,13 @@ def is_constant(values: np.ndarray) -> bool:
     return bool(values.min() == values.max())
 
 
-def is_stored_in_8_bits(file: MapFile) -> bool:
-    """Whether an image's own values are a grey of 8 bits, which `datasets` decodes without loss."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            return is_stored_in_8_bits(opened)
-    file.seek(0)
-    if file.read(len(NPY)) == NPY:
+def is_stored_in_8_bits(file: OpenableFile) -> bool:
+    """Whether a map's own values are a grey of 8 bits, which `datasets` decodes without loss."""
+    try:
+        with PILImage.open(file) as image:
+            return image.mode[0] not in "IF"
+    except PILImage.UnidentifiedImageError:  # a file of `numpy.save`
         return False
-    file.seek(0)
-    with PILImage.open(file) as image:
-        return image.mode[0] not in "IF"
 
 
 def map_png(values: np.ndarray) -> bytes:
@@ -76,11 +70,6 @@ def map_png(values: np.ndarray) -> bytes:
     buffer = BytesIO()
     PILImage.fromarray(np.rint(scaled).astype(np.uint8)).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
-
-
-def encode_map(values: np.ndarray) -> dict[str, object]:
-    """`map_png` in the form of the `datasets` feature `Image`."""
-    return {"path": None, "bytes": map_png(values)}
 
 
 def _read(file: IO[bytes]) -> np.ndarray:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from .catalog import CATALOG
 from .files import IMAGE_SUFFIXES, by_stem
 from .fixations import join_observers
 from .layouts import why_missing
@@ -38,7 +37,7 @@ def list_osie(directory: Path) -> Scan:
         except Exception as error:  # an entry of any other form
             listing.problems.append(f"{path}: entry {number} is damaged: {error}")
             continue
-        listing.records.append(Record(image, image.stem, points, sigma=CATALOG["osie"].sigma))
+        listing.records.append(Record(image, image.stem, points))
     named = {record.image for record in listing.records}
     listing.unmatched = [f"{image}: has no entry in {path.name}" for image in images.values() if image not in named]
     return listing

@@ -26,8 +26,8 @@ class Remarks:
         return [*summarise(self.problems), *summarise(self.notes)]
 
 
-def summarise(lines: Sequence[str], shown: int = SHOWN) -> list[str]:
-    """Joins lines `NAME: reason` of which more than `shown` have the same reason into one with a count.
+def summarise(lines: Sequence[str]) -> list[str]:
+    """Joins lines `NAME: reason` of which more than three have the same reason into one with a count.
 
     Numbers may differ between reasons that count as the same. The order is that of the first line of each kind.
     """
@@ -37,6 +37,6 @@ def summarise(lines: Sequence[str], shown: int = SHOWN) -> list[str]:
     joined = []
     for alike in kinds.values():
         name, separator, reason = alike[0].partition(": ")
-        is_long = separator and len(alike) > shown
+        is_long = separator and len(alike) > SHOWN
         joined += [f"{name} and {len(alike) - 1:,} more: {reason}"] if is_long else alike
     return joined

@@ -19,7 +19,7 @@ ARCHIVED = {"maps": ("maps",), "fixations": ("fixations", "annotations", "fixati
 JSON_FILES = ("annotations/fixations_{0}20*.json", "fixations_{0}20*.json")
 
 
-def list_salicon(directory: Path, split: str | None = None, progress: Progress = no_progress) -> Scan:
+def list_salicon(directory: Path, split: str = "train", progress: Progress = no_progress) -> Scan:
     """Lists `images/SPLIT/*.jpg` with `maps/SPLIT/*.png` and the fixations of the same names.
 
     Fixations are `fixations/SPLIT/*.mat` (of 2017, or older with a binary map), `fixations/SPLIT/*.png`, or the JSON
@@ -27,13 +27,12 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
     may be absent altogether.
 
     Args:
-        split: `train`, which `None` means, `validation`, or `test`, which has no ground truth.
+        split: `train`, `validation`, or `test`, which has no ground truth.
         progress: Wraps an iteration, `(iterable, description)`, to show a bar.
 
     Raises:
         ValueError: If the split's images or its ground truth are not there, or the JSON is damaged.
     """
-    split = split or "train"
     folder = FOLDERS[split]
     images = _images(directory, folder)
     if split in CATALOG["salicon"].without_truth:
@@ -58,7 +57,7 @@ def list_salicon(directory: Path, split: str | None = None, progress: Progress =
         listing.problems += [f"{absent}{reason}" for reason in reasons if reason]
     for stem, image in images.items():
         saliency_map = maps.get(stem, map_folder / f"{stem}.png") if has_maps else None
-        listing.records.append(Record(image, stem, annotations.get(stem), saliency_map, CATALOG["salicon"].sigma))
+        listing.records.append(Record(image, stem, annotations.get(stem), saliency_map))
     return listing
 
 
@@ -80,12 +79,8 @@ def _annotations(
     files = by_stem(folder_path, tuple(READERS))
     if files or (folder_path.is_dir() and not why_missing(directory, "fixations", folder)):
         listing.unmatched += without_image(files, images)
-        return {
-            stem: PointFile(files[stem], READERS[files[stem].suffix.lower()])
-            if stem in files
-            else NoPoints(f"{folder_path / stem}.mat: fixations are missing")
-            for stem in images
-        }
+        paths = {stem: files.get(stem, folder_path / f"{stem}.mat") for stem in images}
+        return {stem: PointFile(path, READERS[path.suffix.lower()]) for stem, path in paths.items()}
     path = next((path for pattern in JSON_FILES for path in sorted(directory.glob(pattern.format(folder)))), None)
     if path is None:
         return {}

@@ -59,7 +59,7 @@ def read_index(path: Path, progress: Progress = no_progress) -> dict[str, JsonSp
     Raises:
         ValueError: If it is not SALICON's JSON or is cut off.
     """
-    index = remembered(path, "salicon-json", lambda: _index(path, progress))
+    index = remembered(path, lambda: _index(path, progress))
     ends = np.cumsum(index["counts"])
     groups = np.split(index["spans"], ends[:-1]) if len(ends) else []
     return {

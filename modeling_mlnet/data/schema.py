@@ -11,7 +11,7 @@ from datasets import Dataset, Features, Image, List, Value
 
 from .files import UnusableError, check_image
 from .fixations import Annotation, Points, file_stamp
-from .maps import encode_map, is_constant, is_stored_in_8_bits, read_map
+from .maps import is_constant, is_stored_in_8_bits, map_png, read_map
 
 FEATURES = Features(
     {
@@ -149,7 +149,7 @@ def open_record(record: Record) -> RecordContent:
     name = record.name(record.image)
     if not record.image:
         raise UnusableError(f"{name}: image is missing, the row holds none")
-    size, repaired = check_image(_openable(record.image), "image", name)
+    size, repaired = check_image(_openable(record.image), name)
     density = None
     if record.saliency_map is not None:
         map_name = record.name(record.saliency_map)
@@ -194,15 +194,14 @@ def make_row(record: Record) -> tuple[Row, str | None]:
     content = open_record(record)
     size, points, density = content.size, content.points, content.density
     note, sigma = None, None
-    saliency_map: dict | str
     if record.saliency_map is not None and density is not None:
         if is_constant(density):
             note = constant_note(record)
         keeps_its_file = is_stored_in_8_bits(_openable(record.saliency_map))
-        saliency_map = _stored(record.saliency_map) if keeps_its_file else encode_map(density)
+        saliency_map = _stored(record.saliency_map if keeps_its_file else map_png(density))
     else:
         sigma = record.sigma or SIGMA_FRACTION * max(size)
-        saliency_map = encode_map(fixation_density(points.fixations, size[1], size[0], sigma))
+        saliency_map = _stored(map_png(fixation_density(points.fixations, size[1], size[0], sigma)))
     row = {
         "image": _stored(content.repaired or record.image),
         "saliency_map": saliency_map,

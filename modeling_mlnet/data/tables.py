@@ -1,6 +1,5 @@
 """Reading lists that people write: tables (CSV and its relatives) and JSON objects, in any common encoding."""
 
-import codecs
 import csv
 import json
 import re
@@ -14,13 +13,6 @@ from typing import IO, Any
 from .numbers import Numbers
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-# Byte order marks; that of UTF-32 begins as that of UTF-16 does, so it comes first.
-MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*")  # Excel's own first line
 
 
@@ -94,8 +86,8 @@ def read_table(
     """
     known = [*required, *optional]
     with open_text(path, encoding) as file:
-        lines = _Lines(file)
-        columns, delimiter = _header(lines, known, separator)
+        lines = enumerate(file, start=1)
+        columns, delimiter = _header((line for _, line in lines), known, separator)
         renamed = _renamed(path, columns, known)
         missing = [name for name in required if name not in renamed.values()]
         if missing:
@@ -105,18 +97,18 @@ def read_table(
                 f"there, the columns found (between {between}) are {quoted(columns)}"
             )
         numbers = Numbers(delimiter != ",")
-        for line in lines:
+        for number, line in lines:
             try:
                 cells = _cells(line, delimiter, len(columns))
             except ValueError as error:
-                raise ValueError(f"{path}, line {lines.number}: {error}: {line.strip()[:80]!r}") from error
+                raise ValueError(f"{path}, line {number}: {error}: {line.strip()[:80]!r}") from error
             if not any(cell.strip() for cell in cells):
                 continue
             values = dict.fromkeys(renamed.values(), "")
             values |= {
                 renamed[name]: cell.strip() for name, cell in zip(columns, cells, strict=False) if name in renamed
             }
-            yield TableRow(lines.number, values, numbers)
+            yield TableRow(number, values, numbers)
         numbers.require_clear(path)
 
 
@@ -150,12 +142,12 @@ def table_header(
 ) -> tuple[list[str], str]:
     """Names of columns in the first line of a table, and their separator; arguments as `read_table`."""
     with open_text(path, encoding) as file:
-        return _header(_Lines(file), known, separator)
+        return _header(file, known, separator)
 
 
 def _header(lines: Iterator[str], known: Sequence[str], separator: str | None = None) -> tuple[list[str], str]:
     """Names of the columns, and their separator."""
-    header = next(lines, "")
+    header = next(lines, "").removeprefix("\ufeff")
     if declared := SEPARATOR_LINE.fullmatch(header):
         header = next(lines, "")
     delimiter = separator or (declared[1] if declared else _delimiter(header, known))
@@ -211,11 +203,7 @@ def _list_of_objects(file: IO[str]) -> list[Any] | None:
 def find_encoding(path: Path) -> str:
     """UTF-8, UTF-16 or UTF-32, detected by the first bytes of a file."""
     with path.open("rb") as file:
-        head = file.read(4)
-    encoding = next((name for mark, name in MARKS if head.startswith(mark)), None)
-    if encoding is None and 0 in head[:2] and len(head) > 1:  # UTF-16 without its mark: every second byte is 0
-        encoding = "utf-16-le" if head[1] == 0 else "utf-16-be"
-    return encoding or "utf-8-sig"
+        return json.detect_encoding(file.read(4))
 
 
 @contextmanager
@@ -234,22 +222,10 @@ def open_text(path: Path, encoding: str | None = None) -> Iterator[IO[str]]:
         with path.open(encoding=encoding, newline="") as text:
             yield text
     except UnicodeError as error:
-        what = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
+        what = encoding.upper().removesuffix("-SIG")
         raise ValueError(f"{path}: is not {what}: {error}; {remedy}") from error
     except csv.Error as error:
         raise ValueError(f"{path}: cannot be read as a table: {error}") from error
-
-
-class _Lines(Iterator[str]):
-    """Lines of a file without a byte order mark, with the number of the last line read."""
-
-    def __init__(self, file: IO[str]):
-        self.file, self.number = file, 0
-
-    def __next__(self) -> str:
-        line = next(self.file)
-        self.number += 1
-        return line.removeprefix("\ufeff") if self.number == 1 else line
 
 
 def _delimiter(header: str, known: Sequence[str]) -> str:

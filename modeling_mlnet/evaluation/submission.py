@@ -147,7 +147,7 @@ def write_submission(
     parts = _find_images(benchmark, images, allow_incomplete)
     everything = {image_name: path for part in parts.values() for image_name, path in part.items()}
     for path in progress(everything.values(), "checking"):
-        check_image(path, "image")
+        check_image(path)
     recording = benchmark.recording if benchmark.recording in predictor.recordings else None
     with whole_file(output) as temporary:
         if suffix in HDF5:

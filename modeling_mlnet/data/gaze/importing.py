@@ -168,9 +168,7 @@ def _require_usable(
     """Adds notes on unusual data; raises a ValueError if nothing is usable or the fixations cannot be right."""
     name = str(tables[0]) if len(tables) == 1 else f"{tables[0]} and {len(tables) - 1} more"
     images = [
-        ImageFixations(
-            stimuli.size(image), np.concatenate([*entry.fixations.values(), np.zeros((0, 2))]), entry.outside
-        )
+        ImageFixations(stimuli.size(image), np.concatenate(list(entry.fixations.values())), entry.outside)
         for image, entry in gaze.items()
     ]
     findings = find_implausible(images)
@@ -185,7 +183,13 @@ def _require_usable(
 
 
 def _write_image(
-    folder: Path, images: Path, image: Path, entry: ImageGaze, size: Size, sigma: float | None, weigh_durations: bool
+    folder: Path,
+    images: Path,
+    image: Path,
+    entry: ImageGaze,
+    size: tuple[int, int],
+    sigma: float | None,
+    weigh_durations: bool,
 ) -> dict[str, object]:
     """Copies an image and returns its line of `metadata.jsonl`."""
     relative = image.relative_to(images)
@@ -199,16 +203,17 @@ def _write_image(
         "participants": list(entry.fixations),
         "recording": "eye",
     }
-    known = np.isfinite(np.concatenate(durations))
-    if known.any():
-        line["durations"] = [[ms if math.isfinite(ms) else None for ms in row] for row in map(_rounded, durations)]
+    if np.isfinite(np.concatenate(durations)).any():
+        line["durations"] = [
+            [ms if math.isfinite(ms) else None for ms in np.round(row, 1).tolist()] for row in durations
+        ]
     if sigma is not None:
         line["sigma"] = sigma
     if weigh_durations:
         without = np.count_nonzero(~(np.concatenate(durations) > 0))
         if without:
             raise ValueError(f"{relative}: {without} of its fixations have no duration above 0 to be weighed by")
-        width, height = int(size[0]), int(size[1])
+        width, height = size
         density = fixation_density(
             np.concatenate(points), height, width, sigma or SIGMA_FRACTION * max(size), np.concatenate(durations)
         )
@@ -217,7 +222,3 @@ def _write_image(
         path.write_bytes(map_png(density))
         line["map_file_name"] = path.relative_to(folder).as_posix()
     return line
-
-
-def _rounded(durations: np.ndarray) -> list[float]:
-    return np.round(durations, 1).tolist()

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Units = Literal["px", "fraction", "deg"]
-Origin = Literal["upper-left", "lower-left", "centre", "centre-up"]
-UNITS: tuple[Units, ...] = ("px", "fraction", "deg")
-ORIGINS: tuple[Origin, ...] = ("upper-left", "lower-left", "centre", "centre-up")  # y counts down but from below
+Origin = Literal["upper-left", "lower-left", "centre", "centre-up"]  # y counts down but from below
+UNITS: tuple[Units, ...] = get_args(Units)
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
 RECT = ("left", "top", "width", "height")  # of where the image was shown
 OTHERS = ("stimulus", "participant", "recording", "trial", "index", "kind", "valid", "eye", "duration", "time")
 ROLES = ("x", "y", *OTHERS, *RECT)  # what `--columns` may name
-FIXATIONS = frozenset(["fixation", "visual intake"])  # what `kind` calls fixations; SMI's glasses say the latter
+FIXATIONS = ("fixation", "visual intake")  # what `kind` calls fixations; SMI's glasses say the latter
 VALID = frozenset(["1", "true", "valid"])
 TIME_UNITS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}  # in milliseconds
 

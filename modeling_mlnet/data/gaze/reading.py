@@ -138,7 +138,8 @@ def _columns(path: Path, form: GazeFormat, preset: Preset, header: Sequence[str]
             columns[role] = form.columns[role]
         else:
             name = next((name for name in preset.columns.get(role, ()) if _find(header, name)), None)
-            columns |= {role: name} if name else {}
+            if name:
+                columns[role] = name
     return columns
 
 

@@ -170,7 +170,7 @@ class RowReader:
         kind = self._value(line, "kind").lower()
         if "kind" in columns and not kind:
             return f"without {columns['kind']!r}"
-        if "kind" in columns and not self.form.samples and not kind.startswith(tuple(FIXATIONS)):
+        if "kind" in columns and not self.form.samples and not kind.startswith(FIXATIONS):
             return f"of {columns['kind']!r} {self._value(line, 'kind')!r}"
         eye = self._value(line, "eye").lower()
         self.eyes |= {eye} - MISSING

@@ -2,14 +2,14 @@
 
 import math
 import warnings
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from .display import Size, Viewing
 
 Detector = Literal["idt", "ivt"]
-DETECTORS: tuple[Detector, ...] = ("idt", "ivt")
+DETECTORS: tuple[Detector, ...] = get_args(Detector)
 SHORTEST = 100  # ms, of a fixation; pymovements' default, as its thresholds are: 1 degree (I-DT), 20 degrees/s (I-VT)
 GAP = 1.5  # steps between samples, above which some are missing
 RATES = (10, 5000)  # Hz

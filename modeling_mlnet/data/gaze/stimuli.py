@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from pathlib import Path, PureWindowsPath
-from typing import Literal
+from typing import Literal, get_args
 
 from PIL import Image as PILImage
 
@@ -12,7 +12,7 @@ from ..tables import read_table
 from .display import Rect
 
 Place = Literal["fit", "centre", "image"]
-PLACES: tuple[Place, ...] = ("fit", "centre", "image")
+PLACES: tuple[Place, ...] = get_args(Place)
 STIMULI = (*IMAGE_SUFFIXES, ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -64,7 +64,7 @@ class Stimuli:
     def size(self, path: Path) -> tuple[int, int]:
         """Width and height in pixels, upright, of an image that is whole."""
         if path not in self.sizes:
-            self.sizes[path], _ = check_image(path, "image")
+            self.sizes[path], _ = check_image(path)
         return self.sizes[path]
 
     def read_rects(self, table: Path) -> dict[Path, Rect]:
