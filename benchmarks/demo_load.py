@@ -177,7 +177,10 @@ def measure(clients: int, seconds: float, cores: int) -> dict:
     answered = [answer for answer in answers if answer.outcome == "answered"]
     latencies = [answer.seconds for answer in answered]
     return {
-        **{"clients": clients, "seconds": round(elapsed, 1), "cores_of_the_server": cores, **count},
+        "clients": clients,
+        "seconds": round(elapsed, 1),
+        "cores_of_the_server": cores,
+        **count,
         "clients_without_an_answer": clients - len({answer.client for answer in answered}),
         "told_their_place": sum(answer.queued for answer in answered),
         "answers_a_second": round(count["answered"] / elapsed, 2),
@@ -185,7 +188,9 @@ def measure(clients: int, seconds: float, cores: int) -> dict:
         "latency_median_s": round(float(np.median(latencies)), 2),
         "latency_p95_s": round(float(np.percentile(latencies, 95)), 2),
         "latency_max_s": round(max(latencies), 2),
-        **{"wrong_maps": wrong, "largest_difference": largest, "peak_memory_mib": round(peak)},
+        "wrong_maps": wrong,
+        "largest_difference": largest,
+        "peak_memory_mib": round(peak),
     }
 
 

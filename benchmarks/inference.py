@@ -151,10 +151,10 @@ def write_images(folder: Path, data: str | None, count: int) -> None:
         (folder / f"{index:05d}.jpg").hardlink_to(folder / f"{index % distinct:05d}.jpg")
 
 
-def predict(tree: Path, *paths: Path) -> tuple[float, float]:
+def predict(tree: Path, images: Path) -> tuple[float, float]:
     """Seconds and peak memory in MiB of `mlnet predict`, the results being thrown away."""
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-m", "modeling_mlnet.cli", "predict", *map(str, paths), "-o", output]
+        command = [sys.executable, "-m", "modeling_mlnet.cli", "predict", str(images), "-o", output]
         started = time.perf_counter()
         process = subprocess.Popen(command, **place(tree), stderr=subprocess.DEVNULL)
         _, status, used = os.wait4(process.pid, 0)
@@ -195,10 +195,10 @@ def steps(image: Path) -> dict[str, float]:
     cells = predictor.network(pixel_values)
     prediction = Prediction(image, predictor.letterbox.saliency_map(cells, array.shape[:2]))
     works = {
-        "read": lambda: (read_image(image), None)[1],
-        "letterbox": lambda: (predictor.letterbox.pixel_values(array), None)[1],
-        "network": lambda: (predictor.network(pixel_values), None)[1],
-        "inverse": lambda: (predictor.letterbox.saliency_map(cells, array.shape[:2]), None)[1],
+        "read": lambda: read_image(image),
+        "letterbox": lambda: predictor.letterbox.pixel_values(array),
+        "network": lambda: predictor.network(pixel_values),
+        "inverse": lambda: predictor.letterbox.saliency_map(cells, array.shape[:2]),
         "write": lambda: write_result(image.with_suffix(".map.png"), prediction, "map", {}),
     }
     return {name: 1000 * float(np.median(times)) for name, times in take_turns(works, 3).items()}

@@ -57,8 +57,8 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return saliency_map, points, gaussian_filter(counts, 19), np.stack(np.divmod(others, WIDTH)[::-1], axis=1)
 
 
-def area(positives: np.ndarray, negatives: np.ndarray, step: float = 0.1) -> float:
-    thresholds = np.arange(0, max(positives.max(), negatives.max()) + 1e-12, step)[::-1]
+def area(positives: np.ndarray, negatives: np.ndarray) -> float:
+    thresholds = np.arange(0, max(positives.max(), negatives.max()) + 1e-12, 0.1)[::-1]
     tp = [0.0, *(np.sum(positives >= item) / len(positives) for item in thresholds), 1.0]
     fp = [0.0, *(np.sum(negatives >= item) / len(negatives) for item in thresholds), 1.0]
     return np.trapezoid(tp, fp)

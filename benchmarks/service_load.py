@@ -196,9 +196,14 @@ def measure(clients: int, seconds: float, count: int) -> dict:
         left = [path.name for path in temporary.rglob("*")]
     first, second = np.array_split(memory[len(memory) // 10 :], 2)
     return {
-        **{"clients": clients, "seconds": round(elapsed, 1), "cores": len(cores)},
-        **{"answered": len(outcome.seconds), "turned_away": outcome.turned_away},
-        **{"wrong": len(outcome.wrong), "lost": len(outcome.lost), "problems": (outcome.wrong + outcome.lost)[:5]},
+        "clients": clients,
+        "seconds": round(elapsed, 1),
+        "cores": len(cores),
+        "answered": len(outcome.seconds),
+        "turned_away": outcome.turned_away,
+        "wrong": len(outcome.wrong),
+        "lost": len(outcome.lost),
+        "problems": (outcome.wrong + outcome.lost)[:5],
         "answers_a_second": round(len(outcome.seconds) / elapsed, 2),
         "of_the_network_s_own": round(len(outcome.seconds) / elapsed / own[0], 3),
         "processor_time_over_the_network_s_own": round(processor / len(outcome.seconds) / own[1], 3),

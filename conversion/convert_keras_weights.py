@@ -10,9 +10,7 @@ Exit status 2 and one line on stderr if anything is wrong; OUT_DIR is then left 
 
 import argparse
 import itertools
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -23,6 +21,7 @@ from safetensors.torch import load_file
 from modeling_mlnet import MLNetConfig, MLNetImageProcessor, MLNetModel
 from modeling_mlnet.hub.model_card import compose, front_matter
 from modeling_mlnet.hub.registry import sha256
+from modeling_mlnet.io.atomic import whole_folder
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VGG_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -199,9 +198,7 @@ def convert(path: Path, out_dir: Path, imagenet: bool = False) -> str:
         if imagenet
         else "The original network, trained by its authors on the 2015 release of SALICON."
     )
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
-    try:
+    with whole_folder(out_dir) as temporary:
         model.save_pretrained(temporary)
         height, width = model.config.image_size
         MLNetImageProcessor(size={"height": height, "width": width}).save_pretrained(temporary)
@@ -214,12 +211,7 @@ def convert(path: Path, out_dir: Path, imagenet: bool = False) -> str:
         )
         (temporary / "README.md").write_text(card, encoding="utf-8")
         check_reloaded(model, temporary)
-        digest = sha256(temporary / "model.safetensors")
-        temporary.chmod(0o755)
-        temporary.replace(out_dir)  # also takes the place of an empty folder
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return digest
+    return sha256(out_dir / "model.safetensors")
 
 
 def main() -> int:

@@ -15,19 +15,18 @@ from score_checkpoints import unseen_rows
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import best_crop
+from modeling_mlnet.analysis.crops import CUT_COST
+from modeling_mlnet.data.plausibility import sample_indices
 
 NAMES = ("OSIE", "EyeCrowd", "MIT1003")
 ASPECTS = ("1:1", "4:5", "9:16", "16:9")
-COSTS = {"most attention": 0.0, "`best_crop`": None}
+COSTS = {"most attention": 0.0, "`best_crop`": CUT_COST}
 NEAR = 0.03  # of the longer side: a fixation this close to a cut belongs to something that is cut
 
 
 def windows(saliency_map: np.ndarray, fixations: np.ndarray, aspect: str) -> dict[str, tuple[int, int, int, int]]:
     """Left, top, right and bottom of every crop in pixels."""
-    crops = {
-        name: best_crop(saliency_map, aspect) if cost is None else best_crop(saliency_map, aspect, cut_cost=cost)
-        for name, cost in COSTS.items()
-    }
+    crops = {name: best_crop(saliency_map, aspect, cut_cost=cost) for name, cost in COSTS.items()}
     boxes = {name: (crop.x, crop.y, crop.x + crop.width, crop.y + crop.height) for name, crop in crops.items()}
     left, top, right, bottom = boxes["most attention"]
     height, width = saliency_map.shape
@@ -66,10 +65,10 @@ def main() -> None:
     print("|---" * (3 + len(names) + 1 + len(COSTS)) + "|")
     for title in NAMES:
         rows = unseen_rows(title, os.environ["MLNET_DATA"])
-        chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+        chosen = sample_indices(len(rows), most)
         scores: dict[str, dict[str, list[tuple[float, float]]]] = {aspect: {} for aspect in ASPECTS}
         for index in chosen:
-            row = rows[int(index)]
+            row = rows[index]
             fixations = np.asarray(row["fixations"], np.float64)
             saliency_map = predictor(row["image"])
             for aspect in ASPECTS:

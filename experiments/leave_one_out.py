@@ -54,10 +54,7 @@ def main() -> None:
     results = {}
     for name in SETS:
         results[name] = measure(name, os.environ["MLNET_DATA"])
-        print(
-            name,
-            {key: round(item["mean"], 3) for key, item in results[name]["trained on the others"]["metrics"].items()},
-        )
+        print(name, {key: round(item["mean"], 3) for key, item in results[name][TRAINED]["metrics"].items()})
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     lines = [f"| left out | images | | {' | '.join(SHOWN)} |", "|---|---|---|" + "---|" * len(SHOWN)]
     for name, result in results.items():

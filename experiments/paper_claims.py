@@ -55,10 +55,8 @@ def score_row(name: str, run: Path) -> list[Path]:
     files = [run / f"{dataset}.json" for dataset in DATASETS]
     for dataset, path in zip(DATASETS, files, strict=True):
         if not path.is_file():
-            rows, predictor = (
-                unseen_rows(dataset, os.environ["MLNET_DATA"]),
-                SaliencyPredictor(str(run), dtype="float32"),
-            )
+            rows = unseen_rows(dataset, os.environ["MLNET_DATA"])
+            predictor = SaliencyPredictor(str(run), dtype="float32")
             results = evaluate(rows, predicted_by(predictor), "tuebingen")
             facts = {"model": name, "dataset": dataset, "dataset_sha256": dataset_fingerprint(rows)}
             write_json(path, {**facts, **results, **describe_run(str(run), predictor)})

@@ -19,6 +19,7 @@ from score_checkpoints import unseen_rows
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import predict_tiled
 from modeling_mlnet.data import fixation_density
+from modeling_mlnet.data.plausibility import sample_indices
 from modeling_mlnet.metrics import auc_judd, cc, nss
 
 NAMES = ("OSIE", "EyeCrowd", "MIT1003")
@@ -61,13 +62,10 @@ def pages(images: list[tuple[np.ndarray, np.ndarray]], count: int) -> Iterator[t
         chosen = images[start : start + count]
         height, width = chosen[0][0].shape[:2]
         for is_wide in (False, True):
-            parts = [
-                Part(
-                    *((number * width, 0) if is_wide else (0, number * height)),
-                    *(width, height, fixations, SIGMA * max(width, height)),
-                )
-                for number, (_, fixations) in enumerate(chosen)
-            ]
+            parts = []
+            for number, (_, fixations) in enumerate(chosen):
+                left, top = (number * width, 0) if is_wide else (0, number * height)
+                parts.append(Part(left, top, width, height, fixations, SIGMA * max(width, height)))
             yield np.concatenate([image for image, _ in chosen], axis=int(is_wide)), parts
 
 
@@ -89,10 +87,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for title in NAMES:
         rows = unseen_rows(title, os.environ["MLNET_DATA"])
-        chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
         images = []
-        for index in chosen:
-            row = rows[int(index)]
+        for index in sample_indices(len(rows), most):
+            row = rows[index]
             images.append((np.asarray(row["image"].convert("RGB")), np.asarray(row["fixations"], np.float64)))
         shapes = [image.shape for image, _ in images]
         usual = max(set(shapes), key=shapes.count)

@@ -48,7 +48,7 @@ class ImageWarning(UserWarning):
     """An image could be read, but not all of its file, or its units were inferred."""
 
 
-def open_image(source: ImageSource, allow_urls: bool = False, draft: Draft | None = None) -> Image.Image:
+def open_image(source: ImageSource, draft: Draft | None = None) -> Image.Image:
     """Opens, decodes and turns upright an image file of the kinds that `read_image` takes, or a PIL image.
 
     A PNG file with damaged metadata and a JPEG file without its end mark are read with an `ImageWarning`.
@@ -59,7 +59,7 @@ def open_image(source: ImageSource, allow_urls: bool = False, draft: Draft | Non
     Raises:
         ValueError: If it cannot be read, with its name and the reason.
     """
-    return open_planes(source, allow_urls, draft)[0]
+    return open_planes(source, allow_urls=False, draft=draft)[0]
 
 
 def name_of(source: object) -> str:

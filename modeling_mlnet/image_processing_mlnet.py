@@ -17,7 +17,7 @@ from transformers.processing_utils import ImagesKwargs, Unpack
 from transformers.utils import TensorType
 
 from .architecture_mlnet import STRIDE
-from .configuration_mlnet import nearest_name
+from .configuration_mlnet import refuse_misspelt
 from .images_mlnet import read_grey, read_image
 from .letterbox_mlnet import Letterbox
 
@@ -57,11 +57,8 @@ class MLNetImageProcessor(PilBackend):
     image_std = list(Letterbox.image_std)
 
     def __init__(self, **kwargs: Unpack[MLNetImageProcessorKwargs]):
-        valid = self.valid_kwargs.__annotations__
-        for key in kwargs:  # the rest of a preprocessor_config.json is not like any of them
-            nearest = nearest_name(key, valid, cutoff=0.75)
-            if key not in valid and nearest:
-                raise ValueError(f"MLNetImageProcessor has no key {key!r}; the nearest valid key is {nearest!r}")
+        # the rest of a preprocessor_config.json is not like any of them
+        refuse_misspelt(kwargs, self.valid_kwargs.__annotations__, "MLNetImageProcessor")
         super().__init__(**kwargs)
         self.letterbox()  # checks the values
 

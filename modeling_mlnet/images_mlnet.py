@@ -7,18 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .image_files_mlnet import (
-    PNG,
-    Draft,
-    ImageSource,
-    ImageWarning,
-    explain_content,
-    name_of,
-    open_heic,
-    open_image,
-    open_planes,
-    without_metadata,
-)
+from .image_files_mlnet import Draft, ImageSource, ImageWarning, name_of, open_image, open_planes
 
 FLOAT_SCALES, INTEGER_SCALES = (1, 255), (255, 4095, 65535)  # white: of 8, 12 and 16 bits
 OVERSHOOT = 0.15  # of the scale: cubic and Lanczos resizing go so far beyond it
@@ -138,15 +127,4 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     return image if is_deep or image.mode in ("1", "L", "RGB", "RGBA") else image.convert("RGB")
 
 
-__all__ = [
-    "PNG",
-    "ImageWarning",
-    "explain_content",
-    "is_image",
-    "name_of",
-    "open_heic",
-    "open_image",
-    "read_grey",
-    "read_image",
-    "without_metadata",
-]
+__all__ = ["ImageWarning", "is_image", "name_of", "open_image", "read_grey", "read_image"]

@@ -4,10 +4,9 @@ import base64
 import io
 import struct
 import sys
-import threading
+import warnings
 import zlib
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from datasets import Image as ImageColumn
 from layouts import write_folder
 from PIL import Image
 from transformers import pipeline
+from web_site import serve
 
 import modeling_mlnet  # noqa: F401 - registers the pipeline
 from modeling_mlnet import MLNetImageProcessor
@@ -131,16 +131,12 @@ def test_a_message_does_not_quote_a_whole_value(small_checkpoint, small_predicto
 
 
 def test_addresses_are_fetched_only_when_asked_for(coffee, tmp_path):
-    handler = partial(SimpleHTTPRequestHandler, directory=COFFEE.parent)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
+    with serve(COFFEE.parent) as address:
         with pytest.raises(ValueError, match=r"coffee\.jpg: .* fetched only when asked for \(allow_urls=True\)"):
             read_image(f"{address}coffee.jpg")
         np.testing.assert_array_equal(read_image(f"{address}coffee.jpg", allow_urls=True), coffee)
         with pytest.raises(ValueError, match=r"none\.jpg: cannot be read as an image: HTTP Error 404"):
             read_image(f"{address}none.jpg", allow_urls=True)
-        server.shutdown()
 
 
 def test_a_name_is_whole_where_it_is_one(tmp_path):
@@ -197,18 +193,12 @@ def test_sixteen_bits_of_colour_are_rounded_not_cut(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), np.rint(colour / 257))
 
 
+@contextmanager
 def warnings_of(expected: bool):
-    import warnings
-    from contextlib import contextmanager
-
-    @contextmanager
-    def recorded():
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield caught
-        assert bool(caught) == expected, [str(item.message) for item in caught]
-
-    return recorded()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+    assert bool(caught) == expected, [str(item.message) for item in caught]
 
 
 def damaged_files(coffee: np.ndarray) -> dict[str, tuple[bytes, str]]:

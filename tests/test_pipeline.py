@@ -1,7 +1,3 @@
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +6,7 @@ from datasets import Image as ImageColumn
 from PIL import Image
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
+from web_site import serve
 
 import modeling_mlnet  # noqa: F401 - registers the pipeline
 from modeling_mlnet import SaliencyPredictor
@@ -44,11 +41,8 @@ def test_generators_data_set_columns_and_addresses(saliency, pictures, tmp_path)
     for result in saliency(KeyDataset(rows, "image"), batch_size=2), saliency(rows["image"]):
         for item, second in zip(result, expected, strict=True):
             torch.testing.assert_close(item["saliency_map"], second, atol=1e-5, rtol=0)
-    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        result = saliency(f"http://127.0.0.1:{server.server_port}/{pictures[0].name}")
-        server.shutdown()
+    with serve(tmp_path) as address:
+        result = saliency(f"{address}{pictures[0].name}")
     torch.testing.assert_close(result["saliency_map"], expected[0], atol=1e-5, rtol=0)
 
 

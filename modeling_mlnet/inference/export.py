@@ -2,7 +2,7 @@
 
 import json
 import logging
-import secrets
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..architecture_mlnet import STRIDE
 from ..hub.checkpoint import checkpoint_folder, load_checkpoint
 from ..hub.registry import CALIBRATION, CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
-from ..io.atomic import whole_folder
+from ..io.atomic import whole_file, whole_folder
 from ..letterbox_mlnet import Letterbox
 from ..modeling_mlnet import MLNetModel
 from .network import MADE_FOR, OpenVINONetwork
@@ -125,23 +125,18 @@ def export_in_place(model: str) -> tuple[Path, float]:
     program = _trace_static(network, letterbox.size)
     _read_weights_from(program.graph, folder / WEIGHTS)
     program.metadata_props[MADE_FOR] = made_for
-    temporary = folder / f".{GRAPH}.{secrets.token_hex(4)}.tmp"
-    try:
+    with whole_file(folder / GRAPH) as temporary:
         onnx_ir.save(program, temporary)
-        difference = _check(
-            model, network, OpenVINONetwork(temporary, "float32", letterbox.size), [(1, *letterbox.size)]
-        )
+        graph = OpenVINONetwork(temporary, "float32", letterbox.size)
+        difference = _check(model, network, graph, [(1, *letterbox.size)])
         if fingerprint(folder) != made_for:
             raise ValueError(f"{folder}: the checkpoint was changed meanwhile; export it again")
-        temporary.replace(folder / GRAPH)
-    finally:
-        temporary.unlink(missing_ok=True)
     return folder / GRAPH, difference
 
 
 def _trace(model: MLNetModel, shape: tuple[int, int, int], is_dynamic: bool = False) -> Any:
     batch, rows, columns = (torch.export.Dim(name, min=1, max=4096) for name in ("batch", "rows", "columns"))
-    pixel_values = torch.zeros(shape[0], 3, *shape[1:], device=model.device, dtype=model.dtype)
+    pixel_values = torch.zeros(shape[0], 3, *shape[1:])
     with _plain_padding(model), torch.no_grad():
         return torch.onnx.export(
             EveryMap(model),
@@ -199,8 +194,6 @@ def _read_weights_from(graph: onnx_ir.Graph, path: Path) -> None:
 
 
 def _onnx_runtime(path: Path) -> Maps:
-    import os
-
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before it is imported, or it reports its use
     import onnxruntime
 

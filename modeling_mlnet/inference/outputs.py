@@ -134,7 +134,8 @@ def predict_files(
     Raises:
         OSError: If the disk is full or read-only.
     """
-    report, todo, formats, jobs, options = Report(), [], tuple(formats), list(jobs), options or {}
+    report, todo = Report(), []
+    formats, jobs, options = tuple(formats), list(jobs), options or {}
     shows_images = not set(OVERLAYS).isdisjoint(formats)
     settings = {**predictor.settings(**options), **(look or {} if shows_images else {})}
     if not set(DENSITIES).isdisjoint(formats):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..images_mlnet import PNG, explain_content, open_heic, without_metadata
+from ..image_files_mlnet import PNG, explain_content, open_heic, without_metadata
 
 MAX_BYTES = 40 * 2**20  # of an image file
 MAX_PIXELS = 50_000_000  # phones go up to 48 megapixels; decoded, that is 150 MB

@@ -103,8 +103,7 @@ def _in_one_file(folder: Path, images: list[Path]) -> str:
     }
     page = (folder / "index.html").read_text(encoding="utf-8")
     for tag, content in parts.items():
-        before, _, behind = page.partition(tag)
-        page = before + content + behind
+        page = page.replace(tag, content, 1)
     return page
 
 
