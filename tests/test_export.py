@@ -41,6 +41,11 @@ def test_real_pictures_get_the_same_maps_in_any_batch_and_size(exported):
             np.testing.assert_allclose(actual, expected, atol=1e-4 * expected.max())
 
 
+def test_the_graph_names_no_path_of_this_machine(exported):
+    content = (exported / "model.onnx").read_bytes()
+    assert b".py" not in content and str(Path(torch.__file__).parent).encode() not in content
+
+
 def test_the_folder_alone_predicts(exported, tmp_path):
     words = ["predict", str(PICTURES[0]), "-o", str(tmp_path / "maps"), "--model", str(exported)]
     result = CliRunner().invoke(app, words)

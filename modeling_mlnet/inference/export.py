@@ -86,7 +86,9 @@ def export_onnx(model: str, output_dir: Path) -> tuple[Path, float]:
     network = load_checkpoint(model)[0].eval()
     with whole_folder(output_dir) as temporary:
         with _quiet():
-            _trace(network, (2, 240, 336), is_dynamic=True).save(temporary / GRAPH, external_data=True)
+            program = _trace(network, (2, 240, 336), is_dynamic=True)
+            _forget_origin(program.model)
+            program.save(temporary / GRAPH, external_data=True)
         difference = _check(model, network, _onnx_runtime(temporary / GRAPH), SHAPES)
         folder = checkpoint_folder(model)
         for name in (CONFIG, PROCESSOR):
@@ -158,12 +160,16 @@ def _trace_static(model: MLNetModel, canvas: tuple[int, int]) -> onnx_ir.Model:
         program.graph.inputs.extend(weights)  # as inputs they are no constants meanwhile
         optimize(program)
         del program.graph.inputs[-len(weights) :]
-    # which lines of Python and which nodes of PyTorch things came from is a third of the file
+    _forget_origin(program)
+    return program
+
+
+def _forget_origin(program: onnx_ir.Model) -> None:
+    """Removes what each part came from: paths of this machine's Python files, nodes of PyTorch, numbers of the run."""
     graph = program.graph
     values = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
     for part in (program, graph, *graph, *values, *(value for node in graph for value in node.outputs)):
         part.metadata_props.clear()
-    return program
 
 
 def _read_weights_from(graph: onnx_ir.Graph, path: Path) -> None:
