@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 OUTPUTS = ("saliency_map", "spots", "effective_area", "regions")  # what may be asked for, in the columns' order
 ERROR = "error"
 MAP_FORMATS = ("png", "float16")
-INTEGERS = ("number", "rank")  # fields of spots and regions; the others are numbers or text
-TEXTS = ("name", "where")
 
 
 def spot_values(focus: Focus) -> list[dict[str, Any]]:
@@ -50,7 +48,7 @@ def output_schema(outputs: Sequence[str], map_format: str, prefix: str = "") -> 
 
 
 def to_table(columns: Mapping[str, Sequence[Any]], schema: "pa.Schema") -> "pa.Table":
-    """Columns of values as Arrow; maps of float16 are not copied value by value.
+    """Columns of values as Arrow.
 
     Args:
         columns: By the schema's names, one value per row.
@@ -58,37 +56,16 @@ def to_table(columns: Mapping[str, Sequence[Any]], schema: "pa.Schema") -> "pa.T
     """
     import pyarrow as pa
 
-    halves = pa.list_(pa.list_(pa.float16()))
-    arrays = [
-        _nested(columns[field.name]) if field.type == halves else pa.array(columns[field.name], field.type)
-        for field in schema
-    ]
+    arrays = []
+    for field in schema:
+        # pyarrow takes arrays of one dimension only: a map is the list of its rows
+        values = [list(value) if isinstance(value, np.ndarray) else value for value in columns[field.name]]
+        arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _struct(kind: type) -> "pa.DataType":
     import pyarrow as pa
 
-    def arrow_type(name: str) -> pa.DataType:
-        return pa.int64() if name in INTEGERS else pa.string() if name in TEXTS else pa.float64()
-
-    return pa.struct([(field.name, arrow_type(field.name)) for field in fields(kind)])
-
-
-def _nested(maps: Sequence[np.ndarray | None]) -> "pa.Array":
-    """Maps `(height, width)`, `None` among them, as lists of rows."""
-    import pyarrow as pa
-
-    present = [values for values in maps if values is not None]
-    flat = np.concatenate([values.ravel() for values in present] or [np.zeros(0)]).astype(np.float16)
-    widths = [values.shape[1] for values in present for _ in range(values.shape[0])]
-    rows = pa.ListArray.from_arrays(_offsets(widths), pa.array(flat))
-    heights = [0 if values is None else values.shape[0] for values in maps]
-    is_missing = pa.array([values is None for values in maps], pa.bool_())
-    return pa.ListArray.from_arrays(_offsets(heights), rows, mask=is_missing)
-
-
-def _offsets(lengths: Sequence[int]) -> "pa.Array":
-    import pyarrow as pa
-
-    return pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32))
+    types: dict[Any, pa.DataType] = {int: pa.int64(), str: pa.string()}  # the others are numbers, or may be missing
+    return pa.struct([(field.name, types.get(field.type, pa.float64())) for field in fields(kind)])
