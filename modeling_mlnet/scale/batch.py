@@ -130,9 +130,15 @@ class BatchPredictor:
 
     def settings(self) -> dict[str, Any]:
         """What the added values depend on besides the images, in values of JSON."""
-        boxes = {"boxes": list(self.boxes.texts), "units": self.boxes.units} if "regions" in self.outputs else {}
-        columns = {"outputs": list(self.outputs), "map_format": self.map_format, "prefix": self.prefix}
-        return {**self.predictor.settings(**self.options), **columns, **boxes}
+        settings = {
+            **self.predictor.settings(**self.options),
+            "outputs": list(self.outputs),
+            "map_format": self.map_format,
+            "prefix": self.prefix,
+        }
+        if "regions" in self.outputs:
+            settings |= {"boxes": list(self.boxes.texts), "units": self.boxes.units}
+        return settings
 
     def __call__(self, batch: Any) -> Any:
         """The batch with the added columns; a row that fails has its `error` and stops nothing.
@@ -166,11 +172,8 @@ class BatchPredictor:
 
     def columns(self, images: Iterable[Any]) -> dict[str, list[Any]]:
         """The columns that are added, by their names, for images of any kind in their order."""
-        columns: dict[str, list[Any]] = {name: [] for name in self.names}
-        for row in self.rows(images):
-            for name, values in columns.items():
-                values.append(row[name.removeprefix(self.prefix)])
-        return columns
+        rows = list(self.rows(images))
+        return {self.prefix + name: [row[name] for row in rows] for name in (*self.outputs, ERROR)}
 
     def map_frames(self, frames: "Iterable[pd.DataFrame]") -> "Iterator[pd.DataFrame]":
         """Pandas frames with the added columns, as Spark's `mapInPandas` calls it."""
