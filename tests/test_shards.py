@@ -1,17 +1,15 @@
 """Collections of images as shards of Parquet: order, resuming, damage, refusals, and what engines and stores do."""
 
 import hashlib
-import io
 from pathlib import Path
 
 import fsspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Image, Value, load_dataset
 from layouts import write_image
-from PIL import Image as PILImage
+from test_batches import content
 
 from modeling_mlnet.scale import BatchPredictor
 from modeling_mlnet.scale.collection import image_files, parquet_files
@@ -20,13 +18,6 @@ from modeling_mlnet.scale.storage import Folder
 
 COUNT, SHARD = 21, 5
 BAD = 9  # row whose image cannot be read
-
-
-def content(seed: int) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    PILImage.fromarray(coarse).resize((60, 40), PILImage.Resampling.BICUBIC).save(file, "PNG")
-    return file.getvalue()
 
 
 def write_parquet(folder: Path, count: int = COUNT, per_file: int = 7) -> Path:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,6 @@ from ..io.json_types import JsonObject
 from .boxes import UNITS, Box, check_boxes, find_units, to_pixels
 
 COLUMNS = ("name", "x", "y", "width", "height")
-HEADER = f"a first line {','.join(COLUMNS)} (image and units may be added)"
 SUFFIXES = (".csv", ".json", ".txt")
 CLASSES = ("classes.txt", "obj.names")  # beside YOLO files: a class name a line
 
@@ -67,25 +65,20 @@ class BoxFile:
         labelled = [box for box in self.boxes if box.belongs_to(image)]
         problems = []
         for size in dict.fromkeys(box.image_size for box in labelled):
-            if size not in (None, image_size) and size is not None:
-                problems.append(f"its boxes are for {size[0]} x {size[1]} px, the image has {_size(image_size)}")
+            if size is not None and size != image_size:
+                width, height = image_size
+                problems.append(f"its boxes are for {size[0]} x {size[1]} px, the image has {width} x {height} px")
                 labelled = [box for box in labelled if box.image_size != size]
         unstated = [box.box for box in labelled if box.units == "auto"]
         try:
             units = find_units(unstated) if units == "auto" else units
-            pixels = [to_pixels([box.box], image_size, _stated(box, units))[0] for box in labelled]
+            pixels: list[Box] = []
+            for box in labelled:
+                pixels += to_pixels([box.box], image_size, units if box.units == "auto" else box.units)
         except ValueError as error:
             return [], [f"{self.path}: {image.name}: {error}"]
         boxes, unusable = check_boxes(pixels, image_size)
         return boxes, [f"{self.path}: {image.name}: {problem}" for problem in [*problems, *unusable]]
-
-
-def _stated(box: LabelledBox, units: str) -> str:
-    return units if box.units == "auto" else box.units
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]} px"
 
 
 def read_boxes(path: str | PathLike) -> BoxFile:
@@ -137,15 +130,12 @@ def read_boxes(path: str | PathLike) -> BoxFile:
     return file
 
 
-def find_box_file(path: str | PathLike, image: Path) -> Path:
-    """The box file of an image: the path itself, or in a folder the file with the image's stem.
+def find_box_file(folder: Path, image: Path) -> Path:
+    """The box file of an image in a folder: the file with the image's stem.
 
     Raises:
         ValueError: If the folder has no such file, or several.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        return folder
     files = [folder / f"{image.stem}{suffix}" for suffix in SUFFIXES if (folder / f"{image.stem}{suffix}").is_file()]
     if len(files) != 1:
         names = ", ".join(f"{image.stem}{suffix}" for suffix in SUFFIXES)
@@ -159,7 +149,8 @@ def _read_csv(text: str, file: BoxFile) -> None:
     reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
     if not set(COLUMNS) <= set(reader.fieldnames):
-        raise ValueError(f"{file.path}: expected {HEADER}, got {first_line.strip()[:80]!r}")
+        expected = f"a first line {','.join(COLUMNS)} (image and units may be added)"
+        raise ValueError(f"{file.path}: expected {expected}, got {first_line.strip()[:80]!r}")
     for row in reader:
         try:
             box = Box((row["name"] or "").strip(), *(float(row[column]) for column in COLUMNS[1:]))
@@ -176,7 +167,10 @@ def _read_csv(text: str, file: BoxFile) -> None:
 
 def _read_labelme(document: JsonObject, file: BoxFile) -> None:
     size = _stated_size(document.get("imageWidth"), document.get("imageHeight"))
-    stated = PurePosixPath(str(document.get("imagePath") or "").replace("\\", "/")).name
+    stated = PurePosixPath(str(document.get("imagePath") or "").replace("\\", "/"))
+    images: tuple[str, ...] = (stated.name,) if stated.name else ()
+    if stated.suffix:
+        images = (stated.name, f"{file.path.stem}{stated.suffix}")  # a renamed pair still belongs together
     for number, shape in enumerate(document["shapes"], 1):
         label = str(shape.get("label") or "") if isinstance(shape, dict) else ""
         kind = shape.get("shape_type") if isinstance(shape, dict) else type(shape).__name__
@@ -190,14 +184,7 @@ def _read_labelme(document: JsonObject, file: BoxFile) -> None:
             continue
         x, y = min(left, right), min(top, bottom)
         box = Box(label, x, y, abs(right - left), abs(bottom - top))
-        names = tuple(filter(None, (stated, *(f"{file.path.stem}{suffix}" for suffix in _suffixes(stated)))))
-        file.boxes.append(LabelledBox(box, "pixels", names, size))
-
-
-def _suffixes(name: str) -> list[str]:
-    """The suffix of the image that a labelme file states, so that a renamed pair still belongs together."""
-    suffix = PurePosixPath(name).suffix
-    return [suffix] if suffix else []
+        file.boxes.append(LabelledBox(box, "pixels", images, size))
 
 
 def _read_coco(document: JsonObject, file: BoxFile) -> None:
@@ -225,11 +212,9 @@ def _read_coco(document: JsonObject, file: BoxFile) -> None:
 
 
 def _read_yolo(text: str, file: BoxFile) -> None:
-    names: list[str] = []
-    for folder in (file.path.parent, file.path.parent.parent):
-        for listed in (folder / name for name in CLASSES):
-            if listed.is_file() and not names:
-                names = listed.read_text(encoding="utf-8-sig").split("\n")
+    candidates = [folder / name for folder in (file.path.parent, file.path.parent.parent) for name in CLASSES]
+    classes = next((path for path in candidates if path.is_file()), None)
+    names = [] if classes is None else classes.read_text(encoding="utf-8-sig").split("\n")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -257,12 +242,8 @@ def _number_labels(file: BoxFile) -> None:
     """Numbers the boxes of an image that share a label."""
     count = Counter((box.images, box.box.name) for box in file.boxes)
     used: Counter[tuple[tuple[str, ...], str]] = Counter()
-
-    def numbered() -> Iterator[LabelledBox]:
-        for box in file.boxes:
-            key = (box.images, box.box.name)
+    for index, box in enumerate(file.boxes):
+        key = (box.images, box.box.name)
+        if count[key] > 1:
             used[key] += 1
-            name = f"{box.box.name} {used[key]}" if count[key] > 1 else box.box.name
-            yield replace(box, box=replace(box.box, name=name))
-
-    file.boxes = list(numbered())
+            file.boxes[index] = replace(box, box=replace(box.box, name=f"{box.box.name} {used[key]}"))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from .box_files import BoxFile, find_box_file, read_boxes
@@ -26,6 +25,7 @@ class BoxSource:
     paths: Sequence[str]
     units: str = "auto"
     boxes: list[Box] = field(init=False)
+    files: dict[str, BoxFile] = field(init=False)  # of the paths that are no folders
 
     def __post_init__(self) -> None:
         if self.units not in UNITS:
@@ -33,16 +33,14 @@ class BoxSource:
         self.boxes = [parse_box(text) for text in self.texts]
         if self.units == "auto":
             find_units(self.boxes)
-        for path in self.paths:
-            if not Path(path).is_dir():
-                _cached(path)
+        self.files = {path: read_boxes(path) for path in self.paths if not Path(path).is_dir()}
 
     def __bool__(self) -> bool:
         return bool(self.texts or self.paths)
 
     def problems(self) -> list[str]:
         """One line for every entry of the files that is no box."""
-        return [line for path in self.paths if not Path(path).is_dir() for line in _cached(path).problems]
+        return [line for file in self.files.values() for line in file.problems]
 
     def for_image(self, image: Path, image_size: tuple[int, int]) -> tuple[list[Box], list[str]]:
         """The boxes of an image in pixels, and one line for every one that cannot be measured."""
@@ -53,13 +51,14 @@ class BoxSource:
         except ValueError as error:
             problems.append(f"{image.name}: {error}")
         for path in self.paths:
+            is_folder = path not in self.files
             try:
-                file = _cached(str(find_box_file(path, image)))
+                file = read_boxes(find_box_file(Path(path), image)) if is_folder else self.files[path]
             except ValueError as error:
                 problems.append(str(error))
                 continue
             measurable, unusable = file.for_image(image, image_size, self.units)
-            if Path(path).is_dir():
+            if is_folder:
                 unusable = [*file.problems, *unusable]
             elif not measurable and not unusable:
                 unusable = [f"{path}: has no boxes for {image.name}"]
@@ -70,11 +69,7 @@ class BoxSource:
     def names_image(self, image: Path) -> bool:
         """Whether a file has boxes that are said to be this image's own."""
         for path in self.paths:
-            if Path(path).is_dir() or any(box.images and box.belongs_to(image) for box in _cached(path).boxes):
+            is_folder = path not in self.files
+            if is_folder or any(box.images and box.belongs_to(image) for box in self.files[path].boxes):
                 return True
         return False
-
-
-@cache
-def _cached(path: str) -> BoxFile:
-    return read_boxes(path)

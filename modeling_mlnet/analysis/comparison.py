@@ -79,7 +79,10 @@ def compare_regions(
     boxes = list(boxes)
     same_place = second_boxes is None
     if second_boxes is None:
-        second_boxes = stretch(boxes, first_size, second_size)
+        across, down = second_size[0] / first_size[0], second_size[1] / first_size[1]
+        second_boxes = [
+            Box(box.name, box.x * across, box.y * down, box.width * across, box.height * down) for box in boxes
+        ]
     first = measure_regions(first_map, boxes, first_size)
     second = measure_regions(second_map, second_boxes, second_size)
     shares = [{region.name: region.share for region in regions} for regions in (first, second)]
@@ -91,18 +94,6 @@ def compare_regions(
         same_place,
         _warnings(first_size, second_size, shares),
     )
-
-
-def stretch(boxes: Iterable[Box], size: tuple[int, int], new_size: tuple[int, int]) -> list[Box]:
-    """The same place in an image of another size.
-
-    Args:
-        boxes: In pixels of an image of `size`.
-        size: Width and height in pixels.
-        new_size: Width and height in pixels of the other image.
-    """
-    across, down = new_size[0] / size[0], new_size[1] / size[1]
-    return [Box(box.name, box.x * across, box.y * down, box.width * across, box.height * down) for box in boxes]
 
 
 def to_one_scale(first_map: ArrayLike, second_map: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -143,9 +134,7 @@ def _warnings(first_size: tuple[int, int], second_size: tuple[int, int], shares:
             f"the images differ in shape ({first_width} x {first_height} and {second_width} x {second_height} px): "
             "shares of the same box can differ for this alone"
         )
-    for number, (names, counterparts) in enumerate((shares, shares[::-1])):
-        which = ("second", "first")[number]
-        warnings += [
-            f"the {which} design has no box {name!r}: nothing to compare" for name in names if name not in counterparts
-        ]
+    first, second = shares
+    warnings += [f"the second design has no box {name!r}: nothing to compare" for name in first if name not in second]
+    warnings += [f"the first design has no box {name!r}: nothing to compare" for name in second if name not in first]
     return warnings

@@ -80,7 +80,6 @@ def best_crop(
         side, window, axis = width, max(1, round(height * ratio_width / ratio_height)), 0
     else:
         side, window, axis = height, max(1, round(width * ratio_height / ratio_width)), 1
-    size = (window, height) if slides_across else (width, window)
     shares = _shares(values.sum(axis=axis), side, window)
     reach = SURROUNDINGS * min(width, height) / side
     costs = _edge_costs(values.max(axis=axis), reach, side, window)
@@ -88,7 +87,11 @@ def best_crop(
     x, y = (offset, 0) if slides_across else (0, offset)
     position = f"{100 * offset / (len(shares) - 1):.4g}%" if len(shares) > 1 else "50%"
     return Crop(
-        *(f"{ratio_width}:{ratio_height}", x, y, *size),
+        aspect=f"{ratio_width}:{ratio_height}",
+        x=x,
+        y=y,
+        width=window if slides_across else width,
+        height=height if slides_across else window,
         kept=float(shares[offset]),
         kept_by_centre=float(shares[(len(shares) - 1) // 2]),
         object_position=f"{position} 50%" if slides_across else f"50% {position}",

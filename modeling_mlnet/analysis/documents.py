@@ -18,7 +18,6 @@ from .regions import Region
 from .spots import Focus
 
 SCHEMA_VERSION = "1.0"
-SCHEMA = "analysis.schema.json"
 DECIMALS = 6  # of every number; more would differ between processors
 
 
@@ -101,8 +100,8 @@ class Answer:
 
 def json_schema() -> JsonObject:
     """The JSON Schema (2020-12) of all documents, version `SCHEMA_VERSION`."""
-    text = resources.files(__package__).joinpath("schemas", SCHEMA).read_text(encoding="utf-8")
-    return json.loads(text)
+    schema = resources.files(__package__).joinpath("schemas", "analysis.schema.json")
+    return json.loads(schema.read_text(encoding="utf-8"))
 
 
 def prediction_document(image: ImageFile, focus: Focus, saliency_map: str, model: Model) -> JsonObject:
@@ -114,8 +113,12 @@ def prediction_document(image: ImageFile, focus: Focus, saliency_map: str, model
         saliency_map: An 8-bit grey PNG of the image's size, in base64.
         model: The model that predicted it.
     """
-    values = {"image": asdict(image), "focus": asdict(focus), "saliency_map": saliency_map}
-    return {**_head("prediction", model), **values}
+    return {
+        **_head("prediction", model),
+        "image": asdict(image),
+        "focus": asdict(focus),
+        "saliency_map": saliency_map,
+    }
 
 
 def regions_document(answer: Answer, model: Model) -> JsonObject:
@@ -164,15 +167,17 @@ def region_rows(answer: Answer) -> list[JsonObject]:
 
 
 def _head(kind: str, model: Model) -> JsonObject:
-    details = {"package_version": package_version(), "model": asdict(model)}
-    return {"schema_version": SCHEMA_VERSION, "kind": kind, **details}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "package_version": package_version(),
+        "model": asdict(model),
+    }
 
 
 def _answer(answer: Answer) -> JsonObject:
     values = asdict(answer)
-    screen = answer.first_screen
-    values["first_screen"] = None if screen is None else _answer(screen)
-    if screen is not None:
+    if answer.first_screen is not None:
         for key in ("first_screen", "problems"):
             del values["first_screen"][key]
     return values
@@ -188,6 +193,6 @@ def rounded(value: Any) -> Any:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in tuple("=+-@\t"):
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")):
         return f"'{value}"
     return "" if value is None else rounded(value)

@@ -74,15 +74,6 @@ def draw_answer(image: Image.Image, answer: Answer) -> Image.Image:
     return draw_regions(draw_spots(image, answer.focus.spots, size), answer.regions, size)
 
 
-def mark_point(image: Image.Image, x: float, y: float) -> Image.Image:
-    """The image with a dot, in pixels of it."""
-    shown = image.copy()
-    draw, line = ImageDraw.Draw(shown), line_width(shown.size)
-    for color, radius in (("black", 5 * line), ("white", 4 * line)):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
-    return shown
-
-
 def side_by_side(first: Image.Image, second: Image.Image) -> Image.Image:
     """Two images of one height on white."""
     height = min(first.height, second.height)

@@ -1,7 +1,7 @@
 """Share of the predicted attention in named boxes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -72,17 +72,18 @@ def measure_regions(
     total, highest = float(values.sum()), float(values.max())
     shares = [float(held) / total if total > 0 else 0.0 for held in box_sums(values, edges)]
     peaks = [_highest(values, four) / highest if highest > 0 else 0.0 for four in edges]
+    areas = [box.width * box.height / (width * height) for box in checked]
     return [
         Region(
-            *(box.name, box.x, box.y, box.width, box.height),
+            **asdict(box),
             share=share,
-            area=(area := box.width * box.height / (width * height)),
+            area=area,
             ratio=share / area,
             peak=peak,
             rank=rank,
             first_fixation=1 / share if share > 0 else None,
         )
-        for box, share, peak, rank in zip(checked, shares, peaks, ranks(shares), strict=True)
+        for box, share, area, peak, rank in zip(checked, shares, areas, peaks, ranks(shares), strict=True)
     ]
 
 

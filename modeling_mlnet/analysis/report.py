@@ -13,8 +13,9 @@ from PIL import Image
 
 from ..io.json_types import JsonObject
 from ..io.overlay import overlay
+from ..metrics.evaluator import package_version
 from .comparison import ComparedRegion, Comparison
-from .documents import Answer, Model, package_version
+from .documents import Answer, Model
 from .drawing import draw_regions, draw_spots
 from .words import percent
 
@@ -113,7 +114,9 @@ def report_rows(rows: Iterable[ReportRow]) -> list[JsonObject]:
         image = row.answer.image
         lines.append(
             {
-                **{"image": row.name, "width": image.width, "height": image.height},
+                "image": row.name,
+                "width": image.width,
+                "height": image.height,
                 "effective_area": row.answer.focus.effective_area,
                 "strongest": spots[0].where if spots else None,
                 "strongest_share": spots[0].share if spots else None,

@@ -77,7 +77,7 @@ def find_windows(image_size: tuple[int, int], tiles: str = "auto") -> list[Windo
             size = parse_size(tiles)
         except ValueError:
             raise ValueError(f"tiles must be auto, off or WIDTHxHEIGHT in pixels, got {tiles!r}") from None
-    across, down = min(max(size[0], 1), width), min(max(size[1], 1), height)
+    across, down = min(size[0], width), min(size[1], height)
     windows = [Window(x, y, across, down) for y in _starts(height, down) for x in _starts(width, across)]
     return windows if len(windows) > 1 else []
 

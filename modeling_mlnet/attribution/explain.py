@@ -17,7 +17,7 @@ from ..io.json_types import JsonObject
 from ..io.progress import Progress, no_progress
 from ..letterbox_mlnet import divide_by_maximum
 from . import level_ablation, level_importance, pixel_attribution, prior_map
-from .plots import draw_ablation, draw_importance, draw_panels, draw_prior
+from .plots import METRICS, draw_ablation, draw_importance, draw_panels, draw_prior
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,7 +120,9 @@ def explain_dataset(
     explanation = dict(details or {})
     if ablation:
         explanation["ablation"] = level_ablation(
-            *(predictor, dataset, protocol),
+            predictor,
+            dataset,
+            protocol,
             keep_only=True,
             progress=progress,
             apply_prior=apply_prior,
@@ -214,6 +216,6 @@ def summary_lines(explanation: JsonObject) -> Iterator[str]:
         shown = [
             f"{metric} {change['mean']:+.3f} ({change['low']:+.3f} .. {change['high']:+.3f})"
             for metric, change in changes.items()
-            if metric in ("CC", "NSS", "KL")
+            if metric in METRICS
         ]
         yield f"  {name:18} {'   '.join(shown)}"

@@ -11,6 +11,7 @@ from ..io.json_types import JsonObject
 from ..metrics.evaluator import Interval
 from . import LevelImportance, PriorMap
 
+METRICS = ("CC", "NSS", "KL")  # of an ablation, those that are shown
 COLORS = ("#3b6fb6", "#e07b28", "#4a9a5c", "#a0509a", "#8a8a8a")
 TITLES = {
     "mean": "mean of the map: |gradient|",
@@ -81,14 +82,13 @@ def _colors(count: int) -> list[str]:
     return [COLORS[index % len(COLORS)] for index in range(count)]
 
 
-def draw_ablation(ablation: JsonObject, metrics: tuple[str, ...] = ("CC", "NSS", "KL")) -> Figure:
+def draw_ablation(ablation: JsonObject) -> Figure:
     """Draws the change of the scores by every variant of `level_ablation`, with paired 95 % intervals.
 
     Args:
-        ablation: The result of `level_ablation`.
-        metrics: The metrics that are shown; those that the protocol does not have are left out.
+        ablation: The result of `level_ablation`; of its metrics `METRICS` are shown, or three others if it has none.
     """
-    metrics = tuple(name for name in metrics if name in ablation["full"]) or tuple(ablation["full"])[:3]
+    metrics = [name for name in METRICS if name in ablation["full"]] or list(ablation["full"])[:3]
     variants = ablation["variants"]
     figure = Figure(figsize=(4.2 * len(metrics), 0.45 * len(variants) + 1.6), layout="constrained")
     figure.suptitle(f"{ablation['images']} images, protocol {ablation['protocol']}: change against the whole network")

@@ -57,7 +57,9 @@ class PriorMap:
         """Everything for JSON."""
         return {
             "factor": {"low": float(self.factor.min()), "high": float(self.factor.max())},
-            **{"centre": list(self.centre), "spread": list(self.spread), "words": self.words()},
+            "centre": list(self.centre),
+            "spread": list(self.spread),
+            "words": self.words(),
         }
 
 

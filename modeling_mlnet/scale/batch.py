@@ -2,26 +2,30 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import asdict, fields
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis import BoxSource, TiledPredictor, focus, measure_regions, ninths
+from ..analysis import BoxSource, Region, Spot, TiledPredictor, focus, measure_regions, ninths
+from ..analysis.documents import rounded
 from ..analysis.tiles import Window, find_windows
 from ..images_mlnet import read_image
 from ..inference.predictor import Prediction, SaliencyPredictor
 from ..io.locations import RemoteFile, fetched, is_uri
 from ..io.ordered import in_order
 from ..io.overlay import grey_image, to_png
-from .columns import ERROR, MAP_FORMATS, OUTPUTS, output_schema, region_values, spot_values, to_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from datasets import Features
 
+OUTPUTS = ("saliency_map", "spots", "effective_area", "regions")  # what may be asked for, in the columns' order
+ERROR = "error"
+MAP_FORMATS = ("png", "float16")
 Row = dict[str, Any]
 _predictors: dict[tuple[Any, ...], TiledPredictor] = {}  # of this process
 _lock = Lock()
@@ -91,8 +95,17 @@ class BatchPredictor:
 
     @property
     def schema(self) -> "pa.Schema":
-        """Arrow types of the columns that are added."""
-        return output_schema(self.outputs, self.map_format, self.prefix)
+        """Arrow types of the columns that are added; a map of float16 is a list of its rows."""
+        import pyarrow as pa
+
+        types = {
+            "saliency_map": pa.binary() if self.map_format == "png" else pa.list_(pa.list_(pa.float16())),
+            "spots": pa.list_(_struct(Spot)),
+            "effective_area": pa.float64(),
+            "regions": pa.list_(_struct(Region)),
+            ERROR: pa.string(),
+        }
+        return pa.schema([(self.prefix + name, types[name]) for name in (*self.outputs, ERROR)])
 
     @property
     def features(self) -> "Features":
@@ -130,9 +143,15 @@ class BatchPredictor:
 
     def settings(self) -> dict[str, Any]:
         """What the added values depend on besides the images, in values of JSON."""
-        boxes = {"boxes": list(self.boxes.texts), "units": self.boxes.units} if "regions" in self.outputs else {}
-        columns = {"outputs": list(self.outputs), "map_format": self.map_format, "prefix": self.prefix}
-        return {**self.predictor.settings(**self.options), **columns, **boxes}
+        settings = {
+            **self.predictor.settings(**self.options),
+            "outputs": list(self.outputs),
+            "map_format": self.map_format,
+            "prefix": self.prefix,
+        }
+        if "regions" in self.outputs:
+            settings |= {"boxes": list(self.boxes.texts), "units": self.boxes.units}
+        return settings
 
     def __call__(self, batch: Any) -> Any:
         """The batch with the added columns; a row that fails has its `error` and stops nothing.
@@ -160,17 +179,18 @@ class BatchPredictor:
             return table.assign(**added)
         if not is_arrow:
             return {**table, **added}
-        for name, column in zip(self.names, to_table(added, self.schema).columns, strict=True):
-            table = table.append_column(name, column)
+        import pyarrow as pa
+
+        for field in self.schema:
+            # pyarrow takes arrays of one dimension only: a map becomes the list of its rows
+            column = [list(value) if isinstance(value, np.ndarray) else value for value in added[field.name]]
+            table = table.append_column(field, pa.array(column, field.type))
         return table
 
     def columns(self, images: Iterable[Any]) -> dict[str, list[Any]]:
         """The columns that are added, by their names, for images of any kind in their order."""
-        columns: dict[str, list[Any]] = {name: [] for name in self.names}
-        for row in self.rows(images):
-            for name, values in columns.items():
-                values.append(row[name.removeprefix(self.prefix)])
-        return columns
+        rows = list(self.rows(images))
+        return {self.prefix + name: [row[name] for row in rows] for name in (*self.outputs, ERROR)}
 
     def map_frames(self, frames: "Iterable[pd.DataFrame]") -> "Iterator[pd.DataFrame]":
         """Pandas frames with the added columns, as Spark's `mapInPandas` calls it."""
@@ -211,11 +231,20 @@ class BatchPredictor:
             values["saliency_map"] = to_png(grey_image(saliency_map)) if is_png else saliency_map.astype(np.float16)
         if not {"spots", "effective_area"}.isdisjoint(self.outputs):
             attention = focus(saliency_map)
-            values |= {"spots": spot_values(attention), "effective_area": round(attention.effective_area, 6)}
+            values["spots"] = rounded([asdict(spot) for spot in attention.spots])
+            values["effective_area"] = rounded(attention.effective_area)
         if "regions" in self.outputs:
             boxes = ninths(size)
             if self.boxes:
                 boxes, problems = self.boxes.for_image(Path("image"), size)
-            values["regions"] = region_values(measure_regions(saliency_map, boxes))
+            values["regions"] = rounded([asdict(region) for region in measure_regions(saliency_map, boxes)])
         values[ERROR] = "; ".join(problems) or None
         return {name: values[name] for name in (*self.outputs, ERROR)}
+
+
+def _struct(kind: type) -> "pa.DataType":
+    """The Arrow type of a dataclass of numbers and texts."""
+    import pyarrow as pa
+
+    types: dict[Any, pa.DataType] = {int: pa.int64(), str: pa.string()}  # the others are numbers, or may be missing
+    return pa.struct([(field.name, types.get(field.type, pa.float64())) for field in fields(kind)])

@@ -81,25 +81,30 @@ def parquet_files(dataset: str, image_column: str = "image", split: str | None =
             raise ValueError(f"{uri}: its columns {columns.names} or their types differ from those of {uris[0]}")
     if image_column not in schema.names:
         raise ValueError(f"{uris[0]}: no column {image_column!r} (--image-column); it has {', '.join(schema.names)}")
-    rows = [[uri, *values] for uri, (_, *values) in zip(uris, footers, strict=True)]
-    table = pa.table([list(column) for column in zip(*rows, strict=True)], schema=INPUTS)
-    return Collection(table, schema, image_column)
+    _, rows, sizes, digests = zip(*footers, strict=True)
+    inputs = pa.table({"uri": uris, "rows": rows, "bytes": sizes, "sha256": digests}, INPUTS)
+    return Collection(inputs, schema, image_column)
 
 
-def read_rows(parts: Sequence[Part], collection_schema: pa.Schema, is_files: bool, rows: int) -> Iterator[pa.Table]:
+def read_rows(parts: Sequence[Part], collection: Collection, rows: int) -> Iterator[pa.Table]:
     """The rows of parts in their order, in tables of `rows` rows, the last with what is left.
+
+    Args:
+        parts: Of the collection's inputs.
+        collection: Of which only the columns and the kind of inputs are read.
+        rows: At least 1.
 
     Raises:
         ValueError: If an input has fewer rows than its part.
     """
-    if is_files:
+    if collection.is_files:
         paths = [part.uri for part in parts]
         for start in range(0, len(paths), rows):
-            yield pa.table({PATH: paths[start : start + rows]}, collection_schema)
+            yield pa.table({PATH: paths[start : start + rows]}, collection.schema)
         return
     pending: list[pa.Table] = []
     for part in parts:
-        for table in _read_part(part, collection_schema.names, rows):
+        for table in _read_part(part, collection.schema.names, rows):
             pending.append(table)
             while sum(map(len, pending)) >= rows:
                 joined = pa.concat_tables(pending)

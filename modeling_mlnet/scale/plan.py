@@ -208,19 +208,11 @@ def _difference(written: dict[str, Any], now: dict[str, Any]) -> str:
 def _estimate(collection: Collection, predictor: BatchPredictor, shard_bytes: int) -> int:
     """How many rows make a shard of about that size, by the first rows of the collection."""
     schema = output_columns(collection, predictor)
-    parts, left = [], SAMPLE
-    for uri, rows in zip(*(collection.inputs[name].to_pylist() for name in ("uri", "rows")), strict=True):
-        if rows:
-            parts.append(Part(uri, 0, min(left, rows)))
-            left -= parts[-1].stop
-        if not left:
-            break
-    content, count = io.BytesIO(), 0
-    with pq.ParquetWriter(content, schema) as writer:
-        for table in read_rows(parts, collection.schema, collection.is_files, SAMPLE):
-            writer.write_table(output_table(table, count, collection, predictor, schema))
-            count += len(table)
-    return max(1, shard_bytes * count // content.tell())
+    first = Plan(collection, predictor, SAMPLE, {"rows": SAMPLE}).shard(0)
+    [table] = read_rows(first.parts, collection, SAMPLE)
+    content = io.BytesIO()
+    pq.write_table(output_table(table, 0, collection, predictor, schema), content)
+    return max(1, shard_bytes * len(table) // content.tell())
 
 
 def output_table(

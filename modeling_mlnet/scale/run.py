@@ -38,7 +38,8 @@ class RunReport:
         """Counts one more shard."""
         self.shards[outcome.status] += 1
         if outcome.record is not None:
-            self.rows, self.errors = self.rows + outcome.record.rows, self.errors + outcome.record.errors
+            self.rows += outcome.record.rows
+            self.errors += outcome.record.errors
         if outcome.problem is not None:
             self.problems.append(outcome.problem)
 

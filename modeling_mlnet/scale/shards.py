@@ -69,7 +69,7 @@ class ShardWriter:
         # what a shard needs of the inputs comes with it
         self.collection: Collection = replace(plan.collection, inputs=plan.collection.inputs.slice(0, 0))
 
-    def ensure(self, shard: Shard, on_rows: Callable[[int], None] = lambda rows: None) -> Outcome:
+    def ensure(self, shard: Shard, on_rows: Callable[[int], None]) -> Outcome:
         """Leaves a shard that is whole, and writes one that is missing or damaged.
 
         Args:
@@ -101,18 +101,18 @@ class ShardWriter:
         size = self.folder.size(shard.name)
         return (record.rows, record.bytes) == (shard.rows, size) and self.folder.sha256(shard.name) == record.sha256
 
-    def write(self, shard: Shard, on_rows: Callable[[int], None] = lambda rows: None) -> Record:
+    def write(self, shard: Shard, on_rows: Callable[[int], None]) -> Record:
         """Predicts and writes a shard and its record, as `ensure`."""
         rows = errors = 0
         with self.folder.whole_file(shard.name) as file:
             sink = _Sink(file)
             with pq.ParquetWriter(sink, self.schema) as writer:
-                for table in read_rows(shard.parts, self.collection.schema, self.collection.is_files, GROUP):
+                for table in read_rows(shard.parts, self.collection, GROUP):
                     start = shard.first_row + rows
                     done = output_table(table, start, self.collection, self.predictor, self.schema)
                     writer.write_table(done, row_group_size=GROUP)
-                    error = done[self.predictor.names[-1]]
-                    rows, errors = rows + len(done), errors + len(done) - error.null_count
+                    rows += len(done)
+                    errors += len(done) - done[self.predictor.names[-1]].null_count
                     on_rows(len(done))
             if rows != shard.rows:
                 raise ValueError(f"{shard.name}: its inputs have {rows} rows, {shard.rows} were planned; they changed")

@@ -6,18 +6,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+from fsspec.implementations.local import LocalFileSystem
 
 from ..io.atomic import whole_file
 from ..io.locations import file_system
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
 OWN = ".mlnet"  # folder of the files that describe a run; readers of data sets leave hidden ones out
 MANIFEST = f"{OWN}/manifest.json"
 TEMPORARY = f"{OWN}/temporary"
-CHUNK = 2**22  # bytes read at a time
+CHUNK = 2**22  # bytes fetched at a time
 
 
 class Folder:
@@ -33,7 +32,7 @@ class Folder:
     def __init__(self, uri: str):
         self.uri = uri.rstrip("/")
         self.system, self.path = file_system(self.uri)
-        self.is_local = "file" in _protocols(self.system)
+        self.is_local = isinstance(self.system, LocalFileSystem)
 
     def __reduce__(self) -> tuple[type["Folder"], tuple[str]]:
         return Folder, (self.uri,)
@@ -59,11 +58,8 @@ class Folder:
 
     def sha256(self, name: str) -> str:
         """SHA-256 of a file's content."""
-        digest = hashlib.sha256()
         with self.system.open(self.place(name), "rb", block_size=CHUNK) as file:
-            while content := file.read(CHUNK):
-                digest.update(content)
-        return digest.hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def names(self, below: str = "") -> list[str]:
         """Of the files and folders in the folder, or in one below it."""
@@ -103,7 +99,3 @@ class Folder:
         """Removes what killed processes left; call it when nobody writes any more."""
         if self.is_local:
             shutil.rmtree(self.place(TEMPORARY), ignore_errors=True)
-
-
-def _protocols(system: "AbstractFileSystem") -> tuple[str, ...]:
-    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
