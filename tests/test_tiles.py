@@ -96,6 +96,24 @@ def test_the_stream_is_in_order_and_reports_what_cannot_be_read(small_predictor,
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(paths[0])))
 
 
+def test_a_window_that_fails_leaves_no_map(small_predictor):
+    page = np.random.default_rng(0).integers(0, 256, (1200, 300, 3), dtype=np.uint8)
+    network = small_predictor.network
+
+    def failing(pixel_values, *options):
+        cells = network(pixel_values, *options)
+        return cells if np.allclose(pixel_values, whole) else np.full_like(cells, np.nan)
+
+    whole = small_predictor.letterbox.pixel_values(page)
+    small_predictor._network = failing
+    failing.description = network.description
+    try:
+        [result] = TiledPredictor(small_predictor).stream_cut([(page, page, find_windows((300, 1200)))])
+    finally:
+        small_predictor._network = network
+    assert result.saliency_map is None and "not finite" in result.error
+
+
 def test_a_page_of_photographs_is_no_longer_a_blob():
     """Photographs above each other: in windows each is predicted nearly as by itself, squeezed it is not."""
     predictor = SaliencyPredictor("mini", dtype="float32")

@@ -190,9 +190,10 @@ class TiledPredictor:
             parts, prediction.source = [next(predictions) for _ in windows], source
             if windows:
                 error = next((part.error for part in (prediction, *parts) if part.error is not None), None)
-                prediction.error = None if error is None else f"{name_of(source)}: {error}"
-                if prediction.saliency_map is not None and error is None:
-                    maps = [part.saliency_map for part in parts if part.saliency_map is not None]
+                maps = [part.saliency_map for part in parts if part.saliency_map is not None]
+                if error is not None:
+                    prediction.error, prediction.saliency_map = f"{name_of(source)}: {error}", None
+                elif prediction.saliency_map is not None:
                     prediction.saliency_map = join_windows(prediction.saliency_map, maps, windows)
             yield prediction
 
