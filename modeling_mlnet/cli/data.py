@@ -59,9 +59,8 @@ def check(
     from ..data.problems import summarise
     from ..evaluation.orientation import find_turned
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     path = output or Path(f"{name}-rows.png")
     check_drawing(path)
     result = look(f"{name}:{directory}", split, tracked)
@@ -115,9 +114,8 @@ def export(
         raise typer.BadParameter(f"must be parquet, got {to!r}", param_hint="--to")
 
     from ..data import export_parquet
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     output = output or Path(f"{name}-parquet")
     done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
     if done.warning is not None:

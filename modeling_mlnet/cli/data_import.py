@@ -73,9 +73,8 @@ def import_tables(
     from ..data.gaze import Display, GazeFormat, Viewing, import_gaze
     from ..data.gaze.presets import ORIGINS, UNITS
     from ..data.gaze.samples import DETECTORS
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     found_detector = _choice(detector, DETECTORS, "--detector")
     if (screen_mm is None) != (distance_mm is None):
         raise typer.BadParameter("--screen-mm and --distance-mm are needed together")
