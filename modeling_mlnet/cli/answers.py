@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from ..inference.inputs import Job, find_images
+
 if TYPE_CHECKING:
     import numpy as np
 
     from ..analysis import Box, BoxSource, ComparedRegion, Condition, Region
     from ..analysis.documents import ImageFile, Model
-    from ..inference.inputs import Job
     from ..inference.predictor import SaliencyPredictor
 
 
@@ -49,7 +50,7 @@ class PredictedImage:
         saliency_map: Float32 `(height, width)` in 0..1.
     """
 
-    job: "Job"
+    job: Job
     image: "np.ndarray"
     saliency_map: "np.ndarray"
 
@@ -95,15 +96,13 @@ def open_predictor(model: str, prior: bool, tiles: str) -> "tuple[SaliencyPredic
     return SaliencyPredictor(model, dtype="float32"), Model.describe(model, prior, tiles)
 
 
-def find_files(paths: Iterable[str], output: Path, outcome: Outcome) -> "list[Job]":
+def find_files(paths: Iterable[str], output: Path, outcome: Outcome) -> list[Job]:
     """The images named by files, folders and patterns; what leads nowhere is reported.
 
     Raises:
         typer.Exit: With status 2, if there is none.
     """
-    from ..inference import inputs
-
-    given = inputs.find_images(paths, output)
+    given = find_images(paths, output)
     for line in given.problems:
         outcome.problem(line)
     if given.note:
@@ -118,7 +117,7 @@ def find_files(paths: Iterable[str], output: Path, outcome: Outcome) -> "list[Jo
 
 
 def predicted(
-    predictor: "SaliencyPredictor", jobs: "Sequence[Job]", model: "Model", outcome: Outcome, description: str
+    predictor: "SaliencyPredictor", jobs: Sequence[Job], model: "Model", outcome: Outcome, description: str
 ) -> Iterator[PredictedImage]:
     """Every image with its map; one that cannot be read is reported and left out."""
     from ..analysis.tiles import TiledPredictor
@@ -150,10 +149,3 @@ def check_conditions(
             continue
         if condition.holds(value):
             outcome.problem(f"{where}--fail-if {condition.text} is true: it is {value:.4f}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    from ..io.atomic import write_whole
-
-    write_whole(path, lambda file: file.write(text.encode("utf-8")))

@@ -2,21 +2,13 @@
 
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .answers import (
-    Outcome,
-    PredictedImage,
-    check_conditions,
-    find_files,
-    open_predictor,
-    predicted,
-    write_text,
-)
+from ..io.locations import write_file
+from .answers import Outcome, PredictedImage, check_conditions, find_files, open_predictor, predicted
 from .options import (
     FORMATS,
     OUTPUT,
@@ -90,11 +82,11 @@ def compare(
         raise typer.Exit(2)
     outcome.done = 1
     before, after = designs
-    regions, problems = before.find_boxes(source, outcome) if source else (ninths(before.size), [])
+    first_found, problems = before.find_boxes(source, outcome) if source else (ninths(before.size), [])
     if not second_source and source.names_image(after.path):
         second_source = source
-    second_regions, second_problems = after.find_boxes(second_source, outcome) if second_source else (None, [])
-    comparison = compare_regions(before.saliency_map, after.saliency_map, regions, second_regions)
+    second_found, second_problems = after.find_boxes(second_source, outcome) if second_source else (None, [])
+    comparison = compare_regions(before.saliency_map, after.saliency_map, first_found, second_found)
     _print_comparison(comparison)
     check_conditions(conditions, comparison.regions, outcome)
     if output is not None:
@@ -135,22 +127,21 @@ def _write_comparison(
         to_json,
         to_one_scale,
     )
-    from ..io.atomic import write_whole
-    from ..io.overlay import overlay
+    from ..io.overlay import overlay, to_png
 
     if "json" in formats:
         document = comparison_document(*answers, comparison, details)
-        write_text(output / "comparison.json", to_json(document))
+        write_file(output / "comparison.json", to_json(document).encode())
     if "csv" in formats:
-        write_text(output / "comparison.csv", to_csv([asdict(region) for region in comparison.regions]))
+        rows = [asdict(region) for region in comparison.regions]
+        write_file(output / "comparison.csv", to_csv(rows).encode())
     first_map, second_map = to_one_scale(designs[0].saliency_map, designs[1].saliency_map)
     shown = (
         draw_answer(overlay(designs[0].image, first_map), answers[0]),
         draw_answer(overlay(designs[1].image, second_map), answers[1]),
     )
     if "png" in formats:
-        save = partial(side_by_side(*shown).save, format="PNG", compress_level=1)
-        write_whole(output / "comparison.png", save)
+        write_file(output / "comparison.png", to_png(side_by_side(*shown)))
     if "html" in formats:
         page = comparison_html(answers, shown, comparison, details)
-        write_text(output / "comparison.html", page)
+        write_file(output / "comparison.html", page.encode())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .answers import Outcome, PredictedImage, find_files, open_predictor, predicted, write_text
+from ..io.locations import write_file
+from .answers import Outcome, PredictedImage, find_files, open_predictor, predicted
 from .options import OUTPUT, ImagesArgument, ModelOption, PriorOption, TilesOption, check_folder
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def crop(
             document = crops_document(design.describe(), crops, details)
             for window in crops:
                 _write_crop(design, stem, window, shapes[window.aspect])
-            write_text(stem.with_name(f"{stem.name}.crops.json"), to_json(document))
+            write_file(stem.with_name(f"{stem.name}.crops.json"), to_json(document).encode())
         except (OSError, ValueError) as error:
             outcome.problem(f"{design.job.name}: its crops cannot be written: {error}")
             continue

@@ -67,12 +67,13 @@ def check(
     _print_table(result)
     for note in [*result.notes, *find_turned(SaliencyPredictor("mini"), result.rows)]:
         print(f"note: {note}")
-    problems = result.problems if everything else summarise(result.problems)
-    for problem in problems if everything else problems[:SHOWN]:
+    kinds = summarise(result.problems)
+    shown = result.problems if everything else kinds[:SHOWN]
+    for problem in shown:
         print(f"problem: {' '.join(problem.split())}")
-    if len(problems) > SHOWN and not everything:
-        print(f"... and {len(problems) - SHOWN} more kinds of problems")
-    if len(problems) < len(result.problems) or (len(problems) > SHOWN and not everything):
+    if not everything and len(kinds) > SHOWN:
+        print(f"... and {len(kinds) - SHOWN} more kinds of problems")
+    if len(shown) < len(result.problems):
         print(f"--all prints all {len(result.problems):,} problems")
     if result.rows:
         count = draw_rows(result.rows, path)

@@ -4,12 +4,11 @@ import sys
 import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from ..inference.inputs import Inputs
+from ..inference.inputs import Inputs, find_images
 
 DATASET = "NAME:DIR (salicon, mit1003, cat2000, osie, toronto, folder), a folder or a Hub id."
 PROTOCOL = "mit, tuebingen, salicon2015 or salicon2015-unfiltered."
@@ -82,14 +81,12 @@ def parse_formats(value: str, known: Collection[str]) -> list[str]:
     return formats
 
 
-def find_inputs(paths: Iterable[str], output: Path | str, allow_uris: bool = False) -> "Inputs":
+def find_inputs(paths: Iterable[str], output: Path | str, allow_uris: bool = False) -> Inputs:
     """The images of `find_images`; prints which paths have none and how many files were skipped.
 
     Raises:
         typer.Exit: With status 2, if there is no image.
     """
-    from ..inference.inputs import find_images
-
     inputs = find_images(paths, output, allow_uris)
     for line in [*inputs.problems, *([inputs.note] if inputs.note else [])]:
         print(f"mlnet: {line}", file=sys.stderr)

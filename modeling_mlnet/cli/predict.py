@@ -172,12 +172,28 @@ def predict(
         if unused := [name for name, value in of_files.items() if value]:
             raise typer.BadParameter("Parquet shards have none; leave it out", param_hint=unused[0])
         collection = open_collection(paths or [], dataset, image_column, split, output)
-        look = {"model": model, "tiles": tiles, "apply_prior": prior, "recording": recording, "prefix": prefix}
-        look["boxes"] = box or []
-        machine = {"device": device, "dtype": dtype, "batch_size": batch_size}
-        how = {"engine": engine_workers, "workers": workers, "rows_per_shard": shard_rows}
-        how["shard_bytes"] = round(shard_size * 1e6)
-        predict_shards(collection, output, chosen, columns, look | machine, **how)
+        options = {
+            "model": model,
+            "tiles": tiles,
+            "apply_prior": prior,
+            "recording": recording,
+            "prefix": prefix,
+            "boxes": box or [],
+            "device": device,
+            "dtype": dtype,
+            "batch_size": batch_size,
+        }
+        predict_shards(
+            collection,
+            output,
+            chosen,
+            columns,
+            options,
+            engine=engine_workers,
+            workers=workers,
+            rows_per_shard=shard_rows,
+            shard_bytes=round(shard_size * 1e6),
+        )
         return
     if box:
         raise typer.BadParameter("`mlnet regions` measures boxes; here they need -o NAME.parquet", param_hint="--box")
@@ -192,7 +208,8 @@ def predict(
 
     folder = open_output(output)
     inputs = find_inputs(paths or [], output, allow_uris=True)
-    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    rank = int(os.environ.get("RANK", 0))
+    processes = int(os.environ.get("WORLD_SIZE", 1))
     # They have their names already, which so do not depend on the number of processes.
     jobs = inputs.jobs[rank::processes]
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
@@ -200,9 +217,11 @@ def predict(
         predictor.calibration = Calibration.read(calibration)
     fitted = None if set(DENSITIES).isdisjoint(chosen) else predictor.calibration
     tiled = TiledPredictor(predictor, tiles)
-    options, look = {"apply_prior": prior, "recording": recording}, {"style": style, "colorbar": colorbar}
+    options = {"apply_prior": prior, "recording": recording}
+    look = {"style": style, "colorbar": colorbar}
     with progress_bar("predicting") as progress:
-        task, done = progress.add_task("", total=len(jobs)), 0
+        task = progress.add_task("", total=len(jobs))
+        done = 0
 
         def on_done(error: str | None) -> None:
             nonlocal done

@@ -1,20 +1,12 @@
 """`mlnet regions`."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .answers import (
-    Outcome,
-    PredictedImage,
-    check_conditions,
-    find_files,
-    open_predictor,
-    predicted,
-    write_text,
-)
+from ..io.locations import write_file
+from .answers import Outcome, PredictedImage, check_conditions, find_files, open_predictor, predicted
 from .options import (
     FORMATS,
     OUTPUT,
@@ -118,25 +110,25 @@ def regions(
         if "html" in chosen:
             report.append(ReportRow.from_map(answer, design.name, image, saliency_map, PAGE_SIDE))
     if output is not None and "csv" in chosen and rows:
-        write_text(output / "regions.csv", to_csv(rows))
+        write_file(output / "regions.csv", to_csv(rows).encode())
     if output is not None and report:
         lines = [line for row in report for line in row.answer.problems]
-        write_text(output / "regions.html", report_html(report, "Regions of predicted attention", details, lines))
+        page = report_html(report, "Regions of predicted attention", details, lines)
+        write_file(output / "regions.html", page.encode())
     outcome.exit()
 
 
 def _write_answer(stem: Path, formats: list[str], design: PredictedImage, answer: "Answer", details: "Model") -> None:
     """Writes the files on one image."""
     from ..analysis import draw_answer, regions_document, to_json
-    from ..io.atomic import write_whole
-    from ..io.overlay import overlay
+    from ..io.overlay import overlay, to_png
 
     if "json" in formats:
-        write_text(stem.with_name(f"{stem.name}.regions.json"), to_json(regions_document(answer, details)))
+        document = regions_document(answer, details)
+        write_file(stem.with_name(f"{stem.name}.regions.json"), to_json(document).encode())
     if "png" in formats:
         shown = draw_answer(overlay(design.image, design.saliency_map), answer)
-        save = partial(shown.save, format="PNG", compress_level=1)
-        write_whole(stem.with_name(f"{stem.name}.regions.png"), save)
+        write_file(stem.with_name(f"{stem.name}.regions.png"), to_png(shown))
 
 
 def print_answer(name: str, answer: "Answer") -> None:

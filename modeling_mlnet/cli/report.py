@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .answers import Outcome, find_files, open_predictor, predicted, write_text
+from ..io.locations import write_file
+from .answers import Outcome, find_files, open_predictor, predicted
 from .options import BoxesOption, BoxOption, ModelOption, PriorOption, TilesOption, UnitsOption
 
 
@@ -59,9 +60,8 @@ def report(
         outcome.done += 1
     if not rows:
         raise typer.Exit(2)
-    page = report_html(rows, title, details, outcome.problems)
-    write_text(output, page)
-    write_text(output.with_suffix(".csv"), to_csv(report_rows(rows)))
-    size_in_mb = len(page.encode("utf-8")) / 1e6
-    print(f"{len(rows)} of {len(jobs)} images in {output} ({size_in_mb:.1f} MB)", file=sys.stderr)
+    page = report_html(rows, title, details, outcome.problems).encode()
+    write_file(output, page)
+    write_file(output.with_suffix(".csv"), to_csv(report_rows(rows)).encode())
+    print(f"{len(rows)} of {len(jobs)} images in {output} ({len(page) / 1e6:.1f} MB)", file=sys.stderr)
     outcome.exit()
