@@ -75,6 +75,7 @@ app.add_typer(data, name="data")
 
 ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")  # whole numbers, as torchrun sets them
 CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR", "HOME")
+BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")  # would interleave with ours
 TRACEBACK = "MLNET_TRACEBACK"  # set to anything, an error that is not expected shows where it was raised
 
 
@@ -91,6 +92,8 @@ def options(
     ] = False,
 ) -> None:
     """Predict where people look in images, with ML-Net."""
+    for name in BARS:
+        os.environ[name] = "YES"  # not 1, which may stand in an error for another reason; see _describe
 
 
 def main() -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from .options import DATASET
+from .options import DATASET, DeviceOption, ModelOption
 
 
 def calibrate(
     dataset: Annotated[list[str], typer.Option(help=f"{DATASET} Several are fitted together.")],
-    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
+    model: ModelOption = "mini",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Instead of calibration.json in the checkpoint's folder.", metavar="FILE"),
@@ -20,7 +20,7 @@ def calibrate(
     held_out: Annotated[
         float, typer.Option(help="Fraction kept out of the fit and scored, as held_out of `mlnet train`.")
     ] = 0.1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Fit the conversion of a checkpoint's maps to probabilities, and print its gain on images kept out.
 
@@ -42,9 +42,8 @@ def calibrate(
     from ..data import load
     from ..evaluation.calibrate import calibrate as fit
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     predictor = SaliencyPredictor(model, device=device, dtype="float32")
     rows = {spec: load(spec, split, progress=tracked) for spec in dataset}
     calibration, scores = fit(predictor, rows, held_out, tracked)

@@ -1,38 +1,31 @@
 """`mlnet compare`."""
 
-from functools import partial
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .answers import (
+from ..io.locations import write_file
+from .answers import Outcome, PredictedImage, check_conditions, find_files, open_predictor, predicted
+from .options import (
+    FORMATS,
+    OUTPUT,
     BoxesOption,
     BoxOption,
     FailOption,
     ModelOption,
-    Outcome,
     PriorOption,
     TilesOption,
     UnitsOption,
     check_folder,
-    describe_image,
-    find_files,
-    image_path,
-    open_predictor,
-    parse_choices,
-    predicted,
-    write_text,
+    parse_formats,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..analysis import Box, BoxSource, Comparison, Condition
+    from ..analysis import Answer, Comparison
     from ..analysis.documents import Model
-    from ..inference.inputs import Job
-
-FORMATS = ("json", "csv", "png", "html")
 
 
 def compare(
@@ -49,9 +42,7 @@ def compare(
         typer.Option("--second-boxes", help="Box file of the second design, as --boxes.", metavar="FILE"),
     ] = None,
     units: UnitsOption = "auto",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")
-    ] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
     formats: Annotated[
         str, typer.Option("--format", help="json, csv, png, html: comparison.json and so on; several with commas.")
     ] = "json,csv,png",
@@ -71,121 +62,86 @@ def compare(
 
     Exit status: 0 all done, 1 a box failed or a --fail-if is true, 2 nothing could be done.
     """
-    from ..analysis import BoxSource, ComparedRegion, parse_condition
+    from ..analysis import Answer, BoxSource, ComparedRegion, compare_regions, focus, ninths, parse_condition
 
-    chosen = parse_choices(formats, FORMATS, "--format")
+    chosen = parse_formats(formats, FORMATS)
     conditions = [parse_condition(text, ComparedRegion) for text in fail_if or ()]
-    sources = (
-        BoxSource(box or (), boxes or (), units),
-        BoxSource(second_box or (), second_boxes or (), units),
-    )
+    source = BoxSource(box or (), boxes or (), units)
+    second_source = BoxSource(second_box or (), second_boxes or (), units)
     if output is not None:
         check_folder(output)
     outcome = Outcome()
     jobs = find_files([first], Path("."), outcome) + find_files([second], Path("."), outcome)
     if len(jobs) != 2:
         raise ValueError(f"give two image files, got {len(jobs)}")
-    for line in (line for source in sources for line in source.problems()):
+    for line in [*source.problems(), *second_source.problems()]:
         outcome.problem(line)
     predictor, details = open_predictor(model, prior, tiles)
-    with predicted(predictor, jobs, details, outcome, "comparing") as results:
-        designs = [(image, saliency_map) for _, image, saliency_map in results]
+    designs = list(predicted(predictor, jobs, details, outcome, "comparing"))
     if len(designs) != 2:
         raise typer.Exit(2)
-    work = _Comparison(jobs, designs, sources, outcome)
     outcome.done = 1
-    work.show(conditions)
+    before, after = designs
+    first_found, problems = before.find_boxes(source, outcome) if source else (ninths(before.size), [])
+    if not second_source and source.names_image(after.path):
+        second_source = source
+    second_found, second_problems = after.find_boxes(second_source, outcome) if second_source else (None, [])
+    comparison = compare_regions(before.saliency_map, after.saliency_map, first_found, second_found)
+    _print_comparison(comparison)
+    check_conditions(conditions, comparison.regions, outcome)
     if output is not None:
-        work.write(output, chosen, details)
+        answers = (
+            Answer(before.describe(), focus(before.saliency_map), comparison.first, None, problems),
+            Answer(after.describe(), focus(after.saliency_map), comparison.second, None, second_problems),
+        )
+        _write_comparison(output, chosen, (before, after), answers, comparison, details)
     outcome.exit()
 
 
-class _Comparison:
-    """Two predicted designs with their boxes."""
+def _print_comparison(comparison: "Comparison") -> None:
+    from ..analysis import by_change, in_words
+    from ..analysis.report import SAME_PLACE
 
-    def __init__(
-        self,
-        jobs: "list[Job]",
-        designs: "list[tuple[np.ndarray, np.ndarray]]",
-        sources: "tuple[BoxSource, BoxSource]",
-        outcome: Outcome,
-    ):
-        from ..analysis import compare_regions, ninths
+    for line in [*([SAME_PLACE] if comparison.same_place else []), *comparison.warnings]:
+        print(f"mlnet: {line}", file=sys.stderr)
+    alone = [region for region in comparison.regions if region.difference is None]
+    for region in [*by_change(comparison.regions), *alone]:
+        print(in_words(region))
 
-        self.jobs, self.outcome = jobs, outcome
-        self.images, self.maps = zip(*designs, strict=True)
-        self.sizes = [(image.shape[1], image.shape[0]) for image in self.images]
-        self.problems: list[list[str]] = [[], []]
-        boxes = self._boxes(sources[0], 0) if sources[0] else ninths(self.sizes[0])
-        own = sources[1] if sources[1] else sources[0] if sources[0].names_image(image_path(jobs[1])) else None
-        second_boxes = self._boxes(own, 1) if own is not None else None
-        self.comparison: Comparison = compare_regions(self.maps[0], self.maps[1], boxes, second_boxes)
 
-    def _boxes(self, source: "BoxSource", number: int) -> "list[Box]":
-        boxes, self.problems[number] = source.for_image(image_path(self.jobs[number]), self.sizes[number])
-        for line in self.problems[number]:
-            self.outcome.problem(line)
-        return boxes
+def _write_comparison(
+    output: Path,
+    formats: list[str],
+    designs: tuple[PredictedImage, PredictedImage],
+    answers: "tuple[Answer, Answer]",
+    comparison: "Comparison",
+    details: "Model",
+) -> None:
+    """Writes `comparison.*`."""
+    from ..analysis import (
+        comparison_document,
+        comparison_html,
+        draw_answer,
+        side_by_side,
+        to_csv,
+        to_json,
+        to_one_scale,
+    )
+    from ..io.overlay import overlay, to_png
 
-    def show(self, conditions: "list[Condition]") -> None:
-        """Prints the comparison, and reports every condition that is true."""
-        import sys
-
-        from ..analysis import by_change, in_words
-        from ..analysis.report import SAME_PLACE
-
-        notes = [*([SAME_PLACE] if self.comparison.same_place else []), *self.comparison.warnings]
-        for line in notes:
-            print(f"mlnet: {line}", file=sys.stderr)
-        changed = by_change(self.comparison.regions)
-        alone = [region for region in self.comparison.regions if region.difference is None]
-        for region in [*changed, *alone]:
-            print(in_words(region))
-        for condition in conditions:
-            try:
-                value = condition.find_value(self.comparison.regions)
-            except ValueError as error:
-                self.outcome.problem(f"--fail-if {error}")
-                continue
-            if condition.holds(value):
-                self.outcome.problem(f"--fail-if {condition.text} is true: it is {value:.4f}")
-
-    def write(self, output: Path, formats: list[str], details: "Model") -> None:
-        """Writes `comparison.*`."""
-        from dataclasses import asdict
-
-        from ..analysis import (
-            Answer,
-            comparison_document,
-            comparison_html,
-            draw_answer,
-            focus,
-            side_by_side,
-            to_csv,
-            to_json,
-            to_one_scale,
-        )
-        from ..io.atomic import write_whole
-        from ..io.overlay import overlay
-
-        measured = (self.comparison.first, self.comparison.second)
-        answers = [
-            Answer(describe_image(job, image), focus(saliency_map), regions, None, problems)
-            for job, image, saliency_map, regions, problems in zip(
-                self.jobs, self.images, self.maps, measured, self.problems, strict=True
-            )
-        ]
-        first, second = answers
-        if "json" in formats:
-            document = comparison_document(first, second, self.comparison, details)
-            write_text(output / "comparison.json", to_json(document))
-        if "csv" in formats:
-            write_text(output / "comparison.csv", to_csv([asdict(region) for region in self.comparison.regions]))
-        scaled = zip(self.images, to_one_scale(*self.maps), answers, strict=True)
-        shown = [draw_answer(overlay(image, saliency_map), answer) for image, saliency_map, answer in scaled]
-        if "png" in formats:
-            save = partial(side_by_side(*shown).save, format="PNG", compress_level=1)
-            write_whole(output / "comparison.png", save)
-        if "html" in formats:
-            page = comparison_html((first, second), (shown[0], shown[1]), self.comparison, details)
-            write_text(output / "comparison.html", page)
+    if "json" in formats:
+        document = comparison_document(*answers, comparison, details)
+        write_file(output / "comparison.json", to_json(document).encode())
+    if "csv" in formats:
+        rows = [asdict(region) for region in comparison.regions]
+        write_file(output / "comparison.csv", to_csv(rows).encode())
+    first_map, second_map = to_one_scale(designs[0].saliency_map, designs[1].saliency_map)
+    shown = (
+        draw_answer(overlay(designs[0].image, first_map), answers[0]),
+        draw_answer(overlay(designs[1].image, second_map), answers[1]),
+    )
+    if "png" in formats:
+        write_file(output / "comparison.png", to_png(side_by_side(*shown)))
+    if "html" in formats:
+        page = comparison_html(answers, shown, comparison, details)
+        write_file(output / "comparison.html", page.encode())

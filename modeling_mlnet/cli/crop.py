@@ -1,36 +1,25 @@
 """`mlnet crop`."""
 
 from functools import partial
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .answers import (
-    ImagesArgument,
-    ModelOption,
-    Outcome,
-    PriorOption,
-    TilesOption,
-    check_folder,
-    describe_image,
-    find_files,
-    image_path,
-    open_predictor,
-    predicted,
-    write_text,
-)
+from ..io.locations import write_file
+from .answers import Outcome, PredictedImage, find_files, open_predictor, predicted
+from .options import OUTPUT, ImagesArgument, ModelOption, PriorOption, TilesOption, check_folder
 
 if TYPE_CHECKING:
     from ..analysis import Crop
-    from ..inference.inputs import Job
 
 QUALITY = 92  # of a JPEG or WebP
 
 
 def crop(
     paths: ImagesArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
+    output: Annotated[Path, OUTPUT],
     aspect: Annotated[
         str,
         typer.Option(
@@ -67,26 +56,26 @@ def crop(
     outcome = Outcome()
     jobs = find_files(paths, output, outcome)
     predictor, details = open_predictor(model, prior, tiles)
-    with predicted(predictor, jobs, details, outcome, "cropping") as results:
-        for job, image, saliency_map in results:
-            crops = [best_crop(saliency_map, shape) for shape in shapes]
-            stem = output / job.stem
-            try:
-                document = crops_document(describe_image(job, image), crops, details)
-                for window in crops:
-                    _write_crop(job, stem, window, shapes[window.aspect])
-                write_text(stem.with_name(f"{stem.name}.crops.json"), to_json(document))
-            except (OSError, ValueError) as error:
-                outcome.problem(f"{job.name}: its crops cannot be written: {error}")
-                continue
-            outcome.done += 1
+    for design in predicted(predictor, jobs, details, outcome, "cropping"):
+        crops = [best_crop(design.saliency_map, shape) for shape in shapes]
+        stem = output / design.job.stem
+        try:
+            document = crops_document(design.describe(), crops, details)
             for window in crops:
-                gain = f"keeps {percent(window.kept)}, the centre {percent(window.kept_by_centre)}"
-                geometry = f"{window.width}x{window.height}+{window.x}+{window.y}"
-                size = shapes[window.aspect]
-                if size is not None and size[0] > window.width:
-                    geometry += f", enlarged to {size[0]}x{size[1]}"
-                print(f"{job.stem} {window.aspect}: {gain}; {geometry}; object-position: {window.object_position}")
+                _write_crop(design, stem, window, shapes[window.aspect])
+            write_file(stem.with_name(f"{stem.name}.crops.json"), to_json(document).encode())
+        except (OSError, ValueError) as error:
+            outcome.problem(f"{design.job.name}: its crops cannot be written: {error}")
+            continue
+        outcome.done += 1
+        for window in crops:
+            gain = f"keeps {percent(window.kept)}, the centre {percent(window.kept_by_centre)}"
+            geometry = f"{window.width}x{window.height}+{window.x}+{window.y}"
+            size = shapes[window.aspect]
+            if size is not None and size[0] > window.width:
+                geometry += f", enlarged to {size[0]}x{size[1]}"
+            position = window.object_position
+            print(f"{design.job.stem} {window.aspect}: {gain}; {geometry}; object-position: {position}")
     outcome.exit()
 
 
@@ -96,8 +85,6 @@ def parse_shapes(aspect: str, sizes: str) -> dict[str, tuple[int, int] | None]:
     Raises:
         ValueError: If there is none, or a size is not of one of the shapes.
     """
-    from math import gcd
-
     from ..analysis.crops import parse_aspect
     from ..analysis.tiles import parse_size
 
@@ -125,15 +112,15 @@ def _is_of_shape(size: tuple[int, int], shape: tuple[int, int]) -> bool:
     return abs(size[0] * shape[1] - size[1] * shape[0]) <= max(shape) / 2
 
 
-def _write_crop(job: "Job", stem: Path, window: "Crop", size: tuple[int, int] | None) -> None:
+def _write_crop(design: PredictedImage, stem: Path, window: "Crop", size: tuple[int, int] | None) -> None:
     """Writes the window of an image, in the image's own format and colours."""
     from PIL import Image
 
     from ..images_mlnet import open_image
     from ..io.atomic import write_whole
 
-    suffix = image_path(job).suffix.lower() or ".png"
-    image = open_image(job.source)
+    suffix = design.path.suffix.lower() or ".png"
+    image = open_image(design.job.source)
     profile = image.info.get("icc_profile")
     image = image.crop((window.x, window.y, window.x + window.width, window.y + window.height))
     if size is not None:

@@ -59,21 +59,21 @@ def check(
     from ..data.problems import summarise
     from ..evaluation.orientation import find_turned
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     path = output or Path(f"{name}-rows.png")
     check_drawing(path)
     result = look(f"{name}:{directory}", split, tracked)
     _print_table(result)
     for note in [*result.notes, *find_turned(SaliencyPredictor("mini"), result.rows)]:
         print(f"note: {note}")
-    problems = result.problems if everything else summarise(result.problems)
-    for problem in problems if everything else problems[:SHOWN]:
+    kinds = summarise(result.problems)
+    shown = result.problems if everything else kinds[:SHOWN]
+    for problem in shown:
         print(f"problem: {' '.join(problem.split())}")
-    if len(problems) > SHOWN and not everything:
-        print(f"... and {len(problems) - SHOWN} more kinds of problems")
-    if len(problems) < len(result.problems) or (len(problems) > SHOWN and not everything):
+    if not everything and len(kinds) > SHOWN:
+        print(f"... and {len(kinds) - SHOWN} more kinds of problems")
+    if len(shown) < len(result.problems):
         print(f"--all prints all {len(result.problems):,} problems")
     if result.rows:
         count = draw_rows(result.rows, path)
@@ -115,9 +115,8 @@ def export(
         raise typer.BadParameter(f"must be parquet, got {to!r}", param_hint="--to")
 
     from ..data import export_parquet
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     output = output or Path(f"{name}-parquet")
     done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
     if done.warning is not None:

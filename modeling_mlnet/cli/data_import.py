@@ -73,17 +73,18 @@ def import_tables(
     from ..data.gaze import Display, GazeFormat, Viewing, import_gaze
     from ..data.gaze.presets import ORIGINS, UNITS
     from ..data.gaze.samples import DETECTORS
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     found_detector = _choice(detector, DETECTORS, "--detector")
     if (screen_mm is None) != (distance_mm is None):
         raise typer.BadParameter("--screen-mm and --distance-mm are needed together")
-    viewing = (
-        None if screen_mm is None or distance_mm is None else Viewing(_size(screen_mm, "--screen-mm"), distance_mm)
-    )
-    whole = None if screen is None else _size(screen, "--screen")
-    display = Display(None if whole is None else (round(whole[0]), round(whole[1])), _rect(stimulus_rect), viewing)
+    viewing = pixels = None
+    if screen_mm is not None and distance_mm is not None:
+        viewing = Viewing(_size(screen_mm, "--screen-mm"), distance_mm)
+    if screen is not None:
+        width, height = _size(screen, "--screen")
+        pixels = (round(width), round(height))
+    display = Display(pixels, _rect(stimulus_rect), viewing)
     form = GazeFormat(
         preset,
         _roles(columns),

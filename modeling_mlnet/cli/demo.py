@@ -25,9 +25,7 @@ def demo(
     Example: mlnet demo --port 8080
     """
     from ..demo import launch
-    from .progress import quiet_libraries
 
-    quiet_libraries()
     try:
         launch(model, examples or EXAMPLES, server_name=host, server_port=port, share=share)
     except OSError as error:  # gradio's message speaks of its own parameters

@@ -6,17 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import DATASET, PROTOCOL
-
-Json = Annotated[Path | None, typer.Option(help="Write everything needed to repeat the run.", metavar="FILE.json")]
+from .options import DATASET, PROTOCOL, DeviceOption, ModelOption, SplitOption
 
 
 def evaluate(
-    dataset: Annotated[
-        str | None,
-        typer.Option(help=DATASET),
-    ] = None,
-    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
+    dataset: Annotated[str | None, typer.Option(help=DATASET)] = None,
+    model: ModelOption = "mini",
     maps: Annotated[
         Path | None,
         typer.Option(help="Score the maps in this folder (IMAGE_ID.npy, .map.png or .png) instead.", metavar="DIR"),
@@ -44,16 +39,18 @@ def evaluate(
         ),
     ] = "auto",
     protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
-    split: Annotated[str | None, typer.Option(help="train or validation, for data sets with splits.")] = None,
+    split: SplitOption = None,
     held_out: Annotated[
         float | None, typer.Option(help="Score only the fraction that `mlnet train` keeps out with this held_out.")
     ] = None,
-    output: Json = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write everything needed to repeat the run.", metavar="FILE.json")
+    ] = None,
     per_image: Annotated[
         Path | None, typer.Option(help="Write the scores of every image.", metavar="FILE.csv")
     ] = None,
     workers: Annotated[int, typer.Option(help="Number of processes that score while the model predicts.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: DeviceOption = "auto",
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
@@ -95,9 +92,8 @@ def evaluate(
     from ..evaluation.evaluate import evaluate as score
     from ..evaluation.results import SavedResults, describe_run, score_table, write_csv, write_json
     from ..evaluation.truths import dataset_fingerprint
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     baseline = baseline_name(baseline) if baseline is not None else None
     rows = load(dataset, split, held_out, progress=tracked)
     source: Any = baseline

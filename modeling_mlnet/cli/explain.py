@@ -7,25 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import DATASET, MEGAPIXELS, PATHS, PROTOCOL, allow_pixels
+from .options import (
+    DATASET,
+    MEGAPIXELS,
+    OUTPUT,
+    PATHS,
+    PROTOCOL,
+    DeviceOption,
+    HeldOutOption,
+    ModelOption,
+    RecordingOption,
+    SplitOption,
+    allow_pixels,
+    check_folder,
+    find_inputs,
+)
 
 
 def explain(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.", metavar="DIR")],
+    output: Annotated[Path, OUTPUT],
     paths: Annotated[list[str] | None, typer.Argument(help=PATHS, metavar="IMAGE...")] = None,
     dataset: Annotated[str | None, typer.Option(help=f"Instead of images: {DATASET}")] = None,
-    split: Annotated[str | None, typer.Option(help="train or validation, for data sets with splits.")] = None,
-    held_out: Annotated[
-        float | None, typer.Option(help="Use only the fraction that `mlnet train` keeps out with this held_out.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
+    split: SplitOption = None,
+    held_out: HeldOutOption = None,
+    model: ModelOption = "mini",
     prior: Annotated[bool, typer.Option(help="Explain the map with the learned prior.")] = True,
-    recording: Annotated[
-        str | None,
-        typer.Option(
-            help="Kind of recording that is predicted: eye or mouse, if the model knows both.", metavar="KIND"
-        ),
-    ] = None,
+    recording: RecordingOption = None,
     samples: Annotated[
         int, typer.Option(min=0, help="Number of noisy copies of each image for pixel attribution; 0 skips it.")
     ] = 16,
@@ -34,7 +41,7 @@ def explain(
         bool, typer.Option("--ablation", help="With --dataset: also score the maps without each level.")
     ] = False,
     protocol: Annotated[str, typer.Option(help=f"With --ablation: {PROTOCOL}")] = "tuebingen",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: DeviceOption = "auto",
     max_megapixels: Annotated[float, typer.Option(min=0.001, help=MEGAPIXELS)] = 178,
 ) -> None:
     """Show what moves the map: each level and channel (the paper's Fig. 3), the learned prior, and single pixels.
@@ -53,8 +60,7 @@ def explain(
         raise typer.BadParameter("give either images or --dataset", param_hint="IMAGE...")
     if ablation and dataset is None:
         raise typer.BadParameter("needs --dataset: images alone have no fixations to score", param_hint="--ablation")
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; --output must be a folder")
+    check_folder(output)
     if dataset is None:
         options = {"apply_prior": prior, "recording": recording}
         _explain_files(paths or [], output, samples, seed, model, device, options)
@@ -67,9 +73,8 @@ def explain(
     from ..attribution.explain import explain_dataset, summary_lines
     from ..data import load
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     rows = load(dataset, split, held_out)
     predictor = SaliencyPredictor(model, device=device, dtype="float32")
     details = {"model": model, "dataset": dataset, "split": split, "held_out": held_out}
@@ -83,15 +88,10 @@ def _explain_files(
     paths: list[str], output: Path, samples: int, seed: int, model: str, device: str, options: dict[str, Any]
 ) -> None:
     from ..attribution.explain import explain_files
-    from ..inference.inputs import find_images
     from ..inference.predictor import SaliencyPredictor
-    from .progress import print_inputs, progress_bar, quiet_libraries
+    from .progress import progress_bar
 
-    inputs = find_images(paths, output)
-    print_inputs(inputs)
-    if not inputs.jobs:
-        raise typer.Exit(2)
-    quiet_libraries()
+    inputs = find_inputs(paths, output)
     predictor = SaliencyPredictor(model, device=device, dtype="float32")
     with progress_bar("explaining") as progress:
         task = progress.add_task("", total=len(inputs.jobs))

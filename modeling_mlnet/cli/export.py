@@ -38,9 +38,6 @@ def export(
     if onnxruntime_web is not None and web is None:
         raise typer.BadParameter("is for --web only", param_hint="--onnxruntime-web")
 
-    from .progress import quiet_libraries
-
-    quiet_libraries()
     if web is not None:
         from ..inference.web import export_web
 

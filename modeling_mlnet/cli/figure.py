@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import DATASET, PROTOCOL
+from .options import DATASET, PROTOCOL, DeviceOption, HeldOutOption, SplitOption
 
 if TYPE_CHECKING:
     from ..evaluation.example_sheet import MapSource
@@ -38,11 +38,9 @@ def figure(
     seed: Annotated[int, typer.Option(help="Seed of the rule random.")] = 0,
     photos: Annotated[bool, typer.Option(help="Show the photographs, not only the maps.")] = True,
     protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "tuebingen",
-    split: Annotated[str | None, typer.Option(help="train or validation, for data sets with splits.")] = None,
-    held_out: Annotated[
-        float | None, typer.Option(help="Use only the fraction that `mlnet train` keeps out with this held_out.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    split: SplitOption = None,
+    held_out: HeldOutOption = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Draw images, truth and predictions side by side, chosen by a rule (the paper's Fig. 4 and 5).
 
@@ -60,9 +58,7 @@ def figure(
     from ..evaluation.example_sheet import choose_images, draw_sheet, sheet_table
     from ..evaluation.map_folder import MapFolder
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
-
-    quiet_libraries()
+    from .progress import tracked
 
     if unknown := set(baseline or []) - set(BASELINES):
         raise typer.BadParameter(f"must be one of {list(BASELINES)}, got {min(unknown)!r}", param_hint="--baseline")

@@ -9,21 +9,22 @@ import typer
 
 from ..inference.inputs import SUFFIXES
 from ..io.locations import file_system, is_uri
-from .answers import TilesOption
-from .options import MEGAPIXELS, PATHS, allow_pixels
+from .options import (
+    MEGAPIXELS,
+    PATHS,
+    ModelOption,
+    PriorOption,
+    RecordingOption,
+    TilesOption,
+    allow_pixels,
+    check_folder,
+    find_inputs,
+    parse_formats,
+)
 from .shards import open_collection, predict_shards
 
 SHARDS = "Parquet shards"
 STYLES = ("heat", "contour", "spotlight")
-
-
-def parse_formats(value: str) -> list[str]:
-    """`map,overlay` as a list without repeats."""
-    formats = list(dict.fromkeys(part.strip() for part in value.split(",")))
-    for name in formats:
-        if name not in SUFFIXES:
-            raise typer.BadParameter(f"{name!r} is not one of {', '.join(SUFFIXES)}", param_hint="--format")
-    return formats
 
 
 def open_output(output: str) -> Any:
@@ -37,9 +38,9 @@ def open_output(output: str) -> Any:
 
         file_system(output)  # says which library is missing
         return UPath(output)
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise ValueError(f"{output}: is a file; --output must be a folder")
-    return Path(output)
+    folder = Path(output)
+    check_folder(folder)
+    return folder
 
 
 def predict(
@@ -56,7 +57,7 @@ def predict(
     paths: Annotated[
         list[str] | None, typer.Argument(help=f"{PATHS} Also URIs such as s3://bucket.", metavar="PATH...")
     ] = None,
-    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
+    model: ModelOption = "mini",
     formats: Annotated[
         str,
         typer.Option(
@@ -75,13 +76,8 @@ def predict(
         typer.Option(help="Of densities, from `mlnet calibrate`; the checkpoint's own if not given.", metavar="FILE"),
     ] = None,
     tiles: TilesOption = "auto",
-    prior: Annotated[bool, typer.Option(help="Apply the learned prior.")] = True,
-    recording: Annotated[
-        str | None,
-        typer.Option(
-            help="Kind of recording that is predicted: eye or mouse, if the model knows both.", metavar="KIND"
-        ),
-    ] = None,
+    prior: PriorOption = True,
+    recording: RecordingOption = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -160,7 +156,7 @@ def predict(
 
     Exit status: 0 all done, 1 some images failed, 2 nothing could be done.
     """
-    chosen = parse_formats(formats)
+    chosen = parse_formats(formats, SUFFIXES)
     if style not in STYLES:
         raise typer.BadParameter(f"{style!r} is not one of {', '.join(STYLES)}", param_hint="--style")
     if not paths and dataset is None:
@@ -176,12 +172,28 @@ def predict(
         if unused := [name for name, value in of_files.items() if value]:
             raise typer.BadParameter("Parquet shards have none; leave it out", param_hint=unused[0])
         collection = open_collection(paths or [], dataset, image_column, split, output)
-        look = {"model": model, "tiles": tiles, "apply_prior": prior, "recording": recording, "prefix": prefix}
-        look["boxes"] = box or []
-        machine = {"device": device, "dtype": dtype, "batch_size": batch_size}
-        how = {"engine": engine_workers, "workers": workers, "rows_per_shard": shard_rows}
-        how["shard_bytes"] = round(shard_size * 1e6)
-        predict_shards(collection, output, chosen, columns, look | machine, **how)
+        options = {
+            "model": model,
+            "tiles": tiles,
+            "apply_prior": prior,
+            "recording": recording,
+            "prefix": prefix,
+            "boxes": box or [],
+            "device": device,
+            "dtype": dtype,
+            "batch_size": batch_size,
+        }
+        predict_shards(
+            collection,
+            output,
+            chosen,
+            columns,
+            options,
+            engine=engine_workers,
+            workers=workers,
+            rows_per_shard=shard_rows,
+            shard_bytes=round(shard_size * 1e6),
+        )
         return
     if box:
         raise typer.BadParameter("`mlnet regions` measures boxes; here they need -o NAME.parquet", param_hint="--box")
@@ -190,29 +202,26 @@ def predict(
 
     from ..analysis.tiles import TiledPredictor
     from ..inference.density import Calibration
-    from ..inference.inputs import find_images
     from ..inference.outputs import DENSITIES, predict_files
     from ..inference.predictor import SaliencyPredictor
-    from .progress import print_inputs, progress_bar, quiet_libraries
+    from .progress import progress_bar
 
     folder = open_output(output)
-    inputs = find_images(paths or [], output, allow_uris=True)
-    print_inputs(inputs)
-    jobs = inputs.jobs
-    if not jobs:
-        raise typer.Exit(2)
-    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    inputs = find_inputs(paths or [], output, allow_uris=True)
+    rank = int(os.environ.get("RANK", 0))
+    processes = int(os.environ.get("WORLD_SIZE", 1))
     # They have their names already, which so do not depend on the number of processes.
-    jobs = jobs[rank::processes]
-    quiet_libraries()
+    jobs = inputs.jobs[rank::processes]
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
     if calibration is not None:
         predictor.calibration = Calibration.read(calibration)
     fitted = None if set(DENSITIES).isdisjoint(chosen) else predictor.calibration
     tiled = TiledPredictor(predictor, tiles)
-    options, look = {"apply_prior": prior, "recording": recording}, {"style": style, "colorbar": colorbar}
+    options = {"apply_prior": prior, "recording": recording}
+    look = {"style": style, "colorbar": colorbar}
     with progress_bar("predicting") as progress:
-        task, done = progress.add_task("", total=len(jobs)), 0
+        task = progress.add_task("", total=len(jobs))
+        done = 0
 
         def on_done(error: str | None) -> None:
             nonlocal done

@@ -19,9 +19,7 @@ def push(
     Example: mlnet push runs/mini OWNER/my-saliency --dry-run
     """
     from ..hub.push import push as publish
-    from .progress import quiet_libraries
 
-    quiet_libraries()
     sizes, address = publish(model, hub_id, private or None, revision, dry_run)
     for name, size in sizes.items():
         print(f"{size:>12,}  {name}")

@@ -6,22 +6,9 @@ from typing import Annotated
 
 import typer
 
-from .answers import (
-    BoxesOption,
-    BoxOption,
-    ModelOption,
-    Outcome,
-    PriorOption,
-    TilesOption,
-    UnitsOption,
-    describe_image,
-    find_files,
-    image_name,
-    image_path,
-    open_predictor,
-    predicted,
-    write_text,
-)
+from ..io.locations import write_file
+from .answers import Outcome, find_files, open_predictor, predicted
+from .options import BoxesOption, BoxOption, ModelOption, PriorOption, TilesOption, UnitsOption
 
 
 def report(
@@ -65,21 +52,16 @@ def report(
         outcome.problem(line)
     predictor, details = open_predictor(model, prior, tiles)
     rows = []
-    with predicted(predictor, jobs, details, outcome, "reporting") as results:
-        for job, image, saliency_map in results:
-            size = (image.shape[1], image.shape[0])
-            image_boxes, problems = source.for_image(image_path(job), size) if source else ([], [])
-            for line in problems:
-                outcome.problem(line)
-            spread, regions = focus(saliency_map), measure_regions(saliency_map, image_boxes)
-            answer = Answer(describe_image(job, image), spread, regions)
-            rows.append(ReportRow.from_map(answer, image_name(job), image, saliency_map))
-            outcome.done += 1
+    for design in predicted(predictor, jobs, details, outcome, "reporting"):
+        image, saliency_map = design.image, design.saliency_map
+        found, _ = design.find_boxes(source, outcome)
+        answer = Answer(design.describe(), focus(saliency_map), measure_regions(saliency_map, found))
+        rows.append(ReportRow.from_map(answer, design.name, image, saliency_map))
+        outcome.done += 1
     if not rows:
         raise typer.Exit(2)
-    page = report_html(rows, title, details, outcome.problems)
-    write_text(output, page)
-    write_text(output.with_suffix(".csv"), to_csv(report_rows(rows)))
-    size_in_mb = len(page.encode("utf-8")) / 1e6
-    print(f"{len(rows)} of {len(jobs)} images in {output} ({size_in_mb:.1f} MB)", file=sys.stderr)
+    page = report_html(rows, title, details, outcome.problems).encode()
+    write_file(output, page)
+    write_file(output.with_suffix(".csv"), to_csv(report_rows(rows)).encode())
+    print(f"{len(rows)} of {len(jobs)} images in {output} ({len(page) / 1e6:.1f} MB)", file=sys.stderr)
     outcome.exit()

@@ -23,7 +23,5 @@ def serve(
     """
     from ..service import Settings
     from ..service.server import serve as run
-    from .progress import quiet_libraries
 
-    quiet_libraries()
     run(Settings.from_environment(model=model), host, port)

@@ -3,9 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from .options import find_inputs
 
 if TYPE_CHECKING:
     from ..scale.collection import Collection
@@ -35,9 +38,8 @@ def predict_shards(
         raise typer.BadParameter(message, param_hint="--format")
     from ..scale.batch import BatchPredictor
     from ..scale.run import predict_collection
-    from .progress import progress_bar, quiet_libraries
+    from .progress import progress_bar
 
-    quiet_libraries()
     predictor = BatchPredictor(
         image_column=collection.image_column,
         outputs=[name.strip() for name in columns.split(",")],
@@ -74,22 +76,13 @@ def open_collection(
         if paths:
             raise ValueError(f"--dataset {dataset}: give either PATH... or --dataset, got also {paths[0]}")
         return parquet_files(dataset, image_column, split)
-    from ..inference.inputs import find_images
-    from ..io.locations import is_uri
-    from .progress import print_inputs
-
-    inputs = find_images(paths, output, allow_uris=True)
-    print_inputs(inputs)
-    if not inputs.jobs:
-        raise typer.Exit(2)
+    inputs = find_inputs(paths, output, allow_uris=True)
     if inputs.problems:
         raise ValueError("a collection is fixed when it is begun: leave out the paths that lead nowhere")
     if any(isinstance(job.source, bytes) for job in inputs.jobs):
         raise ValueError("-: standard input has no name; save the image as a file first")
-    sources = [str(job.source) for job in inputs.jobs]
-    is_address = [not isinstance(job.source, os.PathLike) for job in inputs.jobs]
-    names = zip(sources, is_address, strict=True)
-    return image_files(source if known or is_uri(source) else os.path.abspath(source) for source, known in names)
+    sources = [job.source for job in inputs.jobs]
+    return image_files(os.path.abspath(source) if isinstance(source, Path) else str(source) for source in sources)
 
 
 def _print_report(report: "RunReport", output: str) -> None:

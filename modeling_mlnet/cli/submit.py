@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .options import ModelOption
+
 
 def submit(
     benchmark: Annotated[str, typer.Argument(help="mit300, cat2000 or salicon.", metavar="BENCHMARK")],
@@ -15,7 +17,7 @@ def submit(
             "--output", "-o", help=".h5 (log densities; mit300, cat2000) or .zip (8-bit maps).", metavar="FILE"
         ),
     ],
-    model: Annotated[str, typer.Option(help="mini, vgg16, a checkpoint's folder or a Hub id.")] = "mini",
+    model: ModelOption = "mini",
     name: Annotated[str, typer.Option(help="Name of the model in SALICON's files.")] = "mlnet",
     device: Annotated[str, typer.Option(help="auto (a GPU if PyTorch can use one), cpu, cuda, mps, ...")] = "auto",
     incomplete: Annotated[
@@ -31,9 +33,8 @@ def submit(
 
     from ..evaluation.submission import write_submission
     from ..inference.predictor import SaliencyPredictor
-    from .progress import quiet_libraries, tracked
+    from .progress import tracked
 
-    quiet_libraries()
     predictor = SaliencyPredictor(model, device=device, dtype="float32")
     count = write_submission(benchmark, images, output, predictor, name, incomplete, tracked)
     print(f"{count:,} images in {output}")

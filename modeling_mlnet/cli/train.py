@@ -29,10 +29,8 @@ def train(
     """
     from ..training.run import train as run
     from .memory import keep_memory
-    from .progress import quiet_libraries
 
     silent = [] if sys.stderr.isatty() else ["--disable_tqdm", "true"]
-    quiet_libraries()
     keep_memory()
     try:
         scores = run(recipe, [*silent, *context.args])

@@ -34,7 +34,6 @@ from .requests import (
 from .settings import Settings
 from .work_queue import Deadline, WorkQueue
 
-TITLE = "mlnet-saliency"
 DESCRIPTION = (
     "Predicts where people look in images. Send images as a form or, in base64, as JSON; addresses are not fetched, "
     f"and nothing is kept. {KINDS}, up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 10**6} megapixels. "
@@ -130,11 +129,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     middleware = [Middleware(Gate, queue=queue, metrics=metrics, token=settings.token, paths=paths)]
     if settings.cors:
         origins = [origin.strip() for origin in settings.cors.split(",")]
-        allowed, exposed = ["Authorization"], ["X-Request-ID", "Retry-After"]
-        options: JsonObject = {"allow_headers": allowed, "expose_headers": exposed, "allow_methods": ["POST"]}
-        middleware.insert(0, Middleware(CORSMiddleware, allow_origins=origins, **options))
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["POST"],
+            allow_headers=["Authorization"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+        middleware.insert(0, cors)
     app = FastAPI(
-        title=TITLE,
+        title="mlnet-saliency",
         description=DESCRIPTION,
         version=version("mlnet-saliency"),
         docs_url=None,

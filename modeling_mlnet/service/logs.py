@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 LOGGER = logging.getLogger("modeling_mlnet.service")
-OTHERS = ("uvicorn", "uvicorn.error", "py.warnings")  # whose lines are written the same way
+OTHERS = ("uvicorn", "py.warnings")  # whose lines are written the same way
 
 
 class JsonFormatter(logging.Formatter):

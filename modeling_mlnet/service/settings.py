@@ -47,10 +47,7 @@ class Settings:
         Raises:
             ValueError: If a variable has no such field or a value of the wrong kind, naming it.
         """
-        kinds = {
-            entry.name: float if entry.name == "timeout" else int if entry.type is int else str
-            for entry in fields(cls)
-        }
+        kinds = {entry.name: entry.type if entry.type in (int, float) else str for entry in fields(cls)}
         for variable, text in environment.items():
             name = variable.removeprefix(PREFIX).lower()
             if not variable.startswith(PREFIX) or not text or name in values:
