@@ -108,7 +108,7 @@ class ReportCallback(TrainerCallback):
 
     def __init__(self, trainer: Any, rows: Dataset):
         self.trainer = trainer
-        order = sorted(range(len(rows)), key=lambda index: derived_seed(rows[index : index + 1]["image_id"][0]))
+        order = np.argsort([derived_seed(image_id) for image_id in rows["image_id"]], kind="stable")
         self.rows = rows.select(order[:IMAGES])
         self.folder = Path(trainer.args.output_dir) / "report"
 

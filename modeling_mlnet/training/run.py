@@ -23,12 +23,7 @@ from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..inference.predictor import SaliencyPredictor
 from ..modeling_mlnet import MLNetModel
-from .arguments import (
-    DataArguments,
-    ModelArguments,
-    check_keys,
-    parse_recipe,
-)
+from .arguments import DataArguments, ModelArguments, check_keys, parse_recipe
 from .augmentation import Augment, Collator, SetEpoch
 from .callbacks import Interruption
 from .checks import check_arguments, check_output, last_checkpoint, suggest_missing_run
@@ -51,8 +46,8 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    config_keys: Any = arguments.config
-    keys, overrides = dict(config_keys), cast(dict[str, Any], arguments.image_processor)
+    keys = dict(cast(dict[str, Any], arguments.config))
+    overrides = cast(dict[str, Any], arguments.image_processor)
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
@@ -128,8 +123,9 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
             counts = f"{len(train)} images for training, {len(validation)} for validation"
             raise ValueError(f"held_out={arguments.held_out} leaves {counts}")
         if arguments.streaming:
-            is_trained = lambda image_id: not is_held_out(image_id, arguments.held_out)  # noqa: E731
-            train = split(True).filter(is_trained, input_columns="image_id")
+            train = split(True).filter(
+                lambda image_id: not is_held_out(image_id, arguments.held_out), input_columns="image_id"
+            )
     return train, validation
 
 

@@ -37,9 +37,8 @@ class BatchMetrics:
         Returns:
             The mean of every metric with the last batch, nothing before.
         """
-        maps = prediction.predictions
-        maps = maps[0] if isinstance(maps, (tuple, list)) else maps
-        for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
+        row_numbers = prediction.label_ids[1].tolist()
+        for saliency_map, row_number in zip(prediction.predictions, row_numbers, strict=True):
             truth = truth_of(self.rows[row_number])
             [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
             scores = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
