@@ -3,7 +3,6 @@
 import sys
 import time
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from transformers.integrations import TensorBoardCallback, TrackioCallback
 from transformers.utils import logging
 
 from ..inference.predictor import SaliencyPredictor
-from ..io.atomic import write_whole
+from ..io.figures import save_figure
 from ..metrics import cc
 from .augmentation import derived_seed
 
 logger = logging.get_logger(__name__)
 
 IMAGES = 8
+DPI = 90
 CURVES = ("loss", "CC", "SIM", "KL", "NSS", "learning_rate")
 
 
@@ -72,11 +72,6 @@ def draw_predictions(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray]
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG atomically."""
-    write_whole(path, partial(figure.savefig, format="png", dpi=90))
-
-
 class LogLines(TrainerCallback):
     """Prints logged values as lines on stderr, for runs without a terminal."""
 
@@ -124,8 +119,8 @@ class ReportCallback(TrainerCallback):
         figure = draw_predictions(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
         path = self.folder / f"predictions_{step}.png"
         try:
-            save(draw_curves(state.log_history), self.folder / "curves.png")
-            save(figure, path)
+            save_figure(draw_curves(state.log_history), self.folder / "curves.png", DPI)
+            save_figure(figure, path, DPI)
         except OSError as error:
             logger.warning(f"{self.folder}: the report cannot be written: {error}")
         try:

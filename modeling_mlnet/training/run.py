@@ -62,17 +62,21 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
             )
         size = {"size": _size(model.config)} if "image_size" in keys else {}
         image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
-        return _on_canvas(model, image_processor)
-    try:
-        config = MLNetConfig(**keys)
-    except StrictDataclassError as error:  # a value of the wrong type
-        raise ValueError(f"config: {' '.join(str(error).split())}") from error
-    model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
-    statistics = {}
-    if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
-        weights = timm.get_pretrained_cfg(config.backbone)
-        statistics = {f"image_{name}": [255 * value for value in getattr(weights, name)] for name in ("mean", "std")}
-    return _on_canvas(model, MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides}))
+    else:
+        try:
+            config = MLNetConfig(**keys)
+        except StrictDataclassError as error:  # a value of the wrong type
+            raise ValueError(f"config: {' '.join(str(error).split())}") from error
+        model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
+        statistics = {}
+        if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
+            weights = timm.get_pretrained_cfg(config.backbone)
+            for name in ("mean", "std"):
+                statistics[f"image_{name}"] = [255 * value for value in getattr(weights, name)]
+        image_processor = MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides})
+    canvas: Any = image_processor.size  # of which a recipe may set only this
+    model.config.image_size = [canvas["height"], canvas["width"]]
+    return model, image_processor
 
 
 def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
@@ -93,13 +97,6 @@ def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
 
 def _size(config: MLNetConfig) -> dict[str, int]:
     return dict(zip(("height", "width"), config.image_size, strict=True))
-
-
-def _on_canvas(model: MLNetModel, image_processor: MLNetImageProcessor) -> tuple[MLNetModel, MLNetImageProcessor]:
-    """Copies the canvas of the processor into the configuration, as a recipe may set only `size`."""
-    size: Any = image_processor.size
-    model.config.image_size = [size["height"], size["width"]]
-    return model, image_processor
 
 
 def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset, Dataset]:
