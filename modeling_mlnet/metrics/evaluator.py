@@ -59,7 +59,9 @@ class Evaluator:
     def __init__(self, protocol: str | Protocol = "tuebingen", pool: FixationPool | None = None):
         self.protocol, self.pool = get_protocol(protocol), pool
         self.rows: list[ImageScores] = []
-        given = {"saliency_map", "fixations", "density", *(("other_fixations", "baseline") if pool else ())}
+        given = {"saliency_map", "fixations", "density"}
+        if pool is not None:
+            given |= {"other_fixations", "baseline"}
         needs = {name: arguments_of(function) for name, function in self.protocol.metrics.items()}
         self._needs = {name: arguments for name, arguments in needs.items() if given.issuperset(arguments)}
         self._total = lru_cache(maxsize=8)(self._count_all)

@@ -130,7 +130,8 @@ def _facts(trainer: "MLNetTrainer") -> dict[str, str]:
     rate = f"{args.learning_rate:g}"
     if args.backbone_learning_rate is not None:
         rate += f" (backbone {args.backbone_learning_rate:g})"
-    device = f"{args.world_size} process{'es' * (args.world_size > 1)} on {args.device.type}"
+    precision = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+    processes = "1 process" if args.world_size == 1 else f"{args.world_size} processes"
     names = ", ".join(f"`{Path(name).name}`" for name in args.teachers)
     teachers = {"teachers": f"{names}, with a weight of {args.teacher_share:.0%} in the labels"} if names else {}
     weights = {"weights": "those of the start"} if start is not None and start.keeps_start else {}
@@ -143,7 +144,7 @@ def _facts(trainer: "MLNetTrainer") -> dict[str, str]:
         "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
         "augmentation": origin.changes,
         **weights,
-        "machine": f"{device}, {'bfloat16' if args.bf16 else 'float16' if args.fp16 else 'float32'}",
+        "machine": f"{processes} on {args.device.type}, {precision}",
     }
 
 
