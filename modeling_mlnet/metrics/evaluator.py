@@ -57,7 +57,8 @@ class Evaluator:
     """
 
     def __init__(self, protocol: str | Protocol = "tuebingen", pool: FixationPool | None = None):
-        self.protocol, self.pool = get_protocol(protocol), pool
+        self.protocol = get_protocol(protocol)
+        self.pool = pool
         self.rows: list[ImageScores] = []
         given = {"saliency_map", "fixations", "density"}
         if pool is not None:

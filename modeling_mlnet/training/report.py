@@ -77,7 +77,8 @@ class LogLines(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Starts the clock."""
-        self.start, self.first = time.perf_counter(), state.global_step
+        self.start = time.perf_counter()
+        self.first = state.global_step
 
     def on_log(self, args, state, control, logs, **kwargs):
         """Prints a line."""

@@ -203,7 +203,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     check_output(recipe, Path(arguments.output_dir))
     settings = settings_of(model_arguments, data_arguments, arguments)
     with arguments.main_process_first(desc="looking for a checkpoint"):  # it removes incomplete ones
-        last, named = last_checkpoint(arguments), arguments.resume_from_checkpoint
+        last = last_checkpoint(arguments)
+    named = arguments.resume_from_checkpoint
     if last is not None and (named is None or Path(named).resolve().parent != Path(last).resolve().parent):
         check_settings(last, settings, arguments)
     arguments.label_names = ["labels", "row"]

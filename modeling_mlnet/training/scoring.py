@@ -23,7 +23,8 @@ class BatchMetrics:
     """
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.rows, self.image_processor = undecoded(dataset), image_processor
+        self.rows = undecoded(dataset)
+        self.image_processor = image_processor
         self.evaluator = Evaluator()
         self.results: Results | None = None
 
