@@ -37,7 +37,7 @@ def bms(image: np.ndarray) -> np.ndarray:
         for values, inner, outer in zip(maps, *border_levels(maps), strict=True):
             for cut in range(int(cuts.max())):
                 surrounded = ((inner <= cut) & (cut < values)) | ((values <= cut) & (cut < outer))
-                attention = _dilated(surrounded, DILATION // 2)
+                attention = maximum_filter(surrounded, DILATION)
                 if size := np.count_nonzero(attention):
                     total += attention / np.float32(np.sqrt(size))
     total = gaussian_filter(maximum_filter(total, FINAL_DILATION), SIGMA, mode="nearest")
@@ -72,18 +72,14 @@ def border_levels(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _ways_out(maps: np.ndarray) -> np.ndarray:
     """The highest minimum on a way to the border: the morphological reconstruction of the maps from their borders."""
-    ceiling = np.ascontiguousarray(maps.transpose(1, 0, 2))  # (height, maps, width), so that rows lie together
-    turned = np.ascontiguousarray(ceiling.transpose(2, 1, 0))
-    ways = ceiling.copy()
-    ways[1:-1, :, 1:-1] = 0
+    ways = maps.copy()
+    ways[:, 1:-1, 1:-1] = 0
     while True:
         before = ways.copy()
-        _sweep(ways, ceiling, corners=True)
-        across = np.ascontiguousarray(ways.transpose(2, 1, 0))
-        _sweep(across, turned, corners=False)
-        ways = np.ascontiguousarray(across.transpose(2, 1, 0))
+        for axis in (1, 2):  # rows, then columns
+            _sweep(np.moveaxis(ways, axis, 0), np.moveaxis(maps, axis, 0), corners=axis == 1)
         if np.array_equal(ways, before):
-            return ways.transpose(1, 0, 2)
+            return ways
 
 
 def _sweep(ways: np.ndarray, ceiling: np.ndarray, corners: bool) -> None:
@@ -97,12 +93,3 @@ def _sweep(ways: np.ndarray, ceiling: np.ndarray, corners: bool) -> None:
                 np.maximum(reached[:, 1:], last[:, :-1], out=reached[:, 1:])
                 np.maximum(reached[:, :-1], last[:, 1:], out=reached[:, :-1])
             np.minimum(reached, ceiling[row], out=reached)
-
-
-def _dilated(mask: np.ndarray, radius: int) -> np.ndarray:
-    """A Boolean map dilated by a square of 2 radius + 1 px."""
-    for _ in range(2):
-        padded = np.pad(mask, ((radius, radius), (0, 0)))
-        rows = len(mask)
-        mask = np.logical_or.reduce([padded[start : start + rows] for start in range(2 * radius + 1)]).T
-    return mask

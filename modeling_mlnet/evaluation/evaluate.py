@@ -4,7 +4,6 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NotRequired
 
@@ -146,7 +145,11 @@ def evaluate(
     if isinstance(maps, str) and (maps := baseline_name(maps)) in BASELINES:
         maps = baseline_maps(maps)
     is_halved = maps == INTER_OBSERVER
-    read = partial(_every_second, dataset) if is_halved else partial(read_truths, dataset)
+
+    def read() -> Iterator[Truth]:
+        truths = read_truths(dataset)
+        return (truth.of_observers(1) for truth in truths) if is_halved else truths
+
     pool = fixation_pool(progress(read(), "reading fixations"))
     evaluator = Evaluator(protocol, pool)
     doubts = _Doubts()
@@ -187,10 +190,6 @@ class _Doubts:
             many = f"{len(self.constant):,} of {self.count:,} maps are constant, first that of {self.constant[0]}"
             lines.append(f"{many}: a constant map scores as chance")
         return lines
-
-
-def _every_second(dataset: Dataset) -> Iterator[Truth]:
-    return (truth.of_observers(1) for truth in read_truths(dataset))
 
 
 def _scores(evaluator: Evaluator, jobs: Iterator[tuple[np.ndarray, Truth]], workers: int) -> Iterator[ImageScores]:

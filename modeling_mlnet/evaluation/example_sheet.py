@@ -12,7 +12,7 @@ from ..io.progress import Progress, no_progress
 from ..metrics import LOWER_IS_BETTER, Evaluator, get_protocol
 from ..metrics.evaluator import ImageScores
 from .evaluate import score_truth
-from .truths import Truth, fixation_pool, read_truths
+from .truths import fixation_pool, read_truths
 
 RULES = ("random", "best", "worst")
 ALSO_SHOWN = ("CC", "NSS")  # beside the metric that chose
@@ -87,10 +87,12 @@ def choose_images(
     rows = dataset.select(chosen)
     maps = {name: list(source(rows)) for name, source in sources.items()}
     truths = list(read_truths(rows))
+    scores = {
+        name: [score_truth(evaluator, *pair) for pair in zip(predicted, truths, strict=True)]
+        for name, predicted in maps.items()
+    }
     shown = (metric, *(name for name in ALSO_SHOWN if name in metrics and name != metric))
-    return Sheet(
-        words, rows, maps, {name: _scores(evaluator, predicted, truths) for name, predicted in maps.items()}, shown
-    )
+    return Sheet(words, rows, maps, scores, shown)
 
 
 def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
@@ -106,17 +108,12 @@ def extremes(values: np.ndarray, highest: bool, count: int) -> list[int]:
     return order[:count].tolist()
 
 
-def _scores(evaluator: Evaluator, maps: list[np.ndarray], truths: list[Truth]) -> list[ImageScores]:
-    return [score_truth(evaluator, *pair) for pair in zip(maps, truths, strict=True)]
-
-
-def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
+def draw_sheet(sheet: Sheet, photos: bool = True) -> Figure:
     """A row per image: the image, the density of its fixations, and every prediction with its scores below.
 
     Args:
         sheet: Result of `choose_images`.
         photos: Whether the images are shown, or only the maps, for images that may not be.
-        title: Before the rule.
     """
     headings = [*(["image"] if photos else []), "truth", *sheet.maps]
     rows = list(sheet.rows if photos else sheet.rows.remove_columns("image"))
@@ -125,7 +122,7 @@ def draw_sheet(sheet: Sheet, photos: bool = True, title: str = "") -> Figure:
     heights = [panel * truth.shape[0] / truth.shape[1] for truth in truths]
     size = (panel * len(headings) + 0.3, sum(heights) + 0.35 * len(rows) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(literal(f"{title}: {sheet.rule}" if title else sheet.rule), fontsize=9, wrap=True)
+    figure.suptitle(literal(sheet.rule), fontsize=9, wrap=True)
     grid = figure.subplots(len(rows), len(headings), squeeze=False, height_ratios=heights)
     for index, (row, truth) in enumerate(zip(rows, truths, strict=True)):
         panels = [*([np.asarray(row["image"].convert("RGB"))] if photos else []), truth]

@@ -52,21 +52,13 @@ def evaluate_optimal_maps(
     whole = Evaluator(protocol, pool)
     pairs = zip(maps(dataset), read_truths(dataset), strict=True)
     for saliency_map, truth in progress(pairs, "scoring"):
+        height, width = saliency_map.shape
+        sigma = truth.sigma or SIGMA_FRACTION * max(height, width)
+        density = np.exp(calibration.log_density(saliency_map))
+        centre_bias = np.exp(calibration.log_centre_bias((height, width)))
         row: ImageScores = {}
-        for name, values in optimal_maps(calibration, saliency_map, truth.sigma, count, list(evaluators)).items():
-            row |= score_truth(evaluators[name], values, truth)
+        for name, evaluator in evaluators.items():
+            values = optimal_map(density, name, sigma=sigma, centre_bias=centre_bias, fixations=count)
+            row |= score_truth(evaluator, values, truth)
         whole.rows.append(row)
     return {"truth": "all", "notes": [], "maps": "optimal", **whole.compute(gather=False)}
-
-
-def optimal_maps(
-    calibration: Calibration, saliency_map: np.ndarray, sigma: float | None, fixations: int, metrics: list[str]
-) -> dict[str, np.ndarray]:
-    """The maps of one image by metric; arguments as in `metrics.optimal_map`."""
-    height, width = saliency_map.shape
-    sigma = sigma or SIGMA_FRACTION * max(height, width)
-    centre_bias = np.exp(calibration.log_centre_bias((height, width)))
-    density = np.exp(calibration.log_density(saliency_map))
-    return {
-        name: optimal_map(density, name, sigma=sigma, centre_bias=centre_bias, fixations=fixations) for name in metrics
-    }

@@ -51,7 +51,8 @@ def find_turned(predictor: "SaliencyPredictor", rows: Iterable[Row]) -> list[str
         if min(values.shape) >= cell:
             points.append(fixations)
             grids.append(((values - values.mean()) / (values.std() or 1))[cell // 2 :: cell, cell // 2 :: cell])
-    turned, (shifted, nss) = orientation.findings("a model's maps"), _find_shift(grids, points, cell)
+    turned = orientation.findings("a model's maps")
+    shifted, nss = _find_shift(grids, points, cell)
     if turned and shifted:  # a mirrored set may come near to a shifted one, and the reverse
         return shifted if nss > np.mean(orientation.scores, axis=0).max() else turned
     return turned or shifted

@@ -107,7 +107,9 @@ def markdown_table(columns: Sequence[str], rows: Sequence[TableRow], intervals: 
         if cell is None:
             return "-"
         sign = "+" if cell.is_difference else ""
-        text = f"{cell.mean:{sign}.3f}" + f" ({cell.low:{sign}.3f}..{cell.high:{sign}.3f})" * intervals
+        text = f"{cell.mean:{sign}.3f}"
+        if intervals:
+            text += f" ({cell.low:{sign}.3f}..{cell.high:{sign}.3f})"
         return f"**{text}**" if cell.differs else text
 
     heads = [f"{name} ↓" if name in LOWER_IS_BETTER else name for name in columns]
@@ -126,13 +128,16 @@ def latex_table(columns: Sequence[str], rows: Sequence[TableRow], intervals: boo
         sign = "+" if cell.is_difference else ""
         mean = f"{cell.mean:{sign}.3f}"
         text = f"$\\mathbf{{{mean}}}$" if cell.differs else f"${mean}$"
-        return text + f" {{\\scriptsize (${cell.low:{sign}.3f}$, ${cell.high:{sign}.3f}$)}}" * intervals
+        if intervals:
+            text += f" {{\\scriptsize (${cell.low:{sign}.3f}$, ${cell.high:{sign}.3f}$)}}"
+        return text
 
     heads = [f"{name} $\\downarrow$" if name in LOWER_IS_BETTER else name for name in columns]
     lines = [rf"\begin{{tabular}}{{lrl{'r' * len(columns)}}}", r"\toprule"]
     lines += [rf"data set & images & & {' & '.join(heads)} \\"]
     for row, dataset, images in _with_headings(rows):
-        lines += [r"\midrule"] * bool(dataset)
+        if dataset:
+            lines.append(r"\midrule")
         lines.append(
             rf"{_escaped(dataset)} & {images} & {_escaped(row.model)} & {' & '.join(map(show, row.cells))} \\"
         )

@@ -85,7 +85,8 @@ def loaded_from(model: "MLNetModel") -> Path | None:
     if not Path(name).is_dir():
         weights = try_to_load_from_cache(name, WEIGHTS, revision=commit) if commit else None
     try:
-        folder, state = Path(weights).parent, model.state_dict()
+        folder = Path(weights).parent
+        state = model.state_dict()
         config = type(model.config).from_pretrained(folder)
         with safe_open(weights, "pt") as file:
             is_unchanged = all(getattr(config, key) == getattr(model.config, key) for key in ARCHITECTURE)

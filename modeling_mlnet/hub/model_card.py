@@ -183,7 +183,8 @@ def score_lines(
 
 
 def _cell(score: Interval, interval: bool) -> str:
-    return f"{score['mean']:.3f}" + f" ({score['low']:.3f}..{score['high']:.3f})" * interval
+    mean = f"{score['mean']:.3f}"
+    return f"{mean} ({score['low']:.3f}..{score['high']:.3f})" if interval else mean
 
 
 def score_section(protocol: str, datasets: Mapping[str, Mapping[str, Results]], source: str) -> str:

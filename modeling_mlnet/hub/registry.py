@@ -74,9 +74,8 @@ def resolve_model(name: str) -> CheckpointSource:
     Raises:
         ValueError: If the name is in the registry but not published, or looks like a path that does not exist.
     """
-    entry = read_manifest().get(
-        ALIASES.get(name, name)
-    )  # before folders: a folder called mini must not hide the default
+    # before folders: a folder called mini must not hide the default
+    entry = read_manifest().get(ALIASES.get(name, name))
     is_published = entry is not None and (entry.path or entry.hub_id)
     if entry is None or (not is_published and Path(name).is_dir()):  # the folder may hold a converted checkpoint
         if Path(name).expanduser().is_dir():
@@ -104,7 +103,7 @@ def is_here(entry: Checkpoint) -> bool:
 
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(entry.hub_id, "model.safetensors", revision=entry.revision), str)
+    return isinstance(try_to_load_from_cache(entry.hub_id, WEIGHTS, revision=entry.revision), str)
 
 
 def sha256(path: Path) -> str:

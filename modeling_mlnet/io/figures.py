@@ -19,11 +19,11 @@ def check_format(path: Path) -> None:
         raise ValueError(f"{path}: a figure's name must end in .png or .pdf")
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure atomically, as PNG or PDF by its suffix; the same figure gives the same bytes."""
+def save_figure(figure: Figure, path: Path, dpi: int = 120) -> None:
+    """Writes a figure atomically, as PNG of `dpi` or PDF by its suffix; the same figure gives the same bytes."""
     check_format(path)
     suffix = path.suffix.lower().removeprefix(".")
-    options: dict[str, Any] = {"metadata": {"CreationDate": None}} if suffix == "pdf" else {"dpi": 120}
+    options: dict[str, Any] = {"metadata": {"CreationDate": None}} if suffix == "pdf" else {"dpi": dpi}
     write_whole(path, partial(figure.savefig, format=suffix, **options))
 
 

@@ -7,7 +7,7 @@ over all pixels, in float64. All functions also take batches (see `inputs.batche
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .inputs import batched, check_pair, min_max, sane, to_distribution
+from .inputs import batched, check_pair, sane, to_distribution, to_distributions
 
 EPS = 2.2204e-16  # as pysaliency has it; Matlab's own, 2.220446e-16, is an option, as 0 at a fixation makes it count
 
@@ -48,7 +48,7 @@ def sim(saliency_map: ArrayLike, density: ArrayLike, *, min_max: bool = False) -
     Raises:
         ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
-    first, second = _distributions(saliency_map, density, min_max)
+    first, second = to_distributions(saliency_map, density, min_max)
     return float(np.minimum(first, second, out=first).sum())
 
 
@@ -67,7 +67,7 @@ def kl(saliency_map: ArrayLike, density: ArrayLike, *, eps: float = EPS) -> floa
     Raises:
         ValueError: For maps of different sizes, NaN, infinite or negative values.
     """
-    first, second = _distributions(saliency_map, density, False)
+    first, second = to_distributions(saliency_map, density)
     first += eps
     np.divide(second, first, out=first)
     first += eps
@@ -99,13 +99,6 @@ def emd(saliency_map: ArrayLike, density: ArrayLike, *, cell: int = 32) -> float
     places = np.argwhere(np.ones_like(first))  # row and column of every cell
     cost = np.linalg.norm(places[:, None] - places, axis=2)
     return float(ot.emd2(first.ravel(), second.ravel(), cost, numItermax=10**7))
-
-
-def _distributions(saliency_map: ArrayLike, density: ArrayLike, rescale: bool) -> tuple[np.ndarray, np.ndarray]:
-    first, second = check_pair(saliency_map, density)
-    if rescale:
-        first, second = min_max(first), min_max(second)
-    return to_distribution(first), to_distribution(second)
 
 
 def _cell_means(values: np.ndarray, cell: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Scoring image by image under a protocol, with means and intervals at the end."""
 
 import importlib.metadata
-import inspect
 import sys
 from functools import lru_cache
 from typing import TypeAlias, TypedDict
@@ -9,7 +8,7 @@ from typing import TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .inputs import as_map, check_map, to_pixels
+from .inputs import arguments_of, as_map, check_map, to_pixels
 from .pool import FixationPool
 from .protocols import Definition, Protocol, get_protocol
 
@@ -58,21 +57,14 @@ class Evaluator:
     """
 
     def __init__(self, protocol: str | Protocol = "tuebingen", pool: FixationPool | None = None):
-        self.protocol, self.pool = get_protocol(protocol), pool
+        self.protocol = get_protocol(protocol)
+        self.pool = pool
         self.rows: list[ImageScores] = []
-        needs = {name: inspect.signature(function).parameters for name, function in self.protocol.metrics.items()}
-        given = {"saliency_map", "fixations", "density", *(("other_fixations", "baseline") if pool else ())}
-        self._needs = {
-            name: [
-                parameter.name
-                for parameter in parameters.values()
-                if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-            ]
-            for name, parameters in needs.items()
-        }
-        self._metrics = {
-            name: function for name, function in self.protocol.metrics.items() if given.issuperset(self._needs[name])
-        }
+        given = {"saliency_map", "fixations", "density"}
+        if pool is not None:
+            given |= {"other_fixations", "baseline"}
+        needs = {name: arguments_of(function) for name, function in self.protocol.metrics.items()}
+        self._needs = {name: arguments for name, arguments in needs.items() if given.issuperset(arguments)}
         self._total = lru_cache(maxsize=8)(self._count_all)
         self._centre = lru_cache(maxsize=8)(pool.centre_map) if pool else None
 
@@ -145,7 +137,7 @@ class Evaluator:
         shape = size or (values.shape if density is None else as_map(density).shape)
         pixels = self.protocol.select(to_pixels(fixations, shape))
         is_made = density is None
-        if is_made and any("density" in self._needs[name] for name in self._metrics):
+        if is_made and any("density" in arguments for arguments in self._needs.values()):
             density = self._density(pixels, shape, sigma)
         inputs = {
             "saliency_map": self.protocol.resize(values, shape),
@@ -155,11 +147,10 @@ class Evaluator:
         if self.pool is not None and self._centre is not None:
             inputs |= {"other_fixations": self._others(image_id, shape), "baseline": self._centre(*shape)}
         row: ImageScores = {"image_id": image_id, "fixations": len(pixels)}
-        for name, function in self._metrics.items():
-            is_void = len(pixels) == 0 and is_made  # there is no density without fixations
-            row[name] = (
-                float("nan") if is_void else function(**{argument: inputs[argument] for argument in self._needs[name]})
-            )
+        is_void = len(pixels) == 0 and is_made  # there is no density without fixations
+        for name, arguments in self._needs.items():
+            given = {argument: inputs[argument] for argument in arguments}
+            row[name] = float("nan") if is_void else self.protocol.metrics[name](**given)
         return row
 
     def _density(self, pixels: np.ndarray, shape: tuple[int, int], sigma: float | None) -> np.ndarray:
@@ -207,7 +198,7 @@ class Evaluator:
         rows = _once(_gathered(self.rows) if gather else self.rows)
         weighted_by = self.protocol.weights
         metrics = {}
-        for name in self._metrics:
+        for name in self._needs:
             weights = np.array(
                 [row["fixations"] if weighted_by.get(name) == "fixations" else 1 for row in rows], float
             )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .density import EPS
-from .inputs import as_map, batched, check_map, check_pair, check_range, min_max, sane, to_distribution, to_pixels
+from .inputs import as_map, batched, check_map, check_range, sane, to_distributions, to_pixels
 
 THRESHOLDS = np.arange(11) * 0.1  # Matlab's 0:.1:1; its rounding decides where 8-bit values equal a threshold
 
@@ -70,12 +70,11 @@ def information_gain(
     Raises:
         ValueError: For maps of different sizes, NaN, infinite or negative values, or a fixation outside them.
     """
-    first, second = check_pair(saliency_map, baseline, "baseline")
+    first, second = to_distributions(saliency_map, baseline, min_max, "baseline")
     pixels = to_pixels(fixations, first.shape)
     if len(pixels) == 0:
         return float("nan")
-    rescale = _min_max if min_max else np.asarray
-    gain, loss = (np.log2(eps + to_distribution(rescale(values)).ravel()[pixels]).mean() for values in (first, second))
+    gain, loss = (np.log2(eps + values.ravel()[pixels]).mean() for values in (first, second))
     return float(gain - loss)
 
 
@@ -100,9 +99,6 @@ def log_likelihood(log_density: ArrayLike, fixations: ArrayLike) -> float:
     shape: tuple[int, int] = values.shape
     pixels = to_pixels(fixations, shape)
     return float(values.ravel()[pixels].mean()) if len(pixels) else float("nan")
-
-
-_min_max = min_max  # `information_gain` has an argument of this name
 
 
 @batched

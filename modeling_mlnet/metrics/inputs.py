@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def as_array(values: Any) -> np.ndarray:
-    """Arrays, tensors of any device and type, or nested lists as a NumPy array."""
+def as_map(values: Any) -> np.ndarray:
+    """Arrays, tensors of any device and type, or nested lists as a NumPy array.
+
+    `(height, width, 1)` loses its channel.
+    """
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = values.double() if values.is_floating_point() else values
-    return np.asarray(values)
-
-
-def as_map(values: ArrayLike) -> np.ndarray:
-    """As `as_array`, `(height, width, 1)` without its channel."""
-    array = as_array(values)
+    array = np.asarray(values)
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
@@ -84,6 +82,16 @@ def to_distribution(values: np.ndarray) -> np.ndarray:
     return values / values.sum()
 
 
+def to_distributions(
+    saliency_map: ArrayLike, reference: ArrayLike, rescale: bool = False, name: str = "density"
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `check_pair`, both scaled to sum to 1; with `rescale`, shifted and scaled to 0..1 before."""
+    first, second = check_pair(saliency_map, reference, name)
+    if rescale:
+        first, second = min_max(first), min_max(second)
+    return to_distribution(first), to_distribution(second)
+
+
 def to_pixels(fixations: ArrayLike, shape: tuple[int, int], name: str = "fixations") -> np.ndarray:
     """The pixel of every fixation.
 
@@ -121,6 +129,12 @@ def to_pixels(fixations: ArrayLike, shape: tuple[int, int], name: str = "fixatio
     return rows.astype(np.int64) * width + columns.astype(np.int64)
 
 
+def arguments_of(metric: Callable[..., float]) -> list[str]:
+    """The names of what a metric is given for each image; its options are arguments by keyword only."""
+    parameters = inspect.signature(metric).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
 def batched(metric: Callable[..., float]) -> Callable[..., Any]:
     """Extends a metric of one image to batches, for which it returns a float64 array `(batch,)`.
 
@@ -129,9 +143,7 @@ def batched(metric: Callable[..., float]) -> Callable[..., Any]:
     image, in a list or along the first axis; only a single array of two dimensions is used for all of them.
     """
     signature = inspect.signature(metric)
-    names = [
-        name for name, parameter in signature.parameters.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    ]
+    names = arguments_of(metric)
 
     @functools.wraps(metric)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

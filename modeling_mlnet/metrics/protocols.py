@@ -165,11 +165,14 @@ class Protocol:
 
     def describe(self) -> Definition:
         """The definition in words for results."""
+        density = _spelled(self.density)
+        if self.own_sigma:
+            density = f"the data set's own sigma or map, {density}"
         return {
             "source": self.source,
             "metrics": {name: _spelled(function) for name, function in self.metrics.items()},
             "fixations": _spelled(self.select),
-            "density": "the data set's own sigma or map, " * self.own_sigma + _spelled(self.density),
+            "density": density,
             "distinct_density": self.distinct_density,
             "pool": self.pool,
             "resize": _spelled(self.resize),

@@ -51,13 +51,15 @@ class Augment:
     """
 
     def __init__(self, arguments: DataArguments, size: tuple[int, int], seed: int = 0):
-        self.seed, self.epoch = seed, 0
+        self.seed = seed
+        self.epoch = 0
         ratio = size[1] / size[0]
         crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.9 * ratio, 1.1 * ratio))
         strength = arguments.color_jitter
         # Geometric changes apply to image and map alike, changes of colour and sharpness to the image only.
         self.flip = v2.RandomHorizontalFlip(0.5 if arguments.horizontal_flip else 0.0)
-        self.crop, self.crop_off_epoch = v2.RandomApply([crop], arguments.random_crop), arguments.crop_off_epoch
+        self.crop = v2.RandomApply([crop], arguments.random_crop)
+        self.crop_off_epoch = arguments.crop_off_epoch
         self.recolor = v2.ColorJitter(strength, strength, strength)
         self.reduce = v2.RandomApply([RandomReduction()], arguments.reduction)
 
@@ -113,8 +115,11 @@ class Collator:
         seed: int = 0,
         recordings: Sequence[str] = (),
     ):
+        self.image_processor = image_processor
+        self.canvas_sizes = canvas_sizes
+        self.seed = seed
         self.recordings = list(recordings)
-        self.image_processor, self.canvas_sizes, self.seed, self.epoch = image_processor, canvas_sizes, seed, 0
+        self.epoch = 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Returns `pixel_values`, `labels`, and `row` or `image_id`."""

@@ -1,4 +1,4 @@
-"""The checkpoints in the folder of a run: which are complete, and the mean of their weights."""
+"""The checkpoints in the folder of a run: which are complete, and why one could not be written."""
 
 import json
 import shutil

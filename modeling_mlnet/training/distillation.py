@@ -125,6 +125,3 @@ def _from_pixel_values(image_processor: MLNetImageProcessor, device: torch.devic
 
 def _distribution(saliency_map: Tensor) -> Tensor:
     return saliency_map / saliency_map.sum(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(saliency_map.dtype).tiny)
-
-
-__all__ = ["Teachers"]

@@ -3,7 +3,6 @@
 import sys
 import time
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from transformers.integrations import TensorBoardCallback, TrackioCallback
 from transformers.utils import logging
 
 from ..inference.predictor import SaliencyPredictor
-from ..io.atomic import write_whole
+from ..io.figures import save_figure
 from ..metrics import cc
 from .augmentation import derived_seed
 
 logger = logging.get_logger(__name__)
 
 IMAGES = 8
+DPI = 90
 CURVES = ("loss", "CC", "SIM", "KL", "NSS", "learning_rate")
 
 
@@ -72,17 +72,13 @@ def draw_predictions(rows: list[dict[str, Any]], saliency_maps: list[np.ndarray]
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG atomically."""
-    write_whole(path, partial(figure.savefig, format="png", dpi=90))
-
-
 class LogLines(TrainerCallback):
     """Prints logged values as lines on stderr, for runs without a terminal."""
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Starts the clock."""
-        self.start, self.first = time.perf_counter(), state.global_step
+        self.start = time.perf_counter()
+        self.first = state.global_step
 
     def on_log(self, args, state, control, logs, **kwargs):
         """Prints a line."""
@@ -108,7 +104,7 @@ class ReportCallback(TrainerCallback):
 
     def __init__(self, trainer: Any, rows: Dataset):
         self.trainer = trainer
-        order = sorted(range(len(rows)), key=lambda index: derived_seed(rows[index : index + 1]["image_id"][0]))
+        order = np.argsort([derived_seed(image_id) for image_id in rows["image_id"]], kind="stable")
         self.rows = rows.select(order[:IMAGES])
         self.folder = Path(trainer.args.output_dir) / "report"
 
@@ -124,8 +120,8 @@ class ReportCallback(TrainerCallback):
         figure = draw_predictions(rows, list(predictor.maps(row["image"] for row in rows)), f"step {step}")
         path = self.folder / f"predictions_{step}.png"
         try:
-            save(draw_curves(state.log_history), self.folder / "curves.png")
-            save(figure, path)
+            save_figure(draw_curves(state.log_history), self.folder / "curves.png", DPI)
+            save_figure(figure, path, DPI)
         except OSError as error:
             logger.warning(f"{self.folder}: the report cannot be written: {error}")
         try:

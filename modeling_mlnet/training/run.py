@@ -23,12 +23,7 @@ from ..hub.model_card import TrainingSet
 from ..image_processing_mlnet import MLNetImageProcessor
 from ..inference.predictor import SaliencyPredictor
 from ..modeling_mlnet import MLNetModel
-from .arguments import (
-    DataArguments,
-    ModelArguments,
-    check_keys,
-    parse_recipe,
-)
+from .arguments import DataArguments, ModelArguments, check_keys, parse_recipe
 from .augmentation import Augment, Collator, SetEpoch
 from .callbacks import Interruption
 from .checks import check_arguments, check_output, last_checkpoint, suggest_missing_run
@@ -51,8 +46,8 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
     Raises:
         ValueError: If something cannot be loaded or built, or both a checkpoint and backbone weights are given.
     """
-    config_keys: Any = arguments.config
-    keys, overrides = dict(config_keys), cast(dict[str, Any], arguments.image_processor)
+    keys = dict(cast(dict[str, Any], arguments.config))
+    overrides = cast(dict[str, Any], arguments.image_processor)
     check_keys(overrides, set(MLNetImageProcessor.valid_kwargs.__annotations__), "image_processor")
     if arguments.model is not None:
         if arguments.backbone_weights:
@@ -67,17 +62,21 @@ def build_model(arguments: ModelArguments) -> tuple[MLNetModel, MLNetImageProces
             )
         size = {"size": _size(model.config)} if "image_size" in keys else {}
         image_processor = MLNetImageProcessor(**{**image_processor.to_dict(), **size, **overrides})
-        return _on_canvas(model, image_processor)
-    try:
-        config = MLNetConfig(**keys)
-    except StrictDataclassError as error:  # a value of the wrong type
-        raise ValueError(f"config: {' '.join(str(error).split())}") from error
-    model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
-    statistics = {}
-    if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
-        weights = timm.get_pretrained_cfg(config.backbone)
-        statistics = {f"image_{name}": [255 * value for value in getattr(weights, name)] for name in ("mean", "std")}
-    return _on_canvas(model, MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides}))
+    else:
+        try:
+            config = MLNetConfig(**keys)
+        except StrictDataclassError as error:  # a value of the wrong type
+            raise ValueError(f"config: {' '.join(str(error).split())}") from error
+        model = MLNetModel.from_imagenet(config, arguments.backbone_weights)
+        statistics = {}
+        if arguments.backbone_weights is None:  # the statistics timm's own weights were trained with, for 0..255
+            weights = timm.get_pretrained_cfg(config.backbone)
+            for name in ("mean", "std"):
+                statistics[f"image_{name}"] = [255 * value for value in getattr(weights, name)]
+        image_processor = MLNetImageProcessor(**{"size": _size(config), **statistics, **overrides})
+    canvas: Any = image_processor.size  # of which a recipe may set only this
+    model.config.image_size = [canvas["height"], canvas["width"]]
+    return model, image_processor
 
 
 def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
@@ -98,13 +97,6 @@ def freeze(model: MLNetModel, modules: Sequence[str]) -> None:
 
 def _size(config: MLNetConfig) -> dict[str, int]:
     return dict(zip(("height", "width"), config.image_size, strict=True))
-
-
-def _on_canvas(model: MLNetModel, image_processor: MLNetImageProcessor) -> tuple[MLNetModel, MLNetImageProcessor]:
-    """Copies the canvas of the processor into the configuration, as a recipe may set only `size`."""
-    size: Any = image_processor.size
-    model.config.image_size = [size["height"], size["width"]]
-    return model, image_processor
 
 
 def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset, Dataset]:
@@ -128,8 +120,9 @@ def build_datasets(arguments: DataArguments) -> tuple[Dataset | IterableDataset,
             counts = f"{len(train)} images for training, {len(validation)} for validation"
             raise ValueError(f"held_out={arguments.held_out} leaves {counts}")
         if arguments.streaming:
-            is_trained = lambda image_id: not is_held_out(image_id, arguments.held_out)  # noqa: E731
-            train = split(True).filter(is_trained, input_columns="image_id")
+            train = split(True).filter(
+                lambda image_id: not is_held_out(image_id, arguments.held_out), input_columns="image_id"
+            )
     return train, validation
 
 
@@ -210,7 +203,8 @@ def train(recipe: str | Path, overrides: Sequence[str] = ()) -> dict[str, float]
     check_output(recipe, Path(arguments.output_dir))
     settings = settings_of(model_arguments, data_arguments, arguments)
     with arguments.main_process_first(desc="looking for a checkpoint"):  # it removes incomplete ones
-        last, named = last_checkpoint(arguments), arguments.resume_from_checkpoint
+        last = last_checkpoint(arguments)
+    named = arguments.resume_from_checkpoint
     if last is not None and (named is None or Path(named).resolve().parent != Path(last).resolve().parent):
         check_settings(last, settings, arguments)
     arguments.label_names = ["labels", "row"]

@@ -23,7 +23,8 @@ class BatchMetrics:
     """
 
     def __init__(self, dataset: Dataset, image_processor: MLNetImageProcessor):
-        self.rows, self.image_processor = undecoded(dataset), image_processor
+        self.rows = undecoded(dataset)
+        self.image_processor = image_processor
         self.evaluator = Evaluator()
         self.results: Results | None = None
 
@@ -37,9 +38,8 @@ class BatchMetrics:
         Returns:
             The mean of every metric with the last batch, nothing before.
         """
-        maps = prediction.predictions
-        maps = maps[0] if isinstance(maps, (tuple, list)) else maps
-        for saliency_map, row_number in zip(maps, prediction.label_ids[1].tolist(), strict=True):
+        row_numbers = prediction.label_ids[1].tolist()
+        for saliency_map, row_number in zip(prediction.predictions, row_numbers, strict=True):
             truth = truth_of(self.rows[row_number])
             [predicted] = self.image_processor.post_process_saliency(saliency_map[None], [truth.size])
             scores = score_truth(self.evaluator, predicted.cpu().numpy(), truth)
