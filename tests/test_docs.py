@@ -33,6 +33,7 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import MINI
 from modeling_mlnet.cli import app
+from modeling_mlnet.cli.train import train
 from modeling_mlnet.data import export_parquet
 from modeling_mlnet.demo import serving
 from modeling_mlnet.training.arguments import ARGUMENTS, parse_recipe
@@ -259,3 +260,5 @@ def test_every_own_key_of_a_recipe_is_explained():
     keys = [item for arguments in ARGUMENTS for item in fields(arguments) if "help" in item.metadata]
     expected = [f"| `{item.name}` | {item.metadata['help']} |" for item in keys if item.name not in theirs]
     assert [line for line in text.partition("## Keys of a recipe")[2].splitlines() if line[:3] == "| `"] == expected
+    in_help = " ".join(train.__doc__.split()).partition("for model and data: ")[2].partition(".")[0]
+    assert in_help.split(", ") == [item.name for item in keys if item.name not in theirs]

@@ -14,10 +14,10 @@ def train(
 ) -> None:
     """Train with a recipe; `--key value` overrides the recipe's keys.
 
-    Keys are those of transformers' TrainingArguments and, for model and data: config, model, backbone_weights,
+    Keys are those of transformers' TrainingArguments and, for model and data: model, config, backbone_weights,
     frozen_modules, image_processor, datasets, validation_datasets, held_out, horizontal_flip, random_crop,
-    crop_off_epoch, color_jitter, canvas_sizes, streaming, backbone_learning_rate, learning_rate_decay,
-    early_stopping_patience, average_checkpoints, teachers, teacher_share, freeze_batch_norm, channels_last.
+    crop_off_epoch, color_jitter, reduction, canvas_sizes, streaming, backbone_learning_rate, learning_rate_decay,
+    early_stopping_patience, teachers, teacher_share, freeze_batch_norm, channels_last.
     docs/reproduce.md says what each means. In a recipe, ${NAME} is an environment variable.
 
     An interrupted run continues from its last checkpoint. The folder report/ of the run has learning curves, and
