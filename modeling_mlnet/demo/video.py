@@ -151,7 +151,7 @@ def render_clip(
     Stopped before its end, it leaves no file.
 
     Args:
-        predictor: Frames pass through it, several at a time.
+        predictor: Frames pass through it one at a time, so that a clip leaves room for other visitors' images.
         clip: Opened; closed at the end.
         path: Path of the result.
         opacity: As in `overlay`.
@@ -165,22 +165,15 @@ def render_clip(
     Raises:
         ValueError: As `Clip.frames`.
     """
-    times: list[float] = []
-
-    def images() -> Iterator[np.ndarray]:
-        for moment, image in clip.frames():
-            times.append(moment)
-            yield image
-
     finished = False
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream: Any = None
             last = -1  # of the time stamps, which have to grow
-            predictions = predictor.stream(images(), keep_images=True, apply_prior=apply_prior)
-            for index, prediction in enumerate(predictions):
-                image, saliency_map = prediction.image, prediction.saliency_map
-                if image is None or saliency_map is None:
+            for index, (time, image) in enumerate(clip.frames()):
+                [prediction] = predictor.stream([image], apply_prior=apply_prior)
+                saliency_map = prediction.saliency_map
+                if saliency_map is None:
                     raise ValueError(f"{clip.name}, frame {index + 1}: {prediction.error}")
                 if stream is None:
                     stream = output.add_stream(
@@ -190,11 +183,11 @@ def render_clip(
                 shown = av.VideoFrame.from_ndarray(
                     np.asarray(overlay(image, saliency_map, colormap, opacity)), format="rgb24"
                 )
-                shown.pts = last = max(last + 1, round(times[index] * FRAMES_A_SECOND))
+                shown.pts = last = max(last + 1, round(time * FRAMES_A_SECOND))
                 output.mux(stream.encode(shown))
                 regions = measure_regions(saliency_map, boxes)
                 shares = {region.name: region.share for region in regions}
-                yield Moment(times[index], effective_area(saliency_map), shares)
+                yield Moment(time, effective_area(saliency_map), shares)
             output.mux(stream.encode())
         finished = True
     finally:
