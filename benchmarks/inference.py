@@ -5,9 +5,10 @@
 
 Networks take turns, pass by pass, each in a process of its own that holds its model, so that a machine which others
 use as well changes its pace for all of them: compare within a row only. Of both versions, `auto` and `float32` are
-measured; the earlier version's float32 is ONNX Runtime's, as its graph is made beside the checkpoint. vgg16 has
-random weights, on which its speed does not depend. Folders are predicted by the whole command, in turns as well.
-Without --before, this version alone is measured. The last lines are the table of docs/speed.md.
+measured, of this one `bfloat16` as well, where the processor multiplies it; the earlier version's float32 is ONNX
+Runtime's, as its graph is made beside the checkpoint. vgg16 has random weights, on which its speed does not depend.
+Folders are predicted by the whole command, in turns as well. Without --before, this version alone is measured. The
+last lines are the table of docs/speed.md.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from modeling_mlnet.inference.network import has_bfloat16
 
 HERE = Path(__file__).parent.parent
 CASES = {"vgg16": [(480, 640)], "mini": [(480, 640), (336, 448), (240, 320)]}  # the second of mini is its own
@@ -122,7 +125,8 @@ def one_image(
     for version, tree in trees.items():
         folder = scratch / f"{version}-{name}-{canvas[0]}x{canvas[1]}"
         make_checkpoint(tree, folder, name, canvas)
-        for dtype in ("float32", "auto"):
+        shows_bfloat16 = version == "now" and has_bfloat16()
+        for dtype in ("float32", "auto", *(["bfloat16"] if shows_bfloat16 else [])):
             workers[f"{version} {dtype}"] = Worker(tree, folder, dtype, image)
     times = take_turns(dict(workers), seconds)
     exact = workers["now float32"].saliency_map

@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # processes beside each other, an
     os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 200 * int(os.environ["PYTEST_XDIST_WORKER"][2:])))
 
 # as in a process of the command, which sets them before the libraries are imported
-os.environ.update(dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "YES"))
+os.environ.update(dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "1"))
 
 import huggingface_hub.utils._http as http
 import numpy as np

@@ -74,6 +74,11 @@ def test_a_setting_that_does_not_work_is_named_in_one_line(tmp_path, words, envi
     assert "Traceback" not in result.stderr and "secret" not in line.partition("; see")[2]
 
 
+def test_what_the_command_sets_itself_is_not_named(tmp_path):
+    result = mlnet("regions", write_image(tmp_path / "a.jpg"), "--tiles", "1")
+    assert "got '1'" in result.stderr and "environment" not in result.stderr
+
+
 def test_an_error_of_a_library_is_one_line_and_its_traceback_can_be_had(tmp_path):
     code = (
         "import sys; from modeling_mlnet import cli\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from modeling_mlnet.io.overlay import contour_levels, overlay
+from modeling_mlnet.io.overlay import contour_levels, overlay, to_bytes
 
 VALUES = np.linspace(0, 1, 21, dtype=np.float32)[None]
 NOTICEABLE = 2.3  # CIEDE2000 of a just noticeable difference (Mahy, Van Eycken and Oosterlinck, 1994)
@@ -38,6 +38,16 @@ def test_grey_stays_apart_from_black_and_white(colormap, shade):
 def test_the_hottest_spot_is_seen_on_middle_colours(shade):
     for colormap in ("inferno", "viridis"):
         assert contrasts(shade, colormap)[-1] > 15
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float16, np.float64])
+def test_maps_of_any_type_are_drawn(kind):
+    image = np.full((4, 6, 3), 100, np.uint8)
+    saliency_map = np.zeros((4, 6), kind)
+    saliency_map[1:3, 2:4] = 1
+    expected = overlay(image, saliency_map.astype(np.float32))
+    np.testing.assert_allclose(np.asarray(overlay(image, saliency_map)), np.asarray(expected), atol=1)
+    assert to_bytes(saliency_map).max() == 255
 
 
 def test_opacity_0_shows_the_image_and_rises():

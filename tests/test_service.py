@@ -386,7 +386,7 @@ def test_a_stopped_server_answers_what_it_has_without_torch_and_leaves_nothing(t
         with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(4) as pool:
             answers, taken = [pool.submit(predict, client) for _ in range(4)], 0
             while taken < 2 and not all(answer.done() for answer in answers):
-                taken = client.get("/readyz").json()["places"]
+                taken = client.get("/readyz").json()["requests"]
             process.send_signal(signal.SIGTERM)
             whole = 0
             for answer in answers:

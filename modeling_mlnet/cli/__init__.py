@@ -93,7 +93,7 @@ def options(
 ) -> None:
     """Predict where people look in images, with ML-Net."""
     for name in BARS:
-        os.environ[name] = "YES"  # not 1, which may stand in an error for another reason; see _describe
+        os.environ[name] = "1"
 
 
 def main() -> None:
@@ -141,7 +141,7 @@ def _describe(error: Exception) -> str:
         names = [name for name in CACHES if path.startswith(os.path.abspath(os.environ.get(name) or "\0"))][:1]
     for name, value in os.environ.items():
         is_proxy = name.lower().endswith("_proxy") and "proxy" in message.lower()
-        if value and (is_proxy or repr(value) in message):
+        if value and name not in BARS and (is_proxy or repr(value) in message):
             names.append(name)
     return f"{message}; see the environment variable {' and '.join(names)}" if names else message
 

@@ -106,8 +106,8 @@ class SaliencyPredictor:
             self.recordings = list(model.config.recordings)
         if image_processor is not None:
             self.letterbox = image_processor.letterbox()
-        is_fast = self.dtype == "float32" or (self.dtype == "bfloat16" and has_bfloat16())
-        is_openvino = is_cpu and is_fast and not compile and self.letterbox.do_resize
+        is_supported = self.dtype == "float32" or (self.dtype == "bfloat16" and has_bfloat16())
+        is_openvino = is_cpu and is_supported and not compile and self.letterbox.do_resize
         self._graph_folder = self._folder if is_openvino else None
         self._graph = None if self._graph_folder is None else find_graph(self._graph_folder, self.letterbox.size)
         if self._graph is None and (self._given is None or self._graph_folder is None):

@@ -19,7 +19,7 @@ DIMMED = 0.2  # brightness of `spotlight` where the map is 0
 
 def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
     """A map `(height, width)` in 0..1 as uint8."""
-    scaled = saliency_map * 255
+    scaled = np.multiply(saliency_map, 255.0)
     return np.rint(scaled, out=scaled).astype(np.uint8)
 
 

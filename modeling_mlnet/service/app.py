@@ -213,7 +213,7 @@ def _add_pages(app: FastAPI, queue: WorkQueue, metrics: Metrics) -> None:
 
     @app.get("/readyz", summary="Whether there is a place in the queue; 503 if not.")
     async def readyz() -> JSONResponse:
-        values = {"status": "full" if queue.is_full else "ok", "places": queue.admitted, "limit": queue.limit}
+        values = {"status": "full" if queue.is_full else "ok", "requests": queue.admitted, "limit": queue.limit}
         return JSONResponse(values, 503 if queue.is_full else 200)
 
     @app.get("/metrics", summary="Figures for Prometheus.", response_class=PlainTextResponse)

@@ -49,7 +49,7 @@ class Teachers:
 
     They get the same input as the student, after crops and colour changes (Beyer et al., CVPR 2022, arXiv 2106.05237),
     and its mirror image, whose map is mirrored back: the mean of both scores better than one map. They run in bfloat16
-    where the hardware multiplies it fast.
+    where the hardware multiplies it.
 
     Args:
         names: Checkpoints, as `model` of `SaliencyPredictor`.
@@ -73,7 +73,7 @@ class Teachers:
         self.share = share
         self.teachers: list[Teacher] = []
         is_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        is_fast = is_gpu or (device.type == "cpu" and has_bfloat16())
+        multiplies_bfloat16 = is_gpu or (device.type == "cpu" and has_bfloat16())
         student_scale, student_offset = _from_pixel_values(image_processor, device)
         for name in names:
             model, own_processor = load_checkpoint(name)
@@ -84,7 +84,7 @@ class Teachers:
                 )
             scale, offset = _from_pixel_values(own_processor, device)
             height, width = model.config.image_size
-            model = model.to(device, torch.bfloat16 if is_fast else torch.float32).eval()
+            model = model.to(device, torch.bfloat16 if multiplies_bfloat16 else torch.float32).eval()
             model = model.to(memory_format=torch.channels_last)
             self.teachers.append(
                 Teacher(model, (height, width), student_scale / scale, (student_offset - offset) / scale)
