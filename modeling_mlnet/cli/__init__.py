@@ -75,6 +75,7 @@ app.add_typer(data, name="data")
 
 ENVIRONMENT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")  # whole numbers, as torchrun sets them
 CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR", "HOME")
+SETTINGS = ("HF_", "TRANSFORMERS_", "TORCH_", "MLNET_")  # beginnings of variables that the libraries read
 BARS = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")  # would interleave with ours
 TRACEBACK = "MLNET_TRACEBACK"  # set to anything, an error that is not expected shows where it was raised
 
@@ -141,7 +142,8 @@ def _describe(error: Exception) -> str:
         names = [name for name in CACHES if path.startswith(os.path.abspath(os.environ.get(name) or "\0"))][:1]
     for name, value in os.environ.items():
         is_proxy = name.lower().endswith("_proxy") and "proxy" in message.lower()
-        if value and name not in BARS and (is_proxy or repr(value) in message):
+        is_quoted = name.startswith(SETTINGS) and name not in BARS and repr(value) in message
+        if value and (is_proxy or is_quoted):
             names.append(name)
     return f"{message}; see the environment variable {' and '.join(names)}" if names else message
 
