@@ -91,6 +91,9 @@ def test_equal_shares_have_equal_ranks():
     assert ranks([0.2, 0.5, 0.2, 0.1]) == [2, 1, 2, 4]
     regions = measure_regions(np.ones((6, 9)), ninths((9, 6)))
     assert {region.rank for region in regions} == {1} and {round(region.ratio, 9) for region in regions} == {1}
+    for size in ((500, 500), (480, 640), (1, 500)):  # shares that are equal but for rounding
+        regions = measure_regions(np.full(size, 0.3, np.float32), ninths(size[::-1]))
+        assert {region.rank for region in regions} == {1}
 
 
 @pytest.mark.parametrize(

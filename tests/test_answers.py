@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import ComparedRegion, json_schema, parse_condition
+from modeling_mlnet.analysis.tiles import TiledPredictor
 from modeling_mlnet.cli import app
 from modeling_mlnet.hub.registry import WEIGHTS, sha256
 
@@ -89,6 +90,20 @@ def test_one_bad_image_or_box_stops_nothing(run, photo, tmp_path):
     document = read(tmp_path / "out" / "photo.regions.json")
     assert [region["name"] for region in document["regions"]] == ["a"] and len(document["problems"]) == 3
     assert run("regions", "broken.png", "-o", "out")[0] == 2
+
+
+def test_an_image_that_is_gone_after_its_prediction_stops_nothing(run, photo, tmp_path, monkeypatch):
+    gone, stream = shutil.copy(photo, tmp_path / "gone.jpg"), TiledPredictor.stream
+
+    def remove_one(self, *arguments, **options):
+        for prediction in stream(self, *arguments, **options):
+            gone.unlink(missing_ok=True)
+            yield prediction
+
+    monkeypatch.setattr(TiledPredictor, "stream", remove_one)
+    status, _out, err = run("regions", "gone.jpg", photo, "-o", "out")
+    assert status == 1 and "gone.jpg" in err and "No such file" in err
+    assert {path.name.partition(".")[0] for path in (tmp_path / "out").iterdir()} == {"photo"}
 
 
 @pytest.mark.parametrize(

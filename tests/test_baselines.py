@@ -87,6 +87,8 @@ def test_wrong_names_and_images_are_refused():
     for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match="image must be uint8"):
             saliency_baseline("itti", image)
+    with pytest.raises(ValueError, match=r"image must be an array, .*, got Image"):
+        saliency_baseline("itti", Image.new("RGB", (4, 4)))
 
 
 def test_gbvs_is_the_equilibrium_of_its_markov_chains_and_prefers_the_centre():

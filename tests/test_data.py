@@ -151,3 +151,5 @@ def test_held_out_rows_are_those_and_none_left_is_an_error(tmp_path):
     assert load(spec, held_out=0.5)["image_id"] == [name for name in names if is_held_out(name, 0.5)]
     with pytest.raises(ValueError, match=r"held_out=0.0 leaves no image"):
         load(spec, held_out=0.0)
+    with pytest.raises(ValueError, match=r"held_out must lie in 0\.\.1, got 2"):
+        load(spec, held_out=2)

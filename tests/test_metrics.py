@@ -226,8 +226,15 @@ def test_a_fixation_map_counts_like_its_points():
     assert nss(saliency_map, counts) == approx(nss(saliency_map, points))
     assert all_aucs(saliency_map, counts, second) == approx(all_aucs(saliency_map, points, other_points))
     assert nss(saliency_map, (counts > 0)) == approx(nss(saliency_map, np.unique(points, axis=0)))
-    with pytest.raises(ValueError, match="is this a density"):
-        nss(saliency_map, rng.random((6, 8)))
+    for wrong in (rng.random((6, 8)), counts - 1):
+        with pytest.raises(ValueError, match="counts fixations in whole numbers"):
+            nss(saliency_map, wrong)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max <= np.finfo(float).max, reason="long doubles are doubles here")
+def test_a_map_beyond_float64_is_refused():
+    with pytest.raises(ValueError, match="must hold finite values of at least 0"):
+        cc(np.array([[1, 2]], np.longdouble) * np.longdouble("1e400"), [[1, 2]])
 
 
 def test_constant_maps_score_as_chance():

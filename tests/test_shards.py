@@ -289,6 +289,9 @@ def test_the_command_reads_and_writes_uris(mlnet, predictor, pictures, tmp_path)
     assert ended.returncode == 0 and "left out: 1 of the kind .txt" in ended.stderr, ended.stderr
     for path in (tmp_path / "out").iterdir():
         assert system.cat_file(f"/photos/maps/below/{path.name}") == path.read_bytes()
+    here = (tmp_path / "new").as_uri()
+    assert mlnet("predict", pictures[0], "-o", here, *model).returncode == 0
+    assert len(list((tmp_path / "new").iterdir())) == 2
     ended = mlnet(*remote, "--resume")
     assert "2 already there" in ended.stderr, ended.stderr
     ended = mlnet("predict", "memory://nowhere/a.png", "-o", tmp_path / "out", *model)

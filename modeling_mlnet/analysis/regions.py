@@ -11,6 +11,8 @@ from .boxes import Box, check_boxes
 from .sums import box_sums
 from .words import COLUMNS, ROWS, name_ninth
 
+SAME_SHARE = 1e-9  # shares of equal boxes differ by less, as sums round
+
 
 @dataclass(frozen=True)
 class Region:
@@ -87,9 +89,9 @@ def measure_regions(
     ]
 
 
-def ranks(values: Sequence[float]) -> list[int]:
-    """1 for the largest; equal values have the same rank."""
-    return [1 + sum(larger > value for larger in values) for value in values]
+def ranks(shares: Sequence[float]) -> list[int]:
+    """1 for the largest; shares that differ by rounding only have the same rank."""
+    return [1 + sum(larger > share + SAME_SHARE for larger in shares) for share in shares]
 
 
 def ninths(image_size: tuple[int, int]) -> list[Box]:

@@ -133,7 +133,7 @@ def _find_spots(grid: np.ndarray, count: int, image_size: tuple[int, ...]) -> li
         x = float((mass.sum(axis=0) @ (np.arange(columns) + 0.5)) / mass.sum() / columns)
         y = float((mass.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass.sum() / rows)
         spots.append((share, x, y, float(cells.mean()), float(peak / grid.max())))
-    spots.sort(reverse=True)
+    spots.sort(key=lambda spot: (round(spot[0], 9), *spot[1:]), reverse=True)  # rounding must not number equal spots
     return [
         Spot(number, x * width, y * height, share, area, peak, name_ninth(x, y))
         for number, (share, x, y, area, peak) in enumerate(spots[:count], 1)

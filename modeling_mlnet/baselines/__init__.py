@@ -41,6 +41,8 @@ def saliency_baseline(name: str, image: np.ndarray) -> np.ndarray:
     """
     if name not in BASELINES:
         raise ValueError(f"the baseline must be one of {list(BASELINES)}, got {name!r}")
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image must be an array, uint8 (height, width, 3), got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"image must be uint8 (height, width, 3), got {image.dtype} {image.shape}")
     return BASELINES[name](image)

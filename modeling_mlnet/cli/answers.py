@@ -46,18 +46,20 @@ class PredictedImage:
 
     Args:
         job: The image's file.
+        file: Its description in documents.
         image: uint8 `(height, width, 3)`.
         saliency_map: Float32 `(height, width)` in 0..1.
     """
 
     job: Job
+    file: "ImageFile"
     image: "np.ndarray"
     saliency_map: "np.ndarray"
 
     @property
     def path(self) -> Path:
         """The path of the image, to which box files are compared."""
-        return self.job.source if isinstance(self.job.source, Path) else self.job.stem
+        return _path(self.job)
 
     @property
     def name(self) -> str:
@@ -68,13 +70,6 @@ class PredictedImage:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.image.shape[1], self.image.shape[0]
-
-    def describe(self) -> "ImageFile":
-        """The image in documents."""
-        from ..analysis.documents import ImageFile
-
-        content = self.job.source if isinstance(self.job.source, bytes) else self.path.read_bytes()
-        return ImageFile.describe(self.path.name, content, self.size)
 
     def find_boxes(self, source: "BoxSource", outcome: Outcome) -> "tuple[list[Box], list[str]]":
         """The boxes of the image in pixels, and the problems of the others, which are reported."""
@@ -119,7 +114,8 @@ def find_files(paths: Iterable[str], output: Path, outcome: Outcome) -> list[Job
 def predicted(
     predictor: "SaliencyPredictor", jobs: Sequence[Job], model: "Model", outcome: Outcome, description: str
 ) -> Iterator[PredictedImage]:
-    """Every image with its map; one that cannot be read is reported and left out."""
+    """Every image with its map; one that cannot be read, or is gone meanwhile, is reported and left out."""
+    from ..analysis.documents import ImageFile
     from ..analysis.tiles import TiledPredictor
     from .progress import tracked
 
@@ -127,10 +123,22 @@ def predicted(
     tiled = TiledPredictor(predictor, model.tiles)
     predictions = tiled.stream(sources, keep_images=True, apply_prior=model.apply_prior)
     for job, prediction in tracked(zip(jobs, predictions, strict=True), description, len(jobs)):
-        if prediction.image is not None and prediction.saliency_map is not None:
-            yield PredictedImage(job, prediction.image, prediction.saliency_map)
-        else:
+        if prediction.image is None or prediction.saliency_map is None:
             outcome.problem(str(prediction.error))
+            continue
+        try:
+            content = job.source if isinstance(job.source, bytes) else _path(job).read_bytes()
+        except OSError as error:
+            outcome.problem(f"{job.name}: {error.strerror}")
+            continue
+        height, width = prediction.image.shape[:2]
+        file = ImageFile.describe(_path(job).name, content, (width, height))
+        yield PredictedImage(job, file, prediction.image, prediction.saliency_map)
+
+
+def _path(job: Job) -> Path:
+    """The path of an image; that of its results for one from standard input."""
+    return job.source if isinstance(job.source, Path) else job.stem
 
 
 def check_conditions(

@@ -91,8 +91,8 @@ def compare(
     check_conditions(conditions, comparison.regions, outcome)
     if output is not None:
         answers = (
-            Answer(before.describe(), focus(before.saliency_map), comparison.first, None, problems),
-            Answer(after.describe(), focus(after.saliency_map), comparison.second, None, second_problems),
+            Answer(before.file, focus(before.saliency_map), comparison.first, None, problems),
+            Answer(after.file, focus(after.saliency_map), comparison.second, None, second_problems),
         )
         _write_comparison(output, chosen, (before, after), answers, comparison, details)
     outcome.exit()

@@ -60,7 +60,7 @@ def crop(
         crops = [best_crop(design.saliency_map, shape) for shape in shapes]
         stem = output / design.job.stem
         try:
-            document = crops_document(design.describe(), crops, details)
+            document = crops_document(design.file, crops, details)
             for window in crops:
                 _write_crop(design, stem, window, shapes[window.aspect])
             write_file(stem.with_name(f"{stem.name}.crops.json"), to_json(document).encode())

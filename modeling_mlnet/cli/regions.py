@@ -94,7 +94,7 @@ def regions(
     for design in predicted(predictor, jobs, details, outcome, "measuring"):
         image, saliency_map = design.image, design.saliency_map
         found, problems = design.find_boxes(source, outcome)
-        answer = measure_image(predict, design.describe(), image, saliency_map, found, problems, screen_size)
+        answer = measure_image(predict, design.file, image, saliency_map, found, problems, screen_size)
         outcome.done += 1
         rows += region_rows(answer)
         print_answer(design.name, answer)

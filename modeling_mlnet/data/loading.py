@@ -205,6 +205,8 @@ def load(
     """
     if images is not None and find_data_set(spec)[0] in LISTERS:
         raise ValueError(f"{spec}: brings its images; images is for an annotation-only export")
+    if held_out is not None and not 0 <= held_out <= 1:
+        raise ValueError(f"held_out must lie in 0..1, got {held_out}")
     keep = None if held_out is None else partial(is_held_out, fraction=held_out)
     rows, remarks = load_rows(spec, split, keep, streaming, images, progress)
     for line in remarks.lines():

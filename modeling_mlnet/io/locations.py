@@ -105,6 +105,7 @@ def write_file(path: "Path | UPath", content: bytes) -> None:
     if isinstance(path, Path):
         return write_whole(path, lambda file: file.write(content))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError:
         raise

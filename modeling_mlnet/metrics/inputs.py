@@ -39,8 +39,9 @@ def check_range(values: ArrayLike, name: str = "saliency_map") -> tuple[np.ndarr
 def check_floats(values: ArrayLike, name: str = "saliency_map") -> tuple[np.ndarray, float, float]:
     """As `check_range`, but a map of floating-point numbers keeps their type and is not copied."""
     array = as_map(values)
-    if array.dtype.kind != "f":
-        array = array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # to infinity, which is refused below
+            array = array.astype(np.float64)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must be (height, width), got shape {array.shape}")
     low, high = array.min(), array.max()  # NaN if any value is NaN
@@ -111,7 +112,7 @@ def to_pixels(fixations: ArrayLike, shape: tuple[int, int], name: str = "fixatio
     array = as_map(fixations)
     height, width = shape
     if array.shape == shape and width != 2:
-        if array.dtype.kind not in "bui" and ((array < 0) | (array != np.floor(array))).any():
+        if (array.dtype.kind not in "bu" and (array < 0).any()) or (array != np.floor(array)).any():
             raise ValueError(f"{name}: a fixation map counts fixations in whole numbers; is this a density?")
         pixels = np.flatnonzero(array)
         if array.dtype == np.uint8 and (array.ravel()[pixels] == 255).all():
