@@ -27,16 +27,15 @@ def unwrap_worker_errors() -> Iterator[None]:
         raise (OSError if isinstance(error, OSError) else ValueError)(match[2].strip()) from error
 
 
-def exit_with_parent(loader: "DataLoader") -> "DataLoader":
-    """The loader, whose workers will exit if their parent was killed before they started.
+def exit_with_parent(loader: "DataLoader") -> None:
+    """Makes the workers of a loader exit if their parent was killed before they started.
 
     PyTorch watches the parent only after a worker has started, and then would take the process that adopted the worker
     for its parent. Workers of a fork server are children of the server, which ends with the parent.
     """
-    inner = getattr(loader, "base_dataloader", loader)  # inside accelerate's wrapper
-    if (inner.multiprocessing_context or multiprocessing).get_start_method() != "forkserver":
-        inner.worker_init_fn = partial(_start, os.getpid(), inner.worker_init_fn)
-    return loader
+    if (loader.multiprocessing_context or multiprocessing).get_start_method() == "forkserver":
+        return
+    loader.worker_init_fn = partial(_start, os.getpid(), loader.worker_init_fn)
 
 
 def _start(parent: int, prepare: Callable[[int], None] | None, worker: int) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset
@@ -16,14 +15,15 @@ from ..evaluation.evaluate import evaluate, predicted_by
 from ..evaluation.example_sheet import MapSource, choose_images, draw_sheet
 from ..evaluation.truths import read_truths
 from ..hub.model_card import TrainingSet, compose, front_matter, score_section, training_section
+from ..image_processing_mlnet import MLNetImageProcessor
 from ..inference.predictor import SaliencyPredictor
 from ..io.atomic import write_whole
 from ..io.figures import save_figure
 from ..metrics import Evaluator
 from ..metrics.evaluator import Interval, Results
-
-if TYPE_CHECKING:
-    from .trainer import MLNetTrainer
+from ..modeling_mlnet import MLNetModel
+from .arguments import MLNetTrainingArguments
+from .start import StartComparison
 
 VALIDATION = "validation"  # name of the held-out images, whichever data sets they come from
 SHEET_CANDIDATES = 200  # images that the sheets are chosen from; each costs one more pass through the network
@@ -50,6 +50,29 @@ class RunOrigin:
     changes: str = "not stated"
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run whose card is to be written.
+
+    Args:
+        arguments: Arguments of the training.
+        model: The trained model.
+        image_processor: Image processor of the model.
+        rows: The validation data set.
+        results: Results of the last evaluation, or `None`.
+        origin: Start, data and augmentation.
+        start_comparison: Scores beside those of the checkpoint that the training started from, if there was one.
+    """
+
+    arguments: MLNetTrainingArguments
+    model: MLNetModel
+    image_processor: MLNetImageProcessor
+    rows: Dataset | None
+    results: Results | None
+    origin: RunOrigin
+    start_comparison: StartComparison | None = None
+
+
 def command_line(recipe: str | Path, overrides: Sequence[str]) -> str:
     """The `mlnet train` command of a run, without folders of the machine and options that concern the terminal."""
     words = ["mlnet", "train", *(ABSOLUTE.sub(r"\1\2", str(word)) for word in (recipe, *overrides))]
@@ -61,46 +84,44 @@ def command_line(recipe: str | Path, overrides: Sequence[str]) -> str:
     return f"`{shlex.join(words)}`"
 
 
-def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
+def write_run_card(run: FinishedRun, scored: bool = True) -> Path:
     """Writes README.md into the folder of a run, with sheets of random images and of the worst.
 
     Args:
-        trainer: Of the run.
+        run: After its training.
         scored: Whether the references are scored and the sheets drawn, which takes a while; needs rows of
             `modeling_mlnet.data`.
 
     Returns:
         The path of the card.
     """
-    arguments, origin, rows = trainer.args, trainer.origin, trainer.eval_dataset
-    results: Results | None = getattr(trainer.compute_metrics, "results", None)  # of the last evaluation
+    arguments, origin, rows, results = run.arguments, run.origin, run.rows, run.results
     folder = Path(arguments.output_dir)
     own_rows = isinstance(rows, Dataset) and set(FEATURES) <= set(rows.column_names)
     if own_rows:
         rows = with_unique_ids(rows)
     name = arguments.hub_model_id or folder.absolute().name
     title = name.rpartition("/")[2]
-    sections = {"Training": training_section(origin.datasets, _facts(trainer))}
+    sections = {"Training": training_section(origin.datasets, _facts(run))}
     scores: dict[str, dict[str, Interval]] = {}
     sources = {} if results is None else {title: results}
     if scored and own_rows:
-        predictor = SaliencyPredictor(
-            trainer.model, trainer.processing_class, device=arguments.device.type, dtype="float32"
-        )
+        device = arguments.device.type
+        predictor = SaliencyPredictor(run.model, run.image_processor, device=device, dtype="float32")
         predicted = predicted_by(predictor)
         sources = _all_scores(title, predicted, rows)
     if sources:
         scores = {VALIDATION: sources[title]["metrics"]}
         sections["Scores"] = (
             "On the images kept out of training, from the same data sets: expect less on other kinds of images."
-            f"{_choices(trainer)}\n\n{score_section(PROTOCOL, {VALIDATION: sources}, title)}"
+            f"{_choices(run)}\n\n{score_section(PROTOCOL, {VALIDATION: sources}, title)}"
         )
     if scored and own_rows:
         sections["Images"] = _sheets(title, predicted, rows, folder, arguments.seed)
     slugs = {VALIDATION: "+".join(dataset.slug for dataset in origin.datasets) or "unknown"}
     data = front_matter(title, scores, PROTOCOL, slugs, license="other")
     data.datasets = [dataset.slug for dataset in origin.datasets] or None
-    config = trainer.model.config
+    config = run.model.config
     text = (
         f"ML-Net (Cornia et al., ICPR 2016, arXiv 1609.01064) on the timm backbone `{config.backbone}`, trained on a "
         f"canvas of {config.image_size[0]}x{config.image_size[1]} px. The licence of the weights follows from the "
@@ -111,9 +132,9 @@ def write_run_card(trainer: "MLNetTrainer", scored: bool = True) -> Path:
     return folder / "README.md"
 
 
-def _choices(trainer: "MLNetTrainer") -> str:
+def _choices(run: FinishedRun) -> str:
     """Choices made on the validation images, and the comparison with the start."""
-    arguments, start = trainer.args, trainer.start_comparison
+    arguments, start = run.arguments, run.start_comparison
     text = ""
     if arguments.load_best_model_at_end and arguments.eval_strategy != "no":
         text += " They also chose the best checkpoint, so the scores are a little optimistic."
@@ -123,8 +144,8 @@ def _choices(trainer: "MLNetTrainer") -> str:
     return text
 
 
-def _facts(trainer: "MLNetTrainer") -> dict[str, str]:
-    args, origin, start = trainer.args, trainer.origin, trainer.start_comparison
+def _facts(run: FinishedRun) -> dict[str, str]:
+    args, origin = run.arguments, run.origin
     length = f"{args.max_steps} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     rate = f"{args.learning_rate:g}"
@@ -134,12 +155,13 @@ def _facts(trainer: "MLNetTrainer") -> dict[str, str]:
     processes = "1 process" if args.world_size == 1 else f"{args.world_size} processes"
     names = ", ".join(f"`{Path(name).name}`" for name in args.teachers)
     teachers = {"teachers": f"{names}, with a weight of {args.teacher_share:.0%} in the labels"} if names else {}
-    weights = {"weights": "those of the start"} if start is not None and start.keeps_start else {}
+    keeps_start = run.start_comparison is not None and run.start_comparison.keeps_start
+    weights = {"weights": "those of the start"} if keeps_start else {}
     return {
         "command": origin.command,
         "seed": str(args.seed),
         "start": origin.start,
-        "loss": f"`{trainer.model.config.loss}`",
+        "loss": f"`{run.model.config.loss}`",
         **teachers,
         "schedule": f"{args.optim.value}, {rate}, {args.lr_scheduler_type.value}, {length}, batches of {batch}",
         "augmentation": origin.changes,

@@ -15,7 +15,7 @@ from ..image_processing_mlnet import MLNetImageProcessor
 from .callbacks import FiniteGradients, StreamPositions
 from .dataloader_workers import exit_with_parent
 from .distillation import Teachers
-from .run_card import RunOrigin, write_run_card
+from .run_card import FinishedRun, RunOrigin, write_run_card
 from .scoring import BatchMetrics
 from .start import StartComparison
 from .trainer_private import PrivateOverrides
@@ -96,19 +96,19 @@ class MLNetTrainer(PrivateOverrides):
 
     def get_train_dataloader(self) -> DataLoader:
         """As the Trainer's, with workers that exit with this process."""
-        return exit_with_parent(super().get_train_dataloader())
+        return _exiting_with_parent(super().get_train_dataloader())
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """As the Trainer's, but `dataloader_drop_last` is for training only: every image is scored."""
         drop_last, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
         try:
-            return exit_with_parent(super().get_eval_dataloader(eval_dataset))
+            return _exiting_with_parent(super().get_eval_dataloader(eval_dataset))
         finally:
             self.args.dataloader_drop_last = drop_last
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
         """As the Trainer's, with workers that exit with this process."""
-        return exit_with_parent(super().get_test_dataloader(test_dataset))
+        return _exiting_with_parent(super().get_test_dataloader(test_dataset))
 
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
         """As the Trainer's, without drawing a random number, so that an evaluation does not change the training."""
@@ -141,10 +141,22 @@ class MLNetTrainer(PrivateOverrides):
             )
         return super().create_scheduler(num_training_steps, optimizer)
 
+    def finished_run(self) -> FinishedRun:
+        """Facts about this run for the model card."""
+        return FinishedRun(
+            self.args,
+            self.model,
+            self.processing_class,
+            self.eval_dataset,
+            getattr(self.compute_metrics, "results", None),
+            self.origin,
+            self.start_comparison,
+        )
+
     def create_model_card(self, *args, **kwargs) -> None:
         """Writes this project's card into the run's folder; the Trainer's own knows neither data nor protocol."""
         if self.is_world_process_zero():
-            write_run_card(self)
+            write_run_card(self.finished_run())
 
     def push_to_hub(
         self,
@@ -168,7 +180,7 @@ class MLNetTrainer(PrivateOverrides):
 
     def push_checkpoint(self, checkpoint: Path) -> None:
         """Publishes a checkpoint during the training, with a card without scores; a failure is a warning."""
-        card = write_run_card(self, scored=False).read_text(encoding="utf-8")
+        card = write_run_card(self.finished_run(), scored=False).read_text(encoding="utf-8")
         (checkpoint / "README.md").write_text(card, encoding="utf-8")
         try:
             self._publish(checkpoint, f"Training in progress, step {self.state.global_step}", None, None, None)
@@ -184,3 +196,8 @@ class MLNetTrainer(PrivateOverrides):
         revision = revision or self.args.hub_revision
         hub_id = self.hub_model_id
         return push(str(folder.absolute()), hub_id, private, revision, False, token or self.args.hub_token, message)[1]
+
+
+def _exiting_with_parent(loader: DataLoader) -> DataLoader:
+    exit_with_parent(getattr(loader, "base_dataloader", loader))  # inside accelerate's wrapper
+    return loader
