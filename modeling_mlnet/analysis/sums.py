@@ -1,7 +1,7 @@
 """Sums of a map over rectangles. A pixel is a unit square of constant value; one covered in part counts in part.
 
 Written without matrix products: NumPy's threads for these go on waiting in a loop when they are done, on the cores
-that the network needs for the next image (an answer of the service took 1.5 times as long).
+that the network needs for the next image (`benchmarks/service_load.py` shows it).
 """
 
 import math
