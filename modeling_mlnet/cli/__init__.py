@@ -102,6 +102,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # so that no partial file stays
         signal.signal(number, _stop)
     warnings.showwarning = _show_warning
+    warnings.filterwarnings("ignore", "Cannot enable progress bars")  # which `options` turns off
     status = _run()
     gc.freeze()  # the garbage of a million objects need not be searched for at the end: .07 of .7 s
     sys.exit(status)
