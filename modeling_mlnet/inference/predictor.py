@@ -255,7 +255,4 @@ class SaliencyPredictor:
             saliency_map = self.letterbox.saliency_map(cells, image.shape[:2])
             return Prediction(source, saliency_map, image if keep_images else None)
 
-        if len(first) == 1:
-            yield predict(first[0])
-        else:
-            yield from in_order(predict, chain(first, images), min(self.batch_size, MANY), ahead=self.batch_size)
+        yield from in_order(predict, chain(first, images), min(self.batch_size, MANY), ahead=self.batch_size)
