@@ -8,10 +8,8 @@ from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_map
 from .boxes import Box, check_boxes
-from .sums import box_sums
+from .sums import SHARE_DIGITS, box_sums
 from .words import COLUMNS, ROWS, name_ninth
-
-SAME_SHARE = 1e-9  # shares of equal boxes differ by less, as sums round
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,8 @@ def measure_regions(
 
 def ranks(shares: Sequence[float]) -> list[int]:
     """1 for the largest; shares that differ by rounding only have the same rank."""
-    return [1 + sum(larger > share + SAME_SHARE for larger in shares) for share in shares]
+    rounded = [round(share, SHARE_DIGITS) for share in shares]
+    return [1 + sum(larger > share for larger in rounded) for share in rounded]
 
 
 def ninths(image_size: tuple[int, int]) -> list[Box]:

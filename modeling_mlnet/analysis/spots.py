@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..metrics.inputs import check_floats
-from .sums import grid_sums
+from .sums import SHARE_DIGITS, grid_sums
 from .words import name_ninth
 
 GRID = 48  # cells along the longer side on which spots are found: mlnet-mini's own map has 56
@@ -133,7 +133,7 @@ def _find_spots(grid: np.ndarray, count: int, image_size: tuple[int, ...]) -> li
         x = float((mass.sum(axis=0) @ (np.arange(columns) + 0.5)) / mass.sum() / columns)
         y = float((mass.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass.sum() / rows)
         spots.append((share, x, y, float(cells.mean()), float(peak / grid.max())))
-    spots.sort(key=lambda spot: (round(spot[0], 9), *spot[1:]), reverse=True)  # rounding must not number equal spots
+    spots.sort(key=lambda spot: (round(spot[0], SHARE_DIGITS), *spot[1:]), reverse=True)
     return [
         Spot(number, x * width, y * height, share, area, peak, name_ninth(x, y))
         for number, (share, x, y, area, peak) in enumerate(spots[:count], 1)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+SHARE_DIGITS = 9  # of shares that are compared: sums of equal parts differ by rounding in later ones
+
 
 def box_sums(values: np.ndarray, edges: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
     """Sums over rectangles, shape `(len(edges),)`.
