@@ -27,9 +27,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import av
 import numpy as np
-import psutil
 import urllib3
-from load_run import run_load
+from load_run import processor_seconds, run_load
 from peak_memory import peak_memory_mib
 from PIL import Image
 
@@ -90,7 +89,7 @@ def own_image(client: int, request: int, path: Path) -> Path:
 
 
 class Visitor:
-    """Somebody who asks the API over plain HTTP; gradio's client takes more processor time than the answers.
+    """Somebody who asks the API over plain HTTP; gradio's client takes nearly as much processor time as the page.
 
     Args:
         address: Of the page.
@@ -109,21 +108,21 @@ class Visitor:
         return {"path": name, "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
 
     def ask(self, function: str, *values: object) -> tuple[list, bool]:
-        """The outputs of a function, and whether a place in the queue was told."""
+        """The outputs of a function, and whether it waited in the queue."""
         body = {"data": values, "fn_index": self.functions[function], "session_hash": self.session}
         self._read("POST", "/gradio_api/queue/join", json=body)
         path = f"{self.address}/gradio_api/queue/data?session_hash={self.session}"
-        told, until = False, time.monotonic() + HANGS
+        queued, until = False, time.monotonic() + HANGS
         with closing(self.http.request("GET", path, preload_content=False)) as events:
             for line in events:
                 if time.monotonic() > until:
                     raise TimeoutError
                 message = json.loads(line[6:]) if line.startswith(b"data: ") else {"msg": None}
-                told |= bool(message.get("rank"))
+                queued |= bool(message.get("rank"))
                 if message["msg"] == "process_completed":
                     if not message["success"]:
                         raise RuntimeError(message["output"].get("error"))
-                    return message["output"]["data"], told
+                    return message["output"]["data"], queued
         raise ConnectionError("the answer ended early")
 
     def fetch(self, file: dict) -> bytes:
@@ -141,15 +140,15 @@ def visit(address: str, number: int, until: float, folder: Path, answers: list[A
     """One client: an image after the other, until the time is over."""
     visitor, request = Visitor(address), 0
     while time.monotonic() < until:
-        told, values = False, b""
+        queued, values = False, b""
         path = folder / "clip.mp4" if number < 0 else own_image(number, request, folder / f"{number}-{request}")
         started = time.monotonic()
         try:
             if number < 0:
-                _, told = visitor.ask("video", visitor.send(path), True, 0.8, "inferno")
+                _, queued = visitor.ask("video", visitor.send(path), True, 0.8, "inferno")
                 outcome = "clips"
             else:
-                (overlay, _, file, _), told = visitor.ask("predict", visitor.send(path), True, 0.8, "inferno")
+                (overlay, _, file, _), queued = visitor.ask("predict", visitor.send(path), True, 0.8, "inferno")
                 visitor.fetch(overlay)
                 values = visitor.fetch(file)
                 outcome = "answered"
@@ -159,7 +158,7 @@ def visit(address: str, number: int, until: float, folder: Path, answers: list[A
         except Exception as error:  # what a client sees
             outcome, detail = ("full" if "full" in str(error).lower() else "failed"), str(error)[:200]
         digest = sha256(values).hexdigest()
-        answers.append(Answer(number, path, outcome, detail, digest, time.monotonic() - started, told))
+        answers.append(Answer(number, path, outcome, detail, digest, time.monotonic() - started, queued))
         request += 1
         if outcome in ("full", "failed"):
             time.sleep(1)  # as the page asks
@@ -188,11 +187,6 @@ def write_clip(path: Path) -> None:
             view = np.ascontiguousarray(photo[y : y + 240, x : x + 320])
             output.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
         output.mux(stream.encode())
-
-
-def processor_seconds(process: int) -> float:
-    times = psutil.Process(process).cpu_times()
-    return times.user + times.system
 
 
 def measure(clients: int, seconds: float, cores: int) -> dict:

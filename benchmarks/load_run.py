@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 
 def run_load(script: Path, description: str, measure: Callable[[int, float, int], dict[str, Any]]) -> dict[str, Any]:
     """Measures as the command line says, prints the results, and writes them beside the script.
@@ -31,3 +33,9 @@ def run_load(script: Path, description: str, measure: Callable[[int, float, int]
         print(f"{key:{width}} {value}")
     options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
+
+
+def processor_seconds(process: int) -> float:
+    """Processor time that a process has taken, by its number."""
+    times = psutil.Process(process).cpu_times()
+    return times.user + times.system

@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import psutil
-from load_run import run_load
+from load_run import processor_seconds, run_load
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -108,7 +108,7 @@ def ask(number: int, until: float, paths: list[Path], expected: dict, outcome: O
     """One client: an image after the other, until the time is over or nobody answers any more."""
     requests = {path.name: form_with(path) for path in paths}
     names, turn = sorted(requests), number
-    connection = HTTPConnection("127.0.0.1", PORT, timeout=HANGS)  # httpx takes several times as long, on these cores
+    connection = HTTPConnection("127.0.0.1", PORT, timeout=HANGS)  # takes little of the service's cores
     with closing(connection):
         while time.monotonic() < until:
             name, kind = names[turn % len(names)], KINDS[turn % len(KINDS)]
@@ -158,11 +158,6 @@ def resident_mib(process: int) -> float:
         return 0.0
 
 
-def processor_seconds(process: int) -> float:
-    times = psutil.Process(process).cpu_times()
-    return times.user + times.system
-
-
 def own_speed(folder: Path, seconds: float) -> np.ndarray:
     """Of the network without the service: maps a second, and seconds of processor time a map."""
     done = subprocess.run([sys.executable, "-c", OWN, folder, str(seconds)], capture_output=True, check=True)
@@ -181,10 +176,10 @@ def measure(clients: int, seconds: float, count: int) -> dict:
         before = own_speed(folder / "images", seconds / 4)
         server = start(temporary, cores)
         started = time.monotonic()
-        processor, theirs = processor_seconds(server.pid), processor_seconds(os.getpid())
+        processor, clients_processor = processor_seconds(server.pid), processor_seconds(os.getpid())
         outcome, memory = load(clients, seconds, paths, expected, server.pid)
         elapsed, processor = time.monotonic() - started, processor_seconds(server.pid) - processor
-        theirs = processor_seconds(os.getpid()) - theirs
+        clients_processor = processor_seconds(os.getpid()) - clients_processor
         server.terminate()
         status = server.wait(HANGS)
         own = (before + own_speed(folder / "images", seconds / 4)) / 2
@@ -207,7 +202,7 @@ def measure(clients: int, seconds: float, count: int) -> dict:
         "answers_a_second": round(len(outcome.seconds) / elapsed, 2),
         "of_the_network_s_own": round(len(outcome.seconds) / elapsed / own[0], 3),
         "processor_time_over_the_network_s_own": round(processor / len(outcome.seconds) / own[1], 3),
-        "clients_part_of_the_processor_time": round(theirs / (theirs + processor), 3),
+        "clients_part_of_the_processor_time": round(clients_processor / (clients_processor + processor), 3),
         "wait_median_s": round(float(np.median(outcome.seconds)), 2),
         "wait_p95_s": round(float(np.percentile(outcome.seconds, 95)), 2),
         "wait_max_s": round(max(outcome.seconds), 2),

@@ -8,6 +8,7 @@ chromium, or python -m playwright install chromium).
 import os
 import shutil
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -55,10 +56,7 @@ def show_browser(browser: Browser, site: Path) -> Image.Image:
 
 def screenshot(page) -> Image.Image:
     """What the page shows."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.png"
-        page.screenshot(path=path)
-        return Image.open(path).convert("RGB")
+    return Image.open(BytesIO(page.screenshot())).convert("RGB")
 
 
 def main() -> None:

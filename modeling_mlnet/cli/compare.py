@@ -82,11 +82,11 @@ def compare(
         raise typer.Exit(2)
     outcome.done = 1
     before, after = designs
-    first_found, problems = before.find_boxes(source, outcome) if source else (ninths(before.size), [])
+    boxes_before, problems = before.find_boxes(source, outcome) if source else (ninths(before.size), [])
     if not second_source and source.names_image(after.path):
         second_source = source
-    second_found, second_problems = after.find_boxes(second_source, outcome) if second_source else (None, [])
-    comparison = compare_regions(before.saliency_map, after.saliency_map, first_found, second_found)
+    boxes_after, second_problems = after.find_boxes(second_source, outcome) if second_source else (None, [])
+    comparison = compare_regions(before.saliency_map, after.saliency_map, boxes_before, boxes_after)
     _print_comparison(comparison)
     check_conditions(conditions, comparison.regions, outcome)
     if output is not None:

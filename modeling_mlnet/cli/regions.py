@@ -93,8 +93,8 @@ def regions(
     rows, report = [], []
     for design in predicted(predictor, jobs, details, outcome, "measuring"):
         image, saliency_map = design.image, design.saliency_map
-        found, problems = design.find_boxes(source, outcome)
-        answer = measure_image(predict, design.file, image, saliency_map, found, problems, screen_size)
+        image_boxes, problems = design.find_boxes(source, outcome)
+        answer = measure_image(predict, design.file, image, saliency_map, image_boxes, problems, screen_size)
         outcome.done += 1
         rows += region_rows(answer)
         print_answer(design.name, answer)

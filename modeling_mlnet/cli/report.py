@@ -54,8 +54,8 @@ def report(
     rows = []
     for design in predicted(predictor, jobs, details, outcome, "reporting"):
         image, saliency_map = design.image, design.saliency_map
-        found, _ = design.find_boxes(source, outcome)
-        answer = Answer(design.file, focus(saliency_map), measure_regions(saliency_map, found))
+        image_boxes, _ = design.find_boxes(source, outcome)
+        answer = Answer(design.file, focus(saliency_map), measure_regions(saliency_map, image_boxes))
         rows.append(ReportRow.from_map(answer, design.name, image, saliency_map))
         outcome.done += 1
     if not rows:
