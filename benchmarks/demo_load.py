@@ -32,9 +32,9 @@ from load_run import processor_seconds, run_load
 from peak_memory import peak_memory_mib
 from PIL import Image
 
-from modeling_mlnet.demo.handlers import Handlers
-from modeling_mlnet.demo.limits import Upload
+from modeling_mlnet.demo.answers import Answers
 from modeling_mlnet.demo.models import Models
+from modeling_mlnet.demo.uploads import Upload
 
 ROOT = Path(__file__).parent.parent
 IMAGES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
@@ -166,10 +166,10 @@ def visit(address: str, number: int, until: float, folder: Path, answers: list[A
 
 def wrong_maps(answers: list[Answer], folder: Path) -> int:
     """How many files of values differ from those that are made here one by one."""
-    handlers, wrong = Handlers(Models("mini", folder / "serial")), 0
+    answers_here, wrong = Answers(Models("mini"), folder / "serial"), 0
     for answer in answers:
         if answer.outcome == "answered":
-            result = handlers.open(Upload(answer.image, answer.image.name))
+            result = answers_here.open(Upload(answer.image, answer.image.name))
             file = io.BytesIO()
             np.save(file, result.saliency_map)
             wrong += answer.digest != sha256(file.getvalue()).hexdigest()

@@ -10,18 +10,19 @@ from zipfile import ZipFile
 import gradio as gr
 import numpy as np
 import pytest
-from demo_files import COFFEE, upload, write_hostile
+from demo_files import COFFEE, answers_of, upload, write_hostile
 from gradio_client.snippet import generate_code_snippets
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import Box, ComparedRegion, Comparison, Spot
-from modeling_mlnet.demo import about, boxes, endpoints, gaps, limits, words
-from modeling_mlnet.demo.documents import write_crops, write_report
-from modeling_mlnet.demo.handlers import Handlers, MapSettings
+from modeling_mlnet.demo import about, endpoints, gaps, words
+from modeling_mlnet.demo import uploads as sent
+from modeling_mlnet.demo.answers import Answers
+from modeling_mlnet.demo.files import sweep
 from modeling_mlnet.demo.models import Models
-from modeling_mlnet.demo.store import Store, sweep
+from modeling_mlnet.demo.results import Settings, parse_boxes
 from modeling_mlnet.demo.video import Moment
 from modeling_mlnet.images_mlnet import ImageWarning
 from modeling_mlnet.inference import uploads
@@ -45,11 +46,11 @@ from modeling_mlnet.inference import uploads
 )
 def test_a_line_that_is_no_box_is_named(text, message):
     with pytest.raises(ValueError, match=message):
-        boxes.parse_boxes(text, (60, 40))
+        parse_boxes(text, (60, 40))
 
 
 def test_boxes_have_names_or_numbers():
-    parsed = boxes.parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
+    parsed = parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
     assert parsed == [Box("title", 0, 0, 60, 10), Box("2", 1, 2, 3, 4.5)]
 
 
@@ -95,11 +96,11 @@ def test_the_three_lines_have_the_card_s_figures(small_checkpoint):
     card = about.read_card("mini")
     shown = about.shown_text(card)
     assert not shown.lstrip().startswith("---") and "![" not in shown and "<!--" not in shown
-    text = about.three_lines(card, "mini")
+    text = about.about(card, "mini")
     figure = re.search(r"(0\.\d{3}) on OSIE", text)[1]
     assert about.NOT_A_PERSON in text and "1 is perfect" in text and "Checkpoint: MIT licence" in text
     assert any(line.startswith("| OSIE |") and f" {figure} " in line for line in shown.splitlines())
-    nothing = about.three_lines(about.read_card(str(small_checkpoint)))  # a folder without a card
+    nothing = about.about(about.read_card(str(small_checkpoint)))  # a folder without a card
     assert "Checkpoint" not in nothing and "Code: MIT licence" in nothing and " on OSIE" not in nothing
 
 
@@ -110,41 +111,40 @@ def test_hostile_pictures_are_named_before_they_are_decoded(tmp_path):
     for path, message in write_hostile(tmp_path).items():
         started = time.monotonic()
         with pytest.raises(ValueError, match=message) as raised:
-            limits.decode_image(upload(path))
+            sent.read_upload(upload(path))
         assert time.monotonic() - started < 5
         assert str(path.parent) not in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_odd_pictures_are_taken(small_predictor, tmp_path):
-    store = Store(small_predictor, tmp_path)
+    answers = answers_of(small_predictor, tmp_path)
     frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    result = store.predict(upload(tmp_path / "moving.gif"), True)
+    result = answers.open(upload(tmp_path / "moving.gif"))
     assert result.size == (40, 30) and (result.image == (255, 0, 0)).all()  # the first frame
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
-    assert store.predict(upload(tmp_path / "dot.png"), True).saliency_map.shape == (1, 1)
+    assert answers.open(upload(tmp_path / "dot.png")).saliency_map.shape == (1, 1)
     Image.new("L", (1, 3000), 7).save(tmp_path / "thread.png")
-    assert store.predict(upload(tmp_path / "thread.png"), True).size == (1, 3000)
+    assert answers.open(upload(tmp_path / "thread.png")).size == (1, 3000)
     for mode in ("1", "P", "LA", "CMYK", "I;16"):
         large = Image.new(mode, (2000, 1000))
-        large.save(tmp_path / "large.tiff")
-        result = store.predict(upload(tmp_path / "large.tiff"), True)
+        large.save(tmp_path / f"{mode}.tiff")
+        result = answers.open(upload(tmp_path / f"{mode}.tiff"))
         assert result.image.shape == (800, 1600, 3) and result.size == (2000, 1000), mode
-        (tmp_path / "large.tiff").unlink()
 
 
 def test_damaged_metadata_and_heic_are_taken_as_the_command_takes_them(small_predictor, tmp_path, monkeypatch):
-    store, image = Store(small_predictor, tmp_path), Image.new("RGB", (40, 30), "red")
+    answers, image = answers_of(small_predictor, tmp_path), Image.new("RGB", (40, 30), "red")
     info = PngInfo()
     info.add_text("Comment", "x" * 30)
     image.save(tmp_path / "text.png", pnginfo=info)
     content = (tmp_path / "text.png").read_bytes()
     (tmp_path / "text.png").write_bytes(content.replace(b"x" * 30, b"y" * 30))  # its checksum is wrong now
     with pytest.warns(ImageWarning):
-        assert store.predict(upload(tmp_path / "text.png"), True).size == (40, 30)
+        assert answers.open(upload(tmp_path / "text.png")).size == (40, 30)
     heif = pytest.importorskip("pillow_heif")
     heif.from_pillow(image.resize((400, 300))).save(tmp_path / "phone.heic")
-    assert store.predict(upload(tmp_path / "phone.heic"), True).size == (400, 300)
+    assert answers.open(upload(tmp_path / "phone.heic")).size == (400, 300)
     monkeypatch.setattr(uploads, "MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match="400 x 300 px"):
         uploads.check_upload(tmp_path / "phone.heic", "phone.heic")
@@ -159,7 +159,7 @@ def test_the_code_of_the_api_page_sends_a_file():
         for parameter in description["parameters"]:
             assert not gaps.names_address(parameter["example_input"]), name
             if parameter["label"].startswith("Boxes") and parameter["example_input"]:
-                boxes.parse_boxes(parameter["example_input"], (600, 400))
+                parse_boxes(parameter["example_input"], (600, 400))
 
 
 def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_path):
@@ -168,7 +168,7 @@ def test_large_pictures_are_shrunk_and_turned_and_give_nearly_the_same_map(tmp_p
     exif = Image.Exif()
     exif[274] = 6  # the camera was held upright
     large.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
-    result = Store(predictor, tmp_path).predict(upload(tmp_path / "phone.jpg"), True)
+    result = answers_of(predictor, tmp_path).open(upload(tmp_path / "phone.jpg"))
     assert result.size == (3000, 2000) and result.saliency_map.shape == (1067, 1600)
     [whole] = predictor.maps([str(tmp_path / "phone.jpg")])
     smaller = np.asarray(Image.fromarray(whole).resize((1600, 1067), Image.Resampling.BOX))
@@ -184,10 +184,10 @@ def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(
 ):
     passes, network = [], small_predictor.network
     monkeypatch.setattr(small_predictor, "_network", lambda *given: passes.append(1) or network(*given))
-    store = Store(small_predictor, tmp_path / "store")
-    assert len(passes) == 1  # of its own image, so that nobody waits for the network to be loaded
-    results = [store.predict(upload(pictures[0]), prior) for prior in (True, True, False)]
-    assert len(passes) == 3
+    answers = answers_of(small_predictor, tmp_path)
+    image = upload(pictures[0])
+    results = [answers.open(image, Settings(apply_prior=prior)) for prior in (True, True, False)]
+    assert len(passes) == 2
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(pictures[0])))
     assert not np.array_equal(results[0].saliency_map, results[2].saliency_map)
 
@@ -208,23 +208,20 @@ def test_only_uploads_are_received(tmp_path):
         7,
     ):
         with pytest.raises(ValueError, match="Only files sent to this page"):
-            limits.receive({"path": path if isinstance(path, int) else str(path)}, folder)
+            sent.receive({"path": path if isinstance(path, int) else str(path)}, folder)
     with pytest.raises(ValueError, match="Choose an image first"):
-        limits.receive(None, folder)
-    assert limits.receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}, folder).name == "x.jpg"
+        sent.receive(None, folder)
+    assert sent.receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}, folder).name == "x.jpg"
     with pytest.raises(ValueError, match=r"no longer kept\. Choose it again"):
-        limits.receive({"path": str(folder / "swept.jpg")}, folder)
+        sent.receive({"path": str(folder / "swept.jpg")}, folder)
 
 
 def test_old_files_are_swept_and_new_ones_kept(tmp_path):
     for name in ("old/a.png", "new/b.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"")
-    for _ in range(2):  # a folder counts as written when something in it is removed
-        for path in (tmp_path / "old").glob("*"):
-            os.utime(path, (0, 0))
-        os.utime(tmp_path / "old", (0, 0))
-        sweep(tmp_path, 60)
+    os.utime(tmp_path / "old" / "a.png", (0, 0))
+    sweep(tmp_path, 60)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["new", "new/b.png"]
 
 
@@ -237,30 +234,29 @@ def test_of_too_much_the_oldest_goes_first(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"newest", "middle", "example"}
 
 
-def test_models_are_those_that_need_no_download(small_checkpoint, tmp_path):
-    models = Models(str(small_checkpoint), tmp_path)
+def test_models_are_those_that_need_no_download(small_checkpoint):
+    models = Models(str(small_checkpoint))
     assert list(models.choices) == [small_checkpoint.name, "mini", "vgg16"] and models.default == small_checkpoint.name
-    assert models.store() is models.store(small_checkpoint.name)
+    assert models.predictor(small_checkpoint.name) is models.predictor(models.default)
     with pytest.raises(ValueError, match=r"model must be one of .*, got '\.\./x'"):
-        models.store("../x")
-    assert next(iter(Models("mini", tmp_path).choices)) == "mini"
+        models.predictor("../x")
+    assert next(iter(Models("mini").choices)) == "mini"
 
 
 def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
-    handlers = Handlers(Models(str(small_checkpoint), tmp_path))
-    with ZipFile(write_crops(handlers, upload(COFFEE), ["1:1", "16:9"], MapSettings())) as archive:
+    answers = Answers(Models(str(small_checkpoint)), tmp_path)
+    with ZipFile(answers.crops(answers.open(upload(COFFEE)), ["1:1", "16:9"])) as archive:
         assert archive.namelist() == ["coffee.1x1.jpg", "coffee.16x9.jpg", "crops.json"]
         assert Image.open(archive.open("coffee.1x1.jpg")).size == (400, 400)
         assert json.loads(archive.read("crops.json"))["crops"][1]["aspect"] == "16:9"
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"")
-    *_, (done, (page, html_path, csv_path)) = write_report(
-        handlers, [upload(broken), *map(upload, pictures)], MapSettings()
-    )
+    uploads = [upload(broken), *map(upload, pictures)]
+    *_, (done, (page, (html_path, csv_path))) = answers.report(uploads, Settings())
     assert done == 5 and "broken.jpg is empty" in page and page.count("<img ") == 4
     assert html_path.endswith("report.html") and "a.jpg" in Path(csv_path).read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no longer kept"):
-        handlers.open(upload(tmp_path / "swept.jpg"))
+        answers.open(upload(tmp_path / "swept.jpg"))
 
 
 # --- in front of the server

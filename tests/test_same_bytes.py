@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from demo_files import answers_of, upload
 from PIL import Image
 from transformers import pipeline
 from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.cli import app
-from modeling_mlnet.demo.limits import Upload
-from modeling_mlnet.demo.store import Store
+from modeling_mlnet.demo.results import Settings
 from modeling_mlnet.inference.network import has_bfloat16
 
 COUNT = 200
@@ -61,9 +61,9 @@ def test_bytes_alone_and_among_many_by_every_way(images, small_checkpoint, tmp_p
     saliency = pipeline("saliency-prediction", model=model, device="cpu", dtype=dtype)
     for outcome in (saliency(first, **options), saliency([last, first, last], batch_size=2, **options)[1]):
         assert np.array_equal(outcome["saliency_map"].numpy(), expected)
-    store = Store(SaliencyPredictor(model, device="cpu", dtype=dtype), tmp_path)
+    answers = answers_of(SaliencyPredictor(model, device="cpu", dtype=dtype), tmp_path)
     (tmp_path / "upload.png").write_bytes((images / "000.png").read_bytes())
-    result = store.predict(Upload(tmp_path / "upload.png", "upload.png"), apply_prior)
+    result = answers.open(upload(tmp_path / "upload.png"), Settings(apply_prior=apply_prior))
     assert np.array_equal(result.saliency_map, expected)
 
 

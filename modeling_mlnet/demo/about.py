@@ -10,8 +10,19 @@ from huggingface_hub import ModelCard
 from ..hub.checkpoint import checkpoint_folder
 from ..hub.registry import ALIASES, CARD, read_manifest, resolve_model
 
-PAPER = "https://arxiv.org/abs/1609.01064"
 NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**"
+MEASURED = (
+    "On images kept out of its training its maps correlate with measured attention by {}. 1 is perfect."
+)
+UNKNOWN = "How well it does is measured and said in its model card, as far as there is one."
+ABOUT = f"""## What it is and is not
+
+1. {NOT_A_PERSON}: where people look in an image when they look without a task.
+2. {{measured}}
+3. It is not made for screens, documents, drawings or medical images, says nothing about anyone in the image, and must \
+not be used to judge viewers.
+
+[Paper: Cornia et al., ICPR 2016](https://arxiv.org/abs/1609.01064) · Code: MIT licence{{licence}}"""
 
 
 def read_card(model: str) -> ModelCard | None:
@@ -32,8 +43,8 @@ def shown_text(card: ModelCard) -> str:
     return re.sub(r"^!\[.*\n?|<!--.*?-->\n?", "", card.text, flags=re.MULTILINE)
 
 
-def three_lines(card: ModelCard | None, model: str = "") -> str:
-    """Description of the model as Markdown; scores come from the registry, or from the card."""
+def about(card: ModelCard | None, model: str = "") -> str:
+    """What the model is and is not, as Markdown; scores come from the registry, or from the card."""
     entry = read_manifest().get(ALIASES.get(model, model))
     data: Any = card.data if card else None
     results = (data and data.eval_results) or []
@@ -41,16 +52,5 @@ def three_lines(card: ModelCard | None, model: str = "") -> str:
     if entry is not None and entry.scores:
         scores = {name: values["CC"] for name, values in entry.scores.items()}
     figures = ", ".join(f"{score:.3f} on {name}" for name, score in scores.items())
-    lines = [
-        f"{NOT_A_PERSON}: where people look in an image when they look without a task.",
-        f"On images kept out of its training its maps correlate with measured attention by {figures}. 1 is perfect."
-        if figures
-        else "How well it does is measured and said in its model card, as far as there is one.",
-        "It is not made for screens, documents, drawings or medical images, says nothing about anyone in the image, "
-        "and must not be used to judge viewers.",
-    ]
-    numbered = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-    sources = [f"[Paper: Cornia et al., ICPR 2016]({PAPER})", "Code: MIT licence"]
-    if data and data.license:
-        sources.append(f"Checkpoint: {html.escape(str(data.license).upper())} licence")
-    return f"{numbered}\n\n{' · '.join(sources)}"
+    licence = f" · Checkpoint: {html.escape(str(data.license).upper())} licence" if data and data.license else ""
+    return ABOUT.format(measured=MEASURED.format(figures) if figures else UNKNOWN, licence=licence)

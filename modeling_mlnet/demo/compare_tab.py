@@ -1,114 +1,92 @@
-"""The tab Compare: the current image and a second design, with boxes on each."""
+"""The tab Compare: the image at hand and a second design, with boxes on each."""
 
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from ..analysis import to_one_scale
 from ..io.json_types import JsonObject
 from ..io.overlay import overlay
-from . import images, words
-from .components import LIGHT, NETWORK, Updates, custom, downloads, on_page, ready, say_failures
-from .handlers import MapSettings
-from .image_tabs import ImageTabs
-from .limits import Upload
-from .store import Result
-from .values import editor_value, shares
+from . import words
+from .components import LIGHT, NETWORK, Updates, custom, downloads, ready
+from .current_image import CurrentImage
+from .results import Result, Settings
+from .uploads import Upload
+from .values import editor_value, save_image, shares
 
 ON_A = "Drag over a part of design A."
 ON_B = "Drag over the same part of design B, wherever it lies, and keep its name."
-CHOOSE_A = "Choose an image"
-CHOOSE_B = "Choose the second design"
 ONE_SCALE = (
     "Both maps have one scale: attention per area, its highest value in either design being the brightest. Points are "
     "percent of all predicted attention of a design. Without boxes the nine ninths of the images are compared."
 )
 
 
-class CompareTab:
-    """Two designs: the current image and a second one.
+def add_compare(current: CurrentImage) -> None:
+    """The tab."""
+    answers = current.answers
+    upload = gr.UploadButton(
+        "Choose the second design", variant="primary", file_types=["image"], elem_id="compare-choose"
+    )
+    text = custom("status", "", "compare-words")
+    options = {"suggest": [], "shares": {}, "elem_classes": ["mlnet-design"]}
+    start = {**current.start["regions"], "map": None} if current.start else {}
+    with gr.Row(elem_classes="mlnet-designs"):
+        first = custom(
+            "boxes", start, "compare-first", alt="Design A", hint=ON_A, empty="Choose an image", **options
+        )
+        second = custom(
+            "boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty="Choose the second design", **options
+        )
+    gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
+    files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
+    given = gr.State()
 
-    Args:
-        tabs: With the image at hand.
-        notice: For what goes wrong.
-    """
+    def take(payload: object) -> Updates:
+        return {given: answers.receive(payload, "second design")}
 
-    def __init__(self, tabs: ImageTabs, notice: gr.HTML):
-        self.handlers, self.tabs = tabs.handlers, tabs
-        self.upload = gr.UploadButton(CHOOSE_B, variant="primary", file_types=["image"], elem_id="compare-choose")
-        self.words = custom("status", "", "compare-words")
-        with gr.Row(elem_classes="mlnet-designs"):
-            empty = {"suggest": [], "shares": {}, "elem_classes": ["mlnet-design"]}
-            first = {**tabs.start["regions"], "map": None} if tabs.start else {}
-            self.first = custom("boxes", first, "compare-first", alt="Design A", hint=ON_A, empty=CHOOSE_A, **empty)
-            self.second = custom("boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty=CHOOSE_B, **empty)
-        gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
-        self.files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
-        self.given = gr.State(None)
-        self._connect(notice)
+    def draw(result: Result, saliency_map: Any) -> JsonObject:
+        src = save_image(answers, result)
+        shown = None if saliency_map is None else overlay(result.image, saliency_map)
+        return editor_value(result, src, answers.save(f"{result.stem}.heat.jpg", shown) if shown else src)
 
-    def _connect(self, notice: gr.HTML) -> None:
-        outputs = [notice, self.words, self.first, self.second, *self.files.values(), self.given]
+    def show(upload: Upload | None, second_upload: Upload | None, *settings: Any) -> Updates:
+        results = [item and answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
+        maps = [None, None]
+        if all(results):
+            maps = to_one_scale(*(result.saliency_map for result in results))
+        values = [draw(*pair) if pair[0] else {} for pair in zip(results, maps, strict=True)]
+        shown = {editor: gr.update(value=value, shares={}) for editor, value in zip((first, second), values, strict=True)}
+        return {**shown, text: ""}
 
-        @on_page(notice)
-        def take(payload: object) -> dict:
-            return {self.given: self.handlers.receive(payload, "second design")}
-
-        @on_page(notice, lambda: {self.words: ""}, follows=True)
-        def show(first: Upload | None, second: Upload | None, *settings: Any) -> dict:
-            uploads = [upload for upload in (first, second) if upload is not None]
-            results = [self.handlers.open(upload, MapSettings(*settings)) for upload in uploads]
-            maps: list[np.ndarray | None] = [None]
-            if first is not None and second is not None:
-                maps = [*to_one_scale(*(result.saliency_map for result in results))]
-            values = [self._shown(result, saliency_map) for result, saliency_map in zip(results, maps, strict=False)]
-            return {
-                self.first: gr.update(value=values[0] if first else {}, shares={}),
-                self.second: gr.update(value=values[-1] if second else {}, shares={}),
-                self.words: "",
-            }
-
-        def measure(
-            first: Upload | None,
-            second: Upload | None,
-            editor: JsonObject | None,
-            second_editor: JsonObject | None,
-            *settings: Any,
-        ) -> dict:
-            if first is None or second is None:
-                return {}
-            texts = [(value or {}).get("boxes") or "" for value in (editor, second_editor)]
-            return self._measured([first, second], texts, MapSettings(*settings))
-
-        given = [self.tabs.given, self.given]
-        inputs = [*given, self.first, self.second, *self.tabs.settings]
-        taken = self.upload.upload(take, [self.upload], [notice, self.given], preprocess=False, **LIGHT)
-        changed = [self.tabs.given.change, self.given.change, *(setting.change for setting in self.tabs.settings)]
-        options = {"trigger_mode": "always_last", "show_progress_on": [self.words], **NETWORK}
-        shown = gr.on(changed, show, [*given, *self.tabs.settings], outputs, **options)
-        shown.then(on_page(notice, follows=True)(measure), inputs, outputs, **LIGHT)
-        say_failures(notice, taken, shown)
-        drawn = [self.first.input, self.second.input]
-        gr.on(drawn, on_page(notice)(measure), inputs, outputs, trigger_mode="always_last", **LIGHT)
-
-    def _shown(self, result: Result, saliency_map: np.ndarray | None) -> JsonObject:
-        store = self.handlers.models.store()
-        src = heat = images.save_image(result, store)
-        if saliency_map is not None:
-            heat = images.save_jpeg(overlay(result.image, saliency_map), store.place(f"{result.stem}.heat.jpg"))
-        return editor_value(result, src, heat, None)
-
-    def _measured(self, uploads: list[Upload], texts: list[str], settings: MapSettings) -> Updates:
-        drawn = [bool(text.strip()) for text in texts]
-        compared = self.handlers.compare(uploads, texts[0], texts[1] if drawn[0] else "", settings)
-        first, second = compared.comparison.first, compared.comparison.second
+    def measure(
+        upload: Upload | None, second_upload: Upload | None, editor: Any, second_editor: Any, *settings: Any
+    ) -> Updates:
+        if upload is None or second_upload is None:
+            return {}
+        boxes, second_boxes = ((value or {}).get("boxes") or "" for value in (editor, second_editor))
+        results = [answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
+        compared, paths = answers.compare(results, boxes, second_boxes if boxes.strip() else "")
+        regions = compared.comparison.first, compared.comparison.second
+        measured = map(shares, regions) if boxes.strip() else ({}, {})
+        of_first, of_second = measured
         return {  # of the designs only props: another box may have been drawn since
-            self.words: words.comparison_bars(compared.comparison, compared.notes),
-            self.first: gr.update(shares=shares(first) if drawn[0] else {}, suggest=_names(texts[1])),
-            self.second: gr.update(shares=shares(second) if drawn[1] else {}, suggest=_names(texts[0])),
-            **ready(self.files, self.handlers.comparison_tables(compared)),
+            text: words.comparison_bars(compared.comparison, compared.notes),
+            first: gr.update(shares=of_first, suggest=_names(second_boxes)),
+            second: gr.update(shares=of_second, suggest=_names(boxes)),
+            **ready(files, paths),
         }
+
+    outputs, designs = [text, first, second, *files.values()], [current.given, given]
+    current.on(upload.upload, take, [upload], [given], preprocess=False)
+    changed = [current.given.change, given.change, *(setting.change for setting in current.settings)]
+    waiting = {"follows": True, "cleared": lambda: {text: ""}, "trigger_mode": "always_last"}
+    shown = current.on(
+        changed, show, [*designs, *current.settings], outputs, **{**NETWORK, **waiting}, show_progress_on=[text]
+    )
+    inputs = [*designs, first, second, *current.settings]
+    current.on(shown.then, measure, inputs, outputs, follows=True)
+    current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")
 
 
 def _names(text: str) -> list[str]:

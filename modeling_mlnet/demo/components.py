@@ -1,20 +1,19 @@
-"""The page's own components, all `gr.HTML` with a script of `assets/`, and how its events run."""
+"""The page's own components, all `gr.HTML` with a script of `assets/`, and buttons that give files."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any, TypeAlias
 
 import gradio as gr
 
 from ..io.json_types import JsonObject, JsonValue
-from .gaps import caught, in_one_line
 
 Updates: TypeAlias = dict[gr.components.Component, object]  # new values, or what `gr.update` gives
-PRIVATE: dict[str, str | int] = {"api_visibility": "private"}
-NETWORK: dict[str, str | int] = {"concurrency_id": "network", **PRIVATE}
-LIGHT: dict[str, str | int] = {"concurrency_id": "light", "concurrency_limit": 4, "show_progress": "hidden", **PRIVATE}
-NO_ANSWER = "No answer came: the server is busy or out of reach. Try again in a minute."
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+BROWSER: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+LIGHT: dict[str, Any] = {"concurrency_id": "light", "concurrency_limit": 4, "show_progress": "hidden", **PRIVATE}
+NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": "default", "show_progress": "full"}
 
 
 def asset(name: str) -> str:
@@ -46,21 +45,20 @@ def script(name: str) -> str:
     return asset(f"{name}.js").partition("\n\n")[2].strip().rstrip(";")
 
 
-def downloads(
-    prefix: str, labels: dict[str, str], files: Mapping[str, str] | None = None
-) -> dict[str, gr.DownloadButton]:
-    """A row of buttons that give files.
+def downloads(prefix: str, labels: dict[str, str], start: JsonObject | None = None) -> dict[str, gr.DownloadButton]:
+    """A row of buttons that give files, with ids `PREFIXget-NAME`.
 
     Args:
-        prefix: Prefix of their ids, `PREFIX-get-NAME`.
+        prefix: Of the ids.
         labels: By name.
-        files: Files that exist already, by name.
+        start: Files that exist already, by name.
     """
-    files = files or {}
+    options: dict[str, Any] = {"min_width": 90}
     with gr.Row(elem_classes="mlnet-buttons"):
+        paths = {name: (start or {}).get(name) for name in labels}
         return {
             name: gr.DownloadButton(
-                label, files.get(name), interactive=name in files, min_width=90, elem_id=f"{prefix}get-{name}"
+                label, paths[name], interactive=bool(paths[name]), elem_id=f"{prefix}get-{name}", **options
             )
             for name, label in labels.items()
         }
@@ -83,34 +81,4 @@ def remember(component: gr.components.Component, name: str, usual: JsonValue, re
         read: JavaScript that makes the parameter from `value`.
     """
     code = f"(value) => {{ ({script('address')})({name!r}, {read}, {json.dumps(usual)}); }}"
-    component.change(None, [component], None, js=code, queue=False, show_progress="hidden", **PRIVATE)
-
-
-def on_page(
-    notice: gr.HTML, cleared: Callable[[], dict] = dict, follows: bool = False
-) -> Callable[[Callable], Callable]:
-    """Decorator that shows a function's error as a line on the page.
-
-    Args:
-        notice: Shows the line until the function succeeds.
-        cleared: Gives what components show instead of a result.
-        follows: Whether the function follows from another one, whose line it must not take away.
-
-    Returns:
-        A decorator for functions that return, or yield, new values by component.
-    """
-    said = {notice: gr.skip() if follows else ""}  # an empty dictionary would be taken for a value
-
-    def decorate(function: Callable) -> Callable:
-        def failed(error: Exception) -> dict:
-            return {notice: in_one_line(error, function.__name__), **cleared()}
-
-        return caught(function, failed, lambda values: {**said, **values})
-
-    return decorate
-
-
-def say_failures(notice: gr.HTML, *events: gr.events.Dependency) -> None:
-    """Shows a message if no answer comes at all, for example because the queue is full."""
-    for event in events:
-        event.failure(None, None, [notice], js=f"() => {NO_ANSWER!r}", queue=False, show_progress="hidden", **PRIVATE)
+    component.change(None, [component], None, js=code, **BROWSER)

@@ -4,29 +4,38 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from ..analysis import find_spots
 from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
-from . import images
-from .gaps import for_clients, with_example
-from .handlers import SPOTS, Handlers, MapSettings
+from .answers import Answers
+from .gaps import for_clients
+from .results import COLORMAPS, Settings
+from .values import SPOTS
 
 BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
 
 
-def _file(name: str) -> JsonObject:
-    return {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
+def _with_example(component: gr.components.Component, example: object) -> gr.components.Component:
+    component.example_payload = lambda: example  # of the API page; gradio's own are addresses, which are not fetched
+    return component
 
 
 def _image(label: str) -> gr.components.Component:
-    return with_example(gr.Image(label=label, type="filepath", image_mode=None), _file("photo.jpg"))
+    file = {"path": "photo.jpg", "url": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+    return _with_example(gr.Image(label=label, type="filepath", image_mode=None), file)
+
+
+def _clip(label: str) -> gr.components.Component:
+    file = {"path": "clip.mp4", "url": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
+    return _with_example(gr.Video(label=label), file)
 
 
 def _boxes(label: str, value: str | None = None) -> gr.components.Component:
-    return with_example(gr.Textbox(value, label=label), "sky: 0, 0, 300, 100")
+    return _with_example(gr.Textbox(value, label=label), "sky: 0, 0, 300, 100")
 
 
 def _prior() -> gr.Checkbox:
@@ -34,14 +43,8 @@ def _prior() -> gr.Checkbox:
 
 
 def _look() -> list[gr.components.Component]:
-    return [
-        gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1"),
-        gr.Dropdown(list(images.COLORMAPS), value="inferno", label="Colour map"),
-    ]
-
-
-def _found(*more: gr.components.Component) -> list[gr.components.Component]:
-    return [gr.JSON(label="Found"), gr.File(label="CSV"), *more]
+    opacity = gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1")
+    return [opacity, gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colour map")]
 
 
 def _png(label: str) -> gr.Image:
@@ -52,22 +55,8 @@ def _read(path: str) -> JsonObject:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def _add(
-    function: Callable,
-    inputs: list[gr.components.Component],
-    outputs: list[gr.components.Component],
-    queue: str = "network",
-) -> None:
-    name = function.__name__
-    gr.Button().click(for_clients(function), inputs, outputs, api_name=name, preprocess=False, concurrency_id=queue)
-
-
-def add_endpoints(handlers: Handlers) -> None:
-    """Adds `/predict`, `/regions`, `/compare` and `/video` to the Blocks being built.
-
-    Args:
-        handlers: Functions of the page.
-    """
+def add_endpoints(answers: Answers) -> None:
+    """Adds `/predict`, `/regions`, `/compare` and `/video` to the Blocks being built."""
 
     def predict(
         image: object, apply_prior: bool, opacity: object, colormap: object
@@ -81,11 +70,10 @@ def add_endpoints(handlers: Handlers) -> None:
         predicted attention and part of the area in 0..1, centre x and y in pixels. Images longer than 1600 px are
         shrunk to that first.
         """
-        opacity, colormap = images.check_look(opacity, colormap)
-        result = handlers.open(handlers.receive(image), MapSettings(apply_prior=apply_prior))
+        result = answers.open(answers.receive(image), Settings(apply_prior=apply_prior))
         spots = [asdict(spot) for spot in find_spots(result.saliency_map, SPOTS, result.size)]
-        details = {"image": result.name, "width": result.size[0], "height": result.size[1], "spots": spots}
-        overlay, grey_map, values = handlers.write_files(result, opacity, colormap)
+        details = {"image": result.upload.name, "width": result.size[0], "height": result.size[1], "spots": spots}
+        overlay, grey_map, values = answers.map_files(result, opacity, colormap)
         return overlay, grey_map, values, details
 
     def regions(image: object, boxes: object, apply_prior: bool) -> tuple[JsonObject, str, str, str]:
@@ -96,9 +84,9 @@ def add_endpoints(handlers: Handlers) -> None:
         attention and part of the area in 0..1, ratio (share over area), peak, rank by share; the same as CSV; the
         boxes over the overlay (PNG); and the map's values (npy, as of `/predict`).
         """
-        result = handlers.open(handlers.receive(image), MapSettings(apply_prior=apply_prior))
-        overlay, json_path, csv_path = handlers.region_files(result, handlers.measure(result, str(boxes or "")))
-        values = images.save_array(result.saliency_map, handlers.models.store().place(f"{result.stem}.npy"))
+        result = answers.open(answers.receive(image), Settings(apply_prior=apply_prior))
+        _, (overlay, json_path, csv_path) = answers.measure(result, str(boxes or ""))
+        values = answers.save(f"{result.stem}.npy", result.saliency_map)
         return _read(json_path), csv_path, overlay, values
 
     def compare(
@@ -112,13 +100,10 @@ def add_endpoints(handlers: Handlers) -> None:
         where a design lacks a name; the same as CSV; both overlays (PNG), as bright as attention per area on a common
         scale; and this attention per area of both (npy, float32 (height, width), 1 being the highest of either).
         """
-        named = {"first design": first, "second design": second}
-        uploads = [handlers.receive(image, what) for what, image in named.items()]
-        settings = MapSettings(apply_prior=apply_prior)
-        compared = handlers.compare(uploads, str(boxes or ""), str(second_boxes or ""), settings)
-        json_path, csv_path = handlers.comparison_tables(compared)
-        first_overlay, second_overlay, first_values, second_values = handlers.comparison_images(compared)
-        return _read(json_path), csv_path, first_overlay, second_overlay, first_values, second_values
+        uploads = [answers.receive(image, f"{which} design") for which, image in (("first", first), ("second", second))]
+        results = [answers.open(upload, Settings(apply_prior=apply_prior)) for upload in uploads]
+        compared, (json_path, csv_path) = answers.compare(results, str(boxes or ""), str(second_boxes or ""))
+        return _read(json_path), csv_path, *answers.comparison_images(compared)
 
     def video(
         video: object, apply_prior: bool, opacity: object, colormap: object
@@ -130,27 +115,24 @@ def add_endpoints(handlers: Handlers) -> None:
         and at the end the clip (MP4, H.264, 8 frames a second) and all moments: time in seconds, and effective_area in
         0..1, the part of the image that the predicted attention would fill if it were even.
         """
-        settings = MapSettings(apply_prior=apply_prior)
-        for moments, expected, path in handlers.video(handlers.receive(video, "clip"), settings, opacity, colormap):
+        upload, settings = answers.receive(video, "clip"), Settings(apply_prior=apply_prior)
+        for moments, expected, path in answers.video(upload, settings, opacity, colormap):
             known = moments if path else []
             rows = [{"time": moment.time, "effective_area": moment.effective_area} for moment in known]
-            yield str(path) if path else None, {"frames": len(moments), "expected": expected, "moments": rows}
+            yield path, {"frames": len(moments), "expected": expected, "moments": rows}
+
+    def add(function: Callable, inputs: list[Any], outputs: list[Any], queue: str = "network") -> None:
+        options = {"api_name": function.__name__, "preprocess": False, "concurrency_id": queue}
+        gr.Button().click(for_clients(function), inputs, outputs, **options)
 
     with gr.Row(visible=False):
         outputs = [_png("Overlay"), _png("Saliency map"), gr.File(label="Values"), gr.JSON(label="Found")]
-        _add(predict, [_image("Image"), _prior(), *_look()], outputs)
-        outputs = _found(_png("Overlay"), gr.File(label="Values"))
-        _add(regions, [_image("Image"), _boxes(BOXES), _prior()], outputs)
-        _add(
-            compare,
-            [
-                *(_image("First design"), _image("Second design"), _boxes(f"{BOXES}; of the first", "")),
-                *(_prior(), _boxes(f"{BOXES}; of the second", "")),
-            ],
-            _found(
-                *(_png("First overlay"), _png("Second overlay")),
-                *(gr.File(label="First values"), gr.File(label="Second values")),
-            ),
-        )
-        clip = with_example(gr.Video(label="Clip, at most 60 seconds and 100 MB"), _file("clip.mp4"))
-        _add(video, [clip, _prior(), *_look()], [gr.File(label="Clip"), gr.JSON(label="Found")], "video")
+        add(predict, [_image("Image"), _prior(), *_look()], outputs)
+        outputs = [gr.JSON(label="Found"), gr.File(label="CSV"), _png("Overlay"), gr.File(label="Values")]
+        add(regions, [_image("Image"), _boxes(BOXES), _prior()], outputs)
+        designs = [_image("First design"), _image("Second design")]
+        inputs = [*designs, _boxes(f"{BOXES}; of the first", ""), _prior(), _boxes(f"{BOXES}; of the second", "")]
+        outputs = [gr.JSON(label="Found"), gr.File(label="CSV"), _png("First overlay"), _png("Second overlay")]
+        add(compare, inputs, [*outputs, gr.File(label="First values"), gr.File(label="Second values")])
+        inputs = [_clip("Clip, at most 60 seconds and 100 MB"), _prior(), *_look()]
+        add(video, inputs, [gr.File(label="Clip"), gr.JSON(label="Found")], "video")

@@ -3,7 +3,6 @@
 - `CarefulBlocks.preprocess_data` overrides gradio's, which fetches any public address a client names, of any size.
 - `InvalidPathError` is caught: it is raised before a function of the page runs, and its text names the server's paths.
 - `Front` answers before gradio, which fetches `file=https://...` for anybody, and calls itself "Gradio" in previews.
-- `with_example` replaces `example_payload`: the API page shows an address there, which is not fetched here.
 """
 
 import html
@@ -17,13 +16,12 @@ from typing import Any, NoReturn
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from ..io.json_types import JsonValue
 
 TITLE = "Where do people look?"
 DESCRIPTION = "Choose an image and see where ML-Net predicts that people look first."
-REFUSED = b"Only files of this page are given out, no addresses fetched."
+REFUSED = "Only files of this page are given out, no addresses fetched."
 NOT_UPLOADED = "Only files sent to this page are read: upload the file itself, not an address or a path."
 WRONG_FORM = "The input does not have the form this endpoint takes; the API page describes it."
 OUR_FAULT = "This went wrong on our side. Try another file, or again later."
@@ -57,58 +55,33 @@ def names_address(value: object) -> bool:
     return isinstance(value, (list, tuple)) and any(names_address(item) for item in value)
 
 
-def with_example(component: gr.components.Component, example: JsonValue) -> gr.components.Component:
-    """A component with another example in the code of the API page."""
-    component.example_payload = lambda: example
-    return component
-
-
 class Front:
-    """ASGI middleware around gradio's app: refuses to fetch addresses with 403, and gives links their preview.
-
-    Args:
-        app: gradio's.
-    """
+    """ASGI middleware around gradio's app: refuses to fetch addresses with 403, and gives links their preview."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+
+        async def send_with_preview(message: Message) -> None:
+            if message["type"] == "http.response.start":  # the length changes
+                headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
+                message = {**message, "headers": headers}
+            else:
+                message = {**message, "body": with_preview(message.get("body", b""))}
+            await send(message)
+
         if scope["type"] == "http" and asks_for_address(scope["path"]):
-            headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(REFUSED)).encode())]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": REFUSED})
-            return
-        is_page = scope["type"] == "http" and scope["path"] in ("", "/")
-        await self.app(scope, receive, _Previewed(send) if is_page else send)
+            await PlainTextResponse(REFUSED, 403)(scope, receive, send)
+        else:
+            is_page = scope["type"] == "http" and scope["path"] in ("", "/")
+            await self.app(scope, receive, send_with_preview if is_page else send)
 
 
 def asks_for_address(path: str) -> bool:
     """Whether a request's path asks the server to fetch something from elsewhere."""
     return re.match(r"\s*https?:", path.partition("/file=")[2], re.IGNORECASE) is not None
-
-
-class _Previewed:
-    """Sends the page with its own preview instead of gradio's."""
-
-    def __init__(self, send: Send):
-        self.send, self.body = send, b""
-        self.start: Message = {}
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.start = message
-            return
-        self.body += message.get("body", b"")
-        if message.get("more_body"):
-            return
-        headers = [(name, value) for name, value in self.start["headers"] if name.lower() != b"content-length"]
-        if any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers):
-            self.body = with_preview(self.body)
-        headers.append((b"content-length", str(len(self.body)).encode()))
-        await self.send({**self.start, "headers": headers})
-        await self.send({"type": "http.response.body", "body": self.body})
 
 
 def with_preview(page: bytes) -> bytes:

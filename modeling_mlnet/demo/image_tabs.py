@@ -1,162 +1,158 @@
-"""The current image, its settings, and its tabs Map, Regions, Crop and Why, without events."""
+"""The tabs that show the image at hand: Map, Regions, Crop and Why, and what stands beside them."""
 
-from pathlib import Path
+import time
+from functools import partial
 
 import gradio as gr
+from PIL import ImageOps
 
+from ..images_mlnet import open_image
 from ..inference.uploads import KINDS, MAX_BOXES, MAX_BYTES, MAX_PIXELS
 from ..io.json_types import JsonObject
-from ..io.overlay import OPACITY
-from . import images
-from .components import Updates, custom, downloads, image_file, ready
-from .handlers import USUAL, Handlers
-from .limits import Upload
-from .values import SHAPES, USUAL_SHAPES, image_values
+from . import words
+from .components import BROWSER, NETWORK, Updates, custom, downloads, image_file, ready
+from .current_image import EMPTY, CurrentImage
+from .results import Result, parse_boxes
+from .values import SHAPES, crops_value, save_image, shares
 
-EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
 TAKES = f"Or paste one with Ctrl+V. {KINDS}; up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 10**6} megapixels."
 DRAW = "Drag over a part of the image to measure it, as often as you like."
 SHARES = "Shares are of all predicted attention. An even spread would give every box 1.0 x its area."
+LEVELS = (
+    "The network reads the image at several levels, from fine (small strides) to coarse. A level's part is how much a "
+    "change in it would move this map's mean, to first order: by its gradient, and by gradient times feature, which "
+    "does not depend on a level's scale."
+)
+PANELS = ("Map before the prior", "The prior: expected before looking", "Map behind the prior", "Pixels that moved it")
+THUMBNAIL = 96  # px
 
 
-class ImageTabs:
-    """Components.
+def add_input(current: CurrentImage) -> list[tuple[gr.components.Component, gr.events.Dependency]]:
+    """The ways to open an image: components whose value is a file, and their events."""
+    current.image.render()
+    choose = gr.UploadButton("Choose an image", variant="primary", file_types=["image"], elem_id="choose")
+    gr.Markdown(TAKES, elem_classes="mlnet-small")
+    paste = custom("paste", "", "paste")
+    current.given.render()
+    # `input` would also be sent for an image that is removed, sometimes with that image
+    return [(component, component.upload) for component in (current.image, choose, paste)]
 
-    Args:
-        handlers: Functions of the page.
-        examples: Images to offer, by name; the first is answered before anybody comes.
-    """
 
-    def __init__(self, handlers: Handlers, examples: dict[str, Path]):
-        self.handlers = handlers
-        self.examples = {name: Upload(path, path.name) for name, path in examples.items()}
-        self.first = next(iter(examples), None)
-        self.start: JsonObject = {}
-        if self.first is not None:
-            usual = (images.VIEWS[0], OPACITY, images.COLORMAPS[0], USUAL_SHAPES)
-            self.start = image_values(handlers, self.examples[self.first], USUAL, *usual, example=self.first)
+def add_options(current: CurrentImage) -> None:
+    """Settings that are seldom changed."""
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        for component in (current.opacity, current.colormap, *current.settings):
+            component.render()
 
-    def add_input(self) -> None:
-        """The ways to open an image."""
-        self.image = gr.Image(
-            self.start.get("image"),
-            label="Image",
-            sources=["upload", "webcam", "clipboard"],
-            type="filepath",
-            image_mode=None,
-            height=220,
-            elem_id="image",
-            buttons=[],
-            placeholder="Drop an image here",
-            alt_text="The image at hand",
+
+def add_examples(current: CurrentImage) -> gr.HTML | None:
+    """Thumbnails to choose from, and whose images they are."""
+    if not current.examples:
+        return None
+    gr.Markdown("Examples", elem_classes="mlnet-small")
+    value = []
+    for name, upload in current.examples.items():  # a square from the middle, at twice the displayed resolution
+        small = ImageOps.fit(open_image(upload.path).convert("RGB"), (2 * THUMBNAIL, 2 * THUMBNAIL))
+        value.append({"name": name, "thumbnail": image_file(current.answers.save(f"{name}.webp", small))})
+    thumbnails = custom("examples", value, "examples")
+    credits = next(iter(current.examples.values())).path.parent / "CREDITS.md"
+    if credits.is_file():
+        with gr.Accordion("Credits", open=False, elem_id="credits"):
+            gr.Markdown(credits.read_text(encoding="utf-8"))
+    return thumbnails
+
+
+def add_map(current: CurrentImage) -> None:
+    """The map in three views, and its files."""
+    current.view.render()
+    current.viewer.render()
+    labels = {"overlay": "Overlay (PNG)", "map": "Map (PNG)", "npy": "Values (.npy)"}
+    files = downloads("", labels, current.start)
+    current.overlay = files["overlay"]
+    current.followers.append(lambda values: ready(files, [values[name] for name in files] if values else ()))
+
+
+def add_regions(current: CurrentImage) -> gr.Textbox:
+    """Boxes on the image; gives the text of the boxes."""
+    editor = custom("boxes", current.start.get("regions", {}), "regions", hint=DRAW, empty=EMPTY, shares={})
+    gr.Markdown(SHARES, elem_classes="mlnet-small")
+    with gr.Accordion("Type boxes", open=False, elem_id="regions-type"):
+        text = gr.Textbox(
+            label=f"Boxes, one a line: name: x, y, width, height in pixels (at most {MAX_BOXES})",
+            placeholder="title: 20, 10, 300, 80\nbutton: 40, 240, 120, 40",
+            lines=4,
+            max_lines=10,
+            elem_id="regions-boxes",
         )
-        self.choose = gr.UploadButton("Choose an image", variant="primary", file_types=["image"], elem_id="choose")
-        gr.Markdown(TAKES, elem_classes="mlnet-small")
-        self.paste = custom("paste", "", "paste")
-        self.given = gr.State(self.start.get("given"))
+        button = gr.Button("Measure", elem_id="regions-button")
+    files = downloads("regions-", {"png": "Boxes (PNG)", "json": "JSON", "csv": "CSV"})
 
-    def add_options(self) -> None:
-        """Settings that are seldom changed."""
-        models = self.handlers.models
-        kinds = models.recordings()
-        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-            self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the heat map", elem_id="opacity")
-            self.colormap = gr.Radio(list(images.COLORMAPS), value="inferno", label="Colour map", elem_id="colormap")
-            self.model = gr.Dropdown(
-                list(models.choices), value=models.default, label="Model", interactive=True, elem_id="model"
-            )
-            self.recording = gr.Dropdown(
-                kinds,
-                value=next(iter(kinds), None),
-                label="Kind of recording",
-                info="Whose ground truth is predicted.",
-                visible=bool(kinds),
-                interactive=True,
-                elem_id="recording",
-            )
-            self.prior = gr.Checkbox(
-                True, label="Apply the prior", info="What the network expects before it looks.", elem_id="prior"
-            )
+    def follow(values: JsonObject) -> Updates:
+        value = values.get("regions", {})
+        typed = gr.skip() if value.get("boxes", "") is None else ""
+        return {editor: gr.update(value=value, shares={}), text: typed, **ready(files)}
 
-    @property
-    def settings(self) -> list[gr.components.Component]:
-        """The inputs that make a `MapSettings`."""
-        return [self.model, self.recording, self.prior]
+    def measure(result: Result, value: JsonObject | None) -> Updates:
+        boxes = (value or {}).get("boxes") or ""
+        if not boxes.strip():
+            return {editor: gr.update(shares={}), **ready(files)}
+        regions, paths = current.answers.measure(result, boxes)
+        return {current.notice: "", editor: gr.update(shares=shares(regions)), **ready(files, paths)}
 
-    def add_examples(self) -> None:
-        """Thumbnails to choose from, and whose images they are."""
-        if not self.examples:
-            return
-        gr.Markdown("Examples", elem_classes="mlnet-small")
-        thumbnails = []
-        for name, upload in self.examples.items():
-            path = self.handlers.models.store().place(f"{name}.webp")
-            images.save_thumbnail(upload.path, path)
-            thumbnails.append({"name": name, "thumbnail": image_file(str(path))})
-        self.grid = custom("examples", thumbnails, "examples")
-        credits = next(iter(self.examples.values())).path.parent / "CREDITS.md"
-        if credits.is_file():
-            with gr.Accordion("Credits", open=False, elem_id="credits"):
-                gr.Markdown(credits.read_text(encoding="utf-8"))
+    def read(result: Result, typed: str) -> Updates:
+        boxes = parse_boxes(typed, result.size)
+        lines = "\n".join(f"{box.name}: {box.x:g}, {box.y:g}, {box.width:g}, {box.height:g}" for box in boxes)
+        return {text: lines, editor: gr.update(typed=[lines, time.time()])}  # anew, if the same again
 
-    def add_map(self) -> None:
-        """The result."""
-        self.view = gr.Radio(
-            list(images.VIEWS), value="Heat", label="View", show_label=False, container=False, elem_id="view"
-        )
-        self.viewer = custom("viewer", self.start.get("viewer", {}), "viewer", empty=EMPTY)
-        labels = {"overlay": "Overlay (PNG)", "map": "Map (PNG)", "npy": "Values (.npy)"}
-        self.files = downloads("", labels, {name: self.start[name] for name in labels if name in self.start})
+    current.followers.append(follow)
+    last = {"follows": True, "trigger_mode": "always_last"}
+    current.on_image(editor.change, measure, [editor], [editor, *files.values()], **last)
+    # At once and by the browser: the answer to `measure` may come while somebody types.
+    editor.input(None, [editor], [text], js="(editor) => editor.boxes", **BROWSER)
+    current.on_image(button.click, read, [text], [text, editor], needed=True)
+    return text
 
-    def add_regions(self) -> None:
-        """Boxes on the image."""
-        self.regions = custom("boxes", self.start.get("regions", {}), "regions", hint=DRAW, empty=EMPTY, shares={})
-        gr.Markdown(SHARES, elem_classes="mlnet-small")
-        with gr.Accordion("Type boxes", open=False, elem_id="regions-type"):
-            self.boxes = gr.Textbox(
-                label=f"Boxes, one a line: name: x, y, width, height in pixels (at most {MAX_BOXES})",
-                placeholder="title: 20, 10, 300, 80\nbutton: 40, 240, 120, 40",
-                lines=4,
-                max_lines=10,
-                elem_id="regions-boxes",
-            )
-            self.measure = gr.Button("Measure", elem_id="regions-button")
-        self.region_files = downloads("regions-", {"png": "Boxes (PNG)", "json": "JSON", "csv": "CSV"})
 
-    def add_crop(self) -> None:
-        """Windows of the image."""
-        self.shapes = gr.CheckboxGroup(list(SHAPES), value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes")
-        self.crops = custom("figures", self.start.get("crops", []), "crops")
-        self.crop_button = gr.Button("Make the files", elem_id="crop-button")
-        self.crop_file = gr.DownloadButton("Download (ZIP)", visible=False, elem_id="crop-get")
+def add_crop(current: CurrentImage) -> None:
+    """Windows of the image."""
+    current.shapes.render()
+    crops = custom("figures", current.start.get("crops", []), "crops")
+    button = gr.Button("Make the files", elem_id="crop-button")
+    file = gr.DownloadButton("Download (ZIP)", visible=False, elem_id="crop-get")
+    hidden = {file: gr.update(visible=False)}
 
-    def add_why(self) -> None:
-        """The tab with the explanation."""
-        self.explain = gr.Button("Explain this map", variant="primary", elem_id="why-button")
-        self.why_words = custom("status", "", "why-words")
-        self.panels = custom("figures", [], "why-panels")
-        with gr.Accordion("Figures", open=False, visible=False, elem_id="why-figures") as self.figures:
-            self.table = gr.Markdown()
+    def preview(result: Result, shapes: list[str]) -> Updates:
+        return {crops: crops_value(result, save_image(current.answers, result), shapes), **hidden}
 
-    def update(self, values: JsonObject) -> Updates:
-        """`values` as updates for gradio; empty `values` clear the tabs."""
+    def make(result: Result, shapes: list[str]) -> Updates:
+        if not shapes:
+            raise ValueError("Choose a shape first.")
+        path = current.answers.crops(result, [shape for shape in SHAPES if shape in shapes])
+        return {file: gr.update(value=path, visible=True)}
+
+    current.followers.append(lambda values: {crops: values.get("crops", []), **hidden})
+    current.on_image(current.shapes.input, preview, [current.shapes], [crops, file])
+    current.on_image(button.click, make, [current.shapes], [file], needed=True, **NETWORK)
+
+
+def add_why(current: CurrentImage) -> None:
+    """What moved the map."""
+    button = gr.Button("Explain this map", variant="primary", elem_id="why-button")
+    text = custom("status", "", "why-words")
+    panels = custom("figures", [], "why-panels")
+    with gr.Accordion("Figures", open=False, visible=False, elem_id="why-figures") as figures:
+        table = gr.Markdown()
+    nothing = {text: "", panels: [], figures: gr.update(visible=False)}
+
+    def why(result: Result) -> Updates:
+        levels, prior, paths = current.answers.why(result)
         return {
-            self.given: values.get("given"),
-            self.image: values.get("image"),
-            self.viewer: values.get("viewer", {}),
-            self.regions: gr.update(value=values.get("regions", {}), shares={}),
-            self.boxes: "",
-            self.crops: values.get("crops", []),
-            self.crop_file: gr.update(visible=False),
-            **ready(self.files, [values[name] for name in self.files] if values else ()),
-            **ready(self.region_files),
-            **self.unexplained(),
+            text: f"<p class='mlnet-first'>{words.why_in_words(levels)}</p><p>{prior}</p>",
+            panels: [{"src": image_file(path), "title": title} for path, title in zip(paths, PANELS, strict=True)],
+            figures: gr.update(visible=True),
+            table: f"{words.levels_table(levels)}\n\n{LEVELS}",
         }
 
-    def unexplained(self) -> Updates:
-        """The tab Why without an answer."""
-        return {
-            self.why_words: "",
-            self.panels: [],
-            self.figures: gr.update(visible=False),
-        }
+    current.followers.append(lambda _: nothing)
+    options = {"show_progress_on": [text], **NETWORK}
+    current.on_image(button.click, why, [], [*nothing, table], needed=True, cleared=lambda: nothing, **options)

@@ -5,44 +5,43 @@ from typing import Any
 import gradio as gr
 
 from ..io.overlay import OPACITY
-from .components import PRIVATE, Updates, on_page, remember, script
-from .handlers import MapSettings
-from .image_tabs import ImageTabs
-from .images import COLORMAPS, VIEWS
-from .values import USUAL_SHAPES, image_values
+from .components import BROWSER, Updates, remember, script
+from .current_image import CurrentImage
+from .results import COLORMAPS, VIEWS, Settings
+from .values import image_values
 
 
-def connect_address(demo: gr.Blocks, tabs: ImageTabs, bar: gr.Tabs, named: dict[str, gr.Tab], notice: gr.HTML) -> None:
+def connect_address(demo: gr.Blocks, current: CurrentImage, boxes: gr.Textbox, bar: gr.Tabs, tabs: list[gr.Tab]) -> None:
     """Keeps settings, tab, example and boxes in the address, and restores them from there when the page is opened.
 
     An image of the visitor's own is not in the address.
 
     Args:
         demo: The page.
-        tabs: With the settings.
+        current: The image at hand, with the settings.
+        boxes: Boxes as text.
         bar: Bar of all tabs.
-        named: All tabs by their id.
-        notice: For what cannot be restored.
+        tabs: All tabs; the first one is not in the address.
     """
-    models = tabs.handlers.models
+    answers, first = current.answers, current.first
+    models = answers.models
     usual: dict[str, tuple[gr.components.Component, Any]] = {
-        "view": (tabs.view, VIEWS[0]),
-        "opacity": (tabs.opacity, OPACITY),
-        "colours": (tabs.colormap, COLORMAPS[0]),
-        "model": (tabs.model, models.default),
-        "recording": (tabs.recording, next(iter(models.recordings()), None)),
-        "prior": (tabs.prior, True),
-        "boxes": (tabs.boxes, ""),
+        "view": (current.view, VIEWS[0]),
+        "opacity": (current.opacity, OPACITY),
+        "colours": (current.colormap, COLORMAPS[0]),
+        "model": (current.model, models.default),
+        "recording": (current.recording, next(iter(models.recordings(models.default)), None)),
+        "prior": (current.prior, True),
+        "boxes": (boxes, ""),
     }
     for name, (component, value) in usual.items():
         remember(component, name, value)
-    remember(tabs.viewer, "example", tabs.first, read="value?.example")
-    for name, tab in named.items():
-        code = f"() => {{ ({script('address')})('tab', {name!r}, {next(iter(named))!r}); }}"
-        tab.select(None, None, None, js=code, queue=False, show_progress="hidden", **PRIVATE)
+    remember(current.viewer, "example", first, read="value?.example")
+    for tab in tabs:
+        code = f"() => {{ ({script('address')})('tab', {tab.id!r}, {tabs[0].id!r}); }}"
+        tab.select(None, None, None, js=code, **BROWSER)
 
-    @on_page(notice, follows=True)
-    def restore(request: gr.Request) -> dict:
+    def restore(request: gr.Request) -> Updates:
         asked = dict(request.query_params)
         if not asked.keys() & {*usual, "example", "tab"}:
             return {}
@@ -52,25 +51,20 @@ def connect_address(demo: gr.Blocks, tabs: ImageTabs, bar: gr.Tabs, named: dict[
         except ValueError:
             raise ValueError(f"The opacity in the address must be a number, got {values['opacity'][:40]!r}.") from None
         values["prior"] = values["prior"] in (True, "true")
-        example = asked.get("example", tabs.first)
-        if example is not None and example not in tabs.examples:
+        example = asked.get("example", first)
+        if example is not None and example not in current.examples:
             raise ValueError(f"The address names the example {example[:40]!r}, which is not offered here.")
-        kinds = models.recordings(values["model"])
-        if values["recording"] not in kinds:
-            values["recording"] = next(iter(kinds), None)
         changed: Updates = {component: values[name] for name, (component, _) in usual.items()}
-        changed[tabs.recording] = gr.update(choices=kinds, value=values["recording"], visible=bool(kinds))
-        if asked.get("tab") in named:
+        if asked.get("tab") in [tab.id for tab in tabs]:
             changed[bar] = gr.update(selected=asked["tab"])
-        if example is not None:
-            settings = MapSettings(values["model"], values["recording"], values["prior"])
-            look = values["view"], values["opacity"], values["colours"], USUAL_SHAPES
-            answer = image_values(tabs.handlers, tabs.examples[example], settings, *look, example=example)
-            answer["regions"]["boxes"] = values["boxes"]
-            changed = {**tabs.update(answer), **changed}
-        return changed
+        if example is None:
+            return changed
+        settings = Settings(values["model"], values["recording"], values["prior"])
+        look = values["view"], values["opacity"], values["colours"]
+        shown = image_values(answers, answers.open(current.examples[example], settings), example, *look)
+        shown["regions"]["boxes"] = values["boxes"]
+        return {**changed, **current.update(shown), boxes: values["boxes"]}
 
-    outputs = [notice, bar, *{**tabs.update({}), **{component: None for component, _ in usual.values()}}]
-    options = {"queue": False, "show_progress": "hidden", **PRIVATE}
-    restored = demo.load(restore, None, outputs, **options)
-    restored.then(None, None, None, js="() => { document.body.dataset.restored = 'yes'; }", **options)
+    outputs = [bar, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
+    restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
+    restored.then(None, None, None, js="() => { document.body.dataset.restored = 'yes'; }", **BROWSER)

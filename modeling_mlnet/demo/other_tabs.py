@@ -8,219 +8,142 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+from PIL import Image
 
-from ..analysis import Box
 from ..io.json_types import JsonObject
-from . import images, words
-from .boxes import parse_boxes
-from .components import LIGHT, NETWORK, PRIVATE, Updates, custom, downloads, image_file, on_page, ready, say_failures
-from .documents import MAX_FILES, write_report
-from .handlers import MapSettings
-from .image_tabs import ImageTabs
-from .limits import MAX_UPLOAD
+from . import words
+from .answers import MAX_FILES
+from .components import BROWSER, NETWORK, Updates, custom, downloads, image_file, ready
+from .current_image import CurrentImage
+from .results import Settings, parse_boxes
+from .uploads import MAX_UPLOAD
 from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment, first_frame
 
-SECOND, PERCENT, WHAT, SPREAD = "second", "percent", "what", "effective area"
 REPORT = f"Choose a folder, or up to {MAX_FILES} images: they are ranked in one page that you can keep and print."
-CURVE = (
-    "The effective area is the part of the image that the predicted attention would fill if it were even (the "
-    "exponential of the map's entropy over the number of cells). The lower, the more concentrated."
+TAKES = (
+    f"A clip of **at most {MAX_SECONDS} seconds and {MAX_UPLOAD // 2**20} MB**: {KINDS}. The result has "
+    f"{FRAMES_A_SECOND} frames a second, no sound."
 )
-CANCELLED = "<p>Cancelled.</p>"
+DRAW = "Drag over parts of the first frame to follow their share through the clip."
+CURVE = (
+    "<p>The effective area is the part of the image that the predicted attention would fill if it were even (the "
+    "exponential of the map's entropy over the number of cells). The lower, the more concentrated.</p>"
+)
 
 
-class FolderTab:
-    """Several images, ranked.
+def add_folder(current: CurrentImage) -> None:
+    """Several images, ranked."""
+    gr.Markdown(REPORT)
+    choices = {
+        "Choose a folder": {"file_count": "directory", "elem_id": "folder-directory"},
+        "Choose images": {"file_count": "multiple", "file_types": ["image"], "elem_id": "folder-multiple"},
+    }
+    with gr.Row(elem_classes="mlnet-buttons"):
+        buttons = [gr.UploadButton(label, variant="primary", **options) for label, options in choices.items()]
+    progress = custom("status", "", "folder-words")
+    files = downloads("folder-", {"html": "Report (HTML)", "csv": "CSV"})
+    shown = gr.HTML("", elem_id="folder-report")
 
-    Args:
-        tabs: With the settings.
-        notice: For what goes wrong.
-    """
+    def report(payloads: Sequence[object], *settings: Any) -> Iterator[Updates]:
+        yield {shown: "", **ready(files)}
+        uploads = [current.answers.receive(payload) for payload in payloads or []]
+        uploads = [upload for upload in uploads if not upload.name.startswith(".")]
+        for done, result in current.answers.report(uploads, Settings(*settings)):
+            if result is None:
+                yield {progress: f"<p>{done} of {len(uploads)} images ...</p>"}
+                continue
+            page, paths = result
+            frame = f'<iframe title="The report" sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
+            yield {progress: f"<p>{done} images.</p>", shown: frame, **ready(files, paths)}
 
-    def __init__(self, tabs: ImageTabs, notice: gr.HTML):
-        handlers = tabs.handlers
-        gr.Markdown(REPORT)
-        with gr.Row(elem_classes="mlnet-buttons"):
-            choices: dict[str, JsonObject] = {
-                "Choose a folder": {"file_count": "directory"},
-                "Choose images": {"file_count": "multiple", "file_types": ["image"]},
-            }
-            buttons = [
-                gr.UploadButton(label, variant="primary", elem_id=f"folder-{options['file_count']}", **options)
-                for label, options in choices.items()
-            ]
-        progress = custom("status", "", "folder-words")
-        files = downloads("folder-", {"html": "Report (HTML)", "csv": "CSV"})
-        shown = gr.HTML("", elem_id="folder-report")
-
-        @on_page(notice, lambda: {progress: "", shown: ""})
-        def report(payloads: Sequence[object], *settings: Any) -> Iterator[dict]:
-            yield {shown: "", **ready(files)}
-            uploads = [handlers.receive(payload, "image") for payload in payloads or []]
-            uploads = [upload for upload in uploads if not upload.name.startswith(".")]
-            for done, result in write_report(handlers, uploads, MapSettings(*settings)):
-                if result is None:
-                    yield {progress: f"<p>{done} of {len(uploads)} images ...</p>"}
-                    continue
-                page, *paths = result
-                frame = f'<iframe title="The report" sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
-                yield {progress: f"<p>{done} images.</p>", shown: frame, **ready(files, paths)}
-
-        for button in buttons:
-            event = button.upload(
-                report,
-                [button, *tabs.settings],
-                [notice, progress, shown, *files.values()],
-                preprocess=False,
-                show_progress="hidden",
-                **NETWORK,
-            )
-            say_failures(notice, event)
+    options = {**NETWORK, "show_progress": "hidden", "preprocess": False}
+    outputs = [progress, shown, *files.values()]
+    for button in buttons:
+        inputs = [button, *current.settings]
+        current.on(button.upload, report, inputs, outputs, lambda: {progress: "", shown: ""}, **options)
 
 
-class VideoTab:
-    """A clip under its maps.
+def add_video(current: CurrentImage) -> None:
+    """A clip under its maps."""
+    gr.Markdown(TAKES)
+    video = gr.Video(
+        label=f"Clip, at most {MAX_SECONDS} s", sources=["upload"], height=240, elem_id="video-clip", buttons=[]
+    )
+    editor = custom("boxes", {}, "video-boxes", alt="First frame", empty="", shares={}, hint=DRAW)
+    with gr.Row(elem_classes="mlnet-buttons"):
+        button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
+        cancel = gr.Button("Cancel", min_width=120, interactive=False, elem_id="video-cancel")
+    stopped = gr.State()  # the Event that ends the visitor's rendering
+    text = custom("status", CURVE, "video-words")
+    options = {"interactive": False, "height": 320, "visible": False}
+    shown = gr.Video(label="Clip under its saliency maps", elem_id="video-shown", **options)
+    axes = {"x": "second", "y": "percent", "color": "what", "y_title": "percent", "y_lim": [0, None]}
+    plot = gr.LinePlot(height=260, visible=False, elem_id="video-curve", **axes)
 
-    Args:
-        tabs: With the settings.
-        notice: For what goes wrong.
-    """
-
-    def __init__(self, tabs: ImageTabs, notice: gr.HTML):
-        self.handlers, self.tabs, self.notice = tabs.handlers, tabs, notice
-        limit = f"at most {MAX_SECONDS} seconds and {MAX_UPLOAD // 2**20} MB"
-        gr.Markdown(f"A clip of **{limit}**: {KINDS}. The result has {FRAMES_A_SECOND} frames a second, no sound.")
-        self.video = gr.Video(
-            label=f"Clip, at most {MAX_SECONDS} s", sources=["upload"], height=240, elem_id="video-clip", buttons=[]
-        )
-        self.editor = custom(
-            "boxes",
-            {},
-            "video-boxes",
-            alt="First frame",
-            empty="",
-            shares={},
-            hint="Drag over parts of the first frame to follow their share through the clip.",
-        )
-        with gr.Row(elem_classes="mlnet-buttons"):
-            self.button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
-            self.cancel = gr.Button("Cancel", min_width=120, interactive=False, elem_id="video-cancel")
-        self.stop = gr.State()  # the Event that ends the visitor's rendering
-        self.words = custom("status", f"<p>{CURVE}</p>", "video-words")
-        self.shown = gr.Video(
-            label="Clip under its saliency maps", interactive=False, height=320, visible=False, elem_id="video-shown"
-        )
-        self.curve = gr.LinePlot(
-            x=SECOND,
-            y=PERCENT,
-            color=WHAT,
-            y_title="percent",
-            y_lim=[0, None],
-            height=260,
-            visible=False,
-            elem_id="video-curve",
-        )
-        self._connect()
-
-    def empty(self, text: str = f"<p>{CURVE}</p>") -> Updates:
-        """Values of the components without a result."""
+    def say(words: str = CURVE, running: bool = False) -> Updates:
         return {
-            self.words: text,
-            self.shown: gr.update(value=None, visible=False),
-            self.curve: gr.update(visible=False),
-            self.cancel: gr.update(interactive=False),
-            self.button: gr.update(interactive=True),
+            text: words,
+            shown: gr.update(value=None, visible=False),
+            plot: gr.update(visible=False),
+            cancel: gr.update(interactive=running),
+            button: gr.update(interactive=not running),
         }
 
-    def _connect(self) -> None:
-        notice = self.notice
+    def open_clip(payload: object) -> Updates:
+        if not payload:
+            return {editor: {}, **say()}
+        frame = Image.fromarray(first_frame(current.answers.receive(payload, "clip")))
+        src = image_file(current.answers.save("frame.jpg", frame))
+        value = {"src": src, "width": frame.width, "height": frame.height, "boxes": ""}
+        return {editor: gr.update(value=value, shares={}), **say()}
 
-        @on_page(notice, lambda: {self.editor: {}})
-        def look_at(payload: object) -> dict:
-            if not payload:
-                return {self.editor: {}, **self.empty()}
-            frame = images.Image.fromarray(first_frame(self.handlers.receive(payload, "clip")))
-            path = images.save_jpeg(frame, self.handlers.models.store().place("frame.jpg"))
-            value = {"src": image_file(path), "width": frame.width, "height": frame.height, "boxes": ""}
-            return {self.editor: gr.update(value=value, shares={}), **self.empty()}
+    def render(payload: object, value: JsonObject | None, opacity: object, colormap: object, *settings: Any) -> Iterator[Updates]:
+        stop, value = Event(), value or {}
+        yield {**say("<p>Reading the clip ...</p>", running=True), stopped: stop}
+        upload, boxes = current.answers.receive(payload, "clip"), value.get("boxes", "")
+        with closing(current.answers.video(upload, Settings(*settings), opacity, colormap, boxes)) as steps:
+            for moments, expected, path in steps:
+                if stop.is_set():
+                    yield say("<p>Cancelled.</p>")
+                    return
+                if path is None:
+                    yield {text: words.progress_html(len(moments), expected)}
+        yield {
+            **say(f"{words.clip_html(moments)}{CURVE}"),
+            shown: gr.update(value=path, visible=True),
+            plot: gr.update(value=_curve(moments), visible=True),
+            editor: gr.update(shares=_means(moments, value)),
+        }
 
-        @on_page(notice, self.empty)
-        def render(
-            payload: object, editor: JsonObject | None, opacity: object, colormap: object, *settings: Any
-        ) -> Iterator[dict]:
-            stop = Event()
-            yield {
-                **self.empty("<p>Reading the clip ...</p>"),
-                self.button: gr.update(interactive=False),
-                self.cancel: gr.update(interactive=True),
-                self.stop: stop,
-            }
-            upload = self.handlers.receive(payload, "clip")
-            boxes = (editor or {}).get("boxes", "")
-            with closing(self.handlers.video(upload, MapSettings(*settings), opacity, colormap, boxes)) as steps:
-                for moments, expected, path in steps:
-                    if stop.is_set():
-                        break
-                    if path is None:
-                        yield {self.words: progress_html(len(moments), expected)}
-                    else:
-                        yield {
-                            **self.empty(f"{words.clip_html(moments)}<p>{CURVE}</p>"),
-                            self.shown: gr.update(value=str(path), visible=True),
-                            self.curve: gr.update(value=curve(moments), visible=True),
-                            self.editor: gr.update(shares=means(moments, editor)),
-                        }
-            if stop.is_set():
-                yield self.empty(CANCELLED)
+    def end(stop: Event) -> Updates:
+        stop.set()
+        return {text: "<p>Cancelling ...</p>", cancel: gr.update(interactive=False)}
 
-        outputs = [notice, *self.empty(), self.editor, self.stop]
-        self.video.change(look_at, [self.video], outputs, preprocess=False, **LIGHT)
-        rendering = self.button.click(
-            render,
-            [self.video, self.editor, self.tabs.opacity, self.tabs.colormap, *self.tabs.settings],
-            outputs,
-            preprocess=False,
-            show_progress="hidden",
-            concurrency_id="video",
-            concurrency_limit=1,
-            trigger_mode="multiple",  # a click that comes just after the end of a run counts
-            **PRIVATE,
-        )
-        say_failures(notice, rendering)
-
-        def stop(event: Event) -> dict:
-            event.set()
-            return {self.words: "<p>Cancelling ...</p>", self.cancel: gr.update(interactive=False)}
-
-        # gradio's own `cancels` can lose the messages of the next run of the same visitor.
-        self.cancel.click(stop, [self.stop], [self.words, self.cancel], queue=False, **PRIVATE)
+    outputs = [*say(), editor, stopped]
+    current.on(video.change, open_clip, [video], outputs, lambda: {editor: {}}, preprocess=False)
+    inputs = [video, editor, current.opacity, current.colormap, *current.settings]
+    # "multiple": a click that comes just after the end of a run counts
+    options = {"concurrency_id": "video", "concurrency_limit": 1, "trigger_mode": "multiple", "preprocess": False}
+    current.on(button.click, render, inputs, outputs, say, **options)
+    # gradio's own `cancels` can lose the messages of the next run of the same visitor.
+    cancel.click(end, [stopped], [text, cancel], **BROWSER)
 
 
-def progress_html(done: int, expected: int) -> str:
-    """How far the clip is."""
-    if not expected:
-        return f"<p>Frame {done} ...</p>"
-    part = min(done / expected, 1)
-    bar = f'<progress value="{part:.3f}" aria-label="Frames rendered"></progress>'
-    return f"<p>Frame {done} of about {expected} ({100 * part:.0f} %)</p>{bar}"
-
-
-def curve(moments: list[Moment]) -> pd.DataFrame:
+def _curve(moments: Sequence[Moment]) -> pd.DataFrame:
     """For the plot: the effective area, and the shares of regions."""
     rows = [
-        (moment.time, 100 * value, what)
+        (moment.time, 100 * part, what)
         for moment in moments
-        for what, value in {SPREAD: moment.effective_area, **moment.shares}.items()
+        for what, part in {"effective area": moment.effective_area, **moment.shares}.items()
     ]
-    return pd.DataFrame(rows, columns=[SECOND, PERCENT, WHAT])
+    return pd.DataFrame(rows, columns=["second", "percent", "what"])
 
 
-def means(moments: list[Moment], editor: JsonObject | None) -> JsonObject:
+def _means(moments: Sequence[Moment], value: JsonObject) -> JsonObject:
     """Mean shares of regions over a clip, for `assets/boxes.js`."""
-    size = (editor["width"], editor["height"]) if editor else (1, 1)
-    boxes: list[Box] = parse_boxes((editor or {}).get("boxes", ""), size)
-    answers = {}
-    for box in boxes:
+    size = value.get("width", 1), value.get("height", 1)
+    means = {}
+    for box in parse_boxes(value.get("boxes", ""), size):
         share = sum(moment.shares[box.name] for moment in moments) / len(moments)
-        answers[box.name] = {"share": share, "ratio": share * size[0] * size[1] / (box.width * box.height)}
-    return answers
+        means[box.name] = {"share": share, "ratio": share * size[0] * size[1] / (box.width * box.height)}
+    return means

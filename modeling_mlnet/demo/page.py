@@ -15,20 +15,20 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
-from .about import read_card, shown_text, three_lines
-from .compare_tab import CompareTab
-from .components import PRIVATE, asset, custom
+from .about import about, read_card, shown_text
+from .answers import Answers
+from .compare_tab import add_compare
+from .components import BROWSER, asset
+from .current_image import CurrentImage
 from .endpoints import add_endpoints
+from .files import KEPT, keep_swept
 from .gaps import TITLE, CarefulBlocks, Front
-from .handlers import Handlers
-from .image_events import connect_image
-from .image_tabs import ImageTabs
-from .limits import MAX_UPLOAD
+from .image_tabs import add_crop, add_examples, add_input, add_map, add_options, add_regions, add_why
 from .link import connect_address
 from .look import theme
 from .models import Models
-from .other_tabs import FolderTab, VideoTab
-from .store import KEPT, keep_swept
+from .other_tabs import add_folder, add_video
+from .uploads import MAX_UPLOAD
 
 GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
 WORKERS = 2  # images at once
@@ -38,7 +38,16 @@ INTRODUCTION = (
     "person."
 )
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
-TABS = ("map", "regions", "crop", "why", "compare", "folder", "video")
+TABS = {
+    "map": add_map,
+    "regions": add_regions,
+    "crop": add_crop,
+    "why": add_why,
+    "compare": add_compare,
+    "folder": add_folder,
+    "video": add_video,
+}
+WITHOUT_IMAGE = ("folder", "video")  # do not ask about the image at hand
 
 
 def build_demo(model: str = "mini", examples: Path | None = None, folder: Path | None = None) -> gr.Blocks:
@@ -52,48 +61,41 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
     Raises:
         ValueError: If the model cannot be loaded.
     """
-    handlers = Handlers(Models(model, folder or Path(os.environ.get("GRADIO_TEMP_DIR", GRADIOS_FOLDER))))
-    card = read_card(model)
+    answers = Answers(Models(model), folder or Path(os.environ.get("GRADIO_TEMP_DIR", GRADIOS_FOLDER)))
+    card, made = read_card(model), {}
     with CarefulBlocks(title=TITLE, analytics_enabled=False) as demo:
-        add_endpoints(handlers)  # first: the names are theirs
+        add_endpoints(answers)  # first: the names are theirs
         gr.Markdown(INTRODUCTION, elem_classes="mlnet-narrow")
-        tabs = ImageTabs(handlers, _examples(examples))
+        current = CurrentImage(answers, _examples(examples))
         with gr.Row(elem_classes="mlnet-page"):
             with gr.Column(elem_classes="mlnet-in", min_width=200) as inputs:
-                tabs.add_input()
+                files = add_input(current)
             with gr.Column(elem_classes="mlnet-main", min_width=200):
-                notice = custom("notice", "", "notice", limit=MAX_UPLOAD)
+                current.notice.render()
                 with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as bar:
-                    contents = (
-                        *(tabs.add_map, tabs.add_regions, tabs.add_crop, tabs.add_why),
-                        *(partial(tab, tabs, notice) for tab in (CompareTab, FolderTab, VideoTab)),
-                    )
-                    added = [gr.Tab(name.capitalize(), id=name) for name in TABS]
+                    for name, add in TABS.items():
+                        with gr.Tab(name.capitalize(), id=name) as tab:
+                            made[tab] = add(current)
             with gr.Column(elem_classes="mlnet-side", min_width=200):
-                tabs.add_options()
+                add_options(current)
                 with gr.Column() as offered:
-                    tabs.add_examples()
-            for tab, add in zip(added, contents, strict=True):
-                with tab:
-                    add()
-        about = f"## What it is and is not\n\n{three_lines(card, model)}"
-        gr.Markdown(about, elem_classes="mlnet-narrow", elem_id="about")
+                    thumbnails = add_examples(current)
+        gr.Markdown(about(card, model), elem_classes="mlnet-narrow", elem_id="about")
         if card:
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
                 gr.Markdown(shown_text(card), elem_classes="mlnet-card")
-        connect_image(tabs, notice)
-        connect_address(demo, tabs, bar, dict(zip(TABS, added, strict=True)), notice)
-        for name, tab in zip(TABS, added, strict=True):  # folder and video do not ask about the image at hand
-            shown = gr.update(visible=name not in TABS[-2:])
-            tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], queue=False, **PRIVATE)
+        current.connect(files, thumbnails)
+        boxes = next(filter(None, made.values()))
+        connect_address(demo, current, boxes, bar, list(made))
+        for tab in made:
+            shown = gr.update(visible=tab.id not in WITHOUT_IMAGE)
+            tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], **BROWSER)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
 
 def _examples(folder: Path | None) -> dict[str, Path]:
-    if folder is None or not folder.is_dir():
-        return {}
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXAMPLES)
-    return {path.stem.capitalize(): path for path in paths}
+    paths = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    return {path.stem.capitalize(): path for path in paths if path.suffix.lower() in EXAMPLES}
 
 
 @contextmanager

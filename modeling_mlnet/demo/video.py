@@ -11,7 +11,7 @@ import numpy as np
 from ..analysis import Box, effective_area, measure_regions
 from ..inference.predictor import SaliencyPredictor
 from ..io.overlay import overlay
-from .limits import Upload
+from .uploads import Upload
 
 MAX_SECONDS = 60
 FRAMES_A_SECOND = 8  # of the result; a gaze rests longer than an eighth of a second

@@ -113,3 +113,12 @@ def clip_html(moments: Sequence[Moment]) -> str:
             f"average, most at {highest.time:.1f} s, {percent(max(shares))}</li>"
         )
     return f"{lines[0]}<ul>{''.join(lines[1:])}</ul>" if len(lines) > 1 else lines[0]
+
+
+def progress_html(done: int, expected: int) -> str:
+    """How far a clip is."""
+    if not expected:
+        return f"<p>Frame {done} ...</p>"
+    part = min(done / expected, 1)
+    bar = f'<progress value="{part:.3f}" aria-label="Frames rendered"></progress>'
+    return f"<p>Frame {done} of about {expected} ({100 * part:.0f} %)</p>{bar}"
