@@ -32,9 +32,8 @@ from load_run import processor_seconds, run_load
 from peak_memory import peak_memory_mib
 from PIL import Image
 
-from modeling_mlnet.demo.answers import Answers
-from modeling_mlnet.demo.models import Models
-from modeling_mlnet.demo.uploads import Upload
+from modeling_mlnet.demo.answers import Answers, Models
+from modeling_mlnet.demo.files import Files, Upload
 
 ROOT = Path(__file__).parent.parent
 IMAGES = sorted((ROOT / "tests" / "fixtures" / "images").glob("*.jpg"))
@@ -166,7 +165,7 @@ def visit(address: str, number: int, until: float, folder: Path, answers: list[A
 
 def wrong_maps(answers: list[Answer], folder: Path) -> int:
     """How many files of values differ from those that are made here one by one."""
-    answers_here, wrong = Answers(Models("mini"), folder / "serial"), 0
+    answers_here, wrong = Answers(Models("mini"), Files(folder / "serial")), 0
     for answer in answers:
         if answer.outcome == "answered":
             result = answers_here.open(Upload(answer.image, answer.image.name))

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from modeling_mlnet.demo import uploads
 from modeling_mlnet.demo.answers import Answers
+from modeling_mlnet.demo.files import Files, Upload
 
 ROOT = Path(__file__).parent.parent
 COFFEE = ROOT / "tests" / "fixtures" / "images" / "coffee.jpg"
@@ -16,7 +16,7 @@ ROCKET = ROOT / "tests" / "fixtures" / "images" / "rocket.jpg"
 
 
 def upload(path):
-    return uploads.Upload(Path(path), Path(path).name)
+    return Upload(Path(path), Path(path).name)
 
 
 class OneModel:
@@ -29,7 +29,7 @@ class OneModel:
 
 
 def answers_of(predictor, folder):
-    return Answers(OneModel(predictor), folder)
+    return Answers(OneModel(predictor), Files(folder))
 
 
 def write_clip(path, seconds=1.0, size=(96, 64), rate=8, turned=0):

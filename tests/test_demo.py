@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 import time
 from pathlib import Path
 from zipfile import ZipFile
@@ -16,14 +17,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.analysis import Box, ComparedRegion, Comparison, Spot
+from modeling_mlnet.analysis import Box, ComparedRegion, Comparison, Spot, in_words
+from modeling_mlnet.analysis.clips import Moment
 from modeling_mlnet.demo import about, endpoints, gaps, words
-from modeling_mlnet.demo import uploads as sent
-from modeling_mlnet.demo.answers import Answers
-from modeling_mlnet.demo.files import sweep
-from modeling_mlnet.demo.models import Models
+from modeling_mlnet.demo.answers import Answers, Models
+from modeling_mlnet.demo.files import Files, read_upload
 from modeling_mlnet.demo.results import Settings, parse_boxes
-from modeling_mlnet.demo.video import Moment
 from modeling_mlnet.images_mlnet import ImageWarning
 from modeling_mlnet.inference import uploads
 
@@ -33,18 +32,18 @@ from modeling_mlnet.inference import uploads
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,2,3", "Line 1: expected x, y, width, height"),
-        ("0,0,5,5\nfour: a,b,c,d", "Line 2: expected"),
-        ("0,0,0,5", r"Line 1: box '1' \(0,0,0,5\) has no area"),
+        ("1,2,3", "expected NAME:X,Y,WIDTH,HEIGHT, got '1,2,3'"),
+        ("0,0,5,5\nfour: a,b,c,d", "got 'four: a,b,c,d'"),
+        ("0,0,0,5", r"\(0,0,0,5\) has no area"),
         ("50,0,20,5", "reaches beyond the image of 60 x 40 px"),
         ("-1,0,5,5", "reaches beyond"),
         ("nan,0,5,5", "not finite"),
         ("0,0,inf,5", "not finite"),
         ("a:0,0,1,1\na:1,1,2,2", "used twice"),
-        ("\n".join(["0,0,1,1"] * 51), "At most 50 boxes"),
+        ("\n".join(["0,0,1,1"] * 51), "At most 50 boxes at once, got 51"),
     ],
 )
-def test_a_line_that_is_no_box_is_named(text, message):
+def test_a_line_that_is_no_box_is_quoted(text, message):
     with pytest.raises(ValueError, match=message):
         parse_boxes(text, (60, 40))
 
@@ -67,18 +66,19 @@ def test_words():
 @pytest.mark.parametrize(
     ("first", "second", "sentence"),
     [
-        (0.044, 0.022, "The button gets half as much in B: 4.4 % -> 2.2 %."),
-        (0.1, 0.102, "The button gets about as much in B: 10 % -> 10 %."),
-        (0.1, 0.31, "The button gets 3.1 times as much in B: 10 % -> 31 %."),
-        (0.1, 0.001, "The button gets almost nothing in B: 10 % -> 0.1 %."),
-        (0.0, 0.1, "The button gets attention in B only: 0 % -> 10 %."),
+        (0.044, 0.022, "The button gets half as much in B: 4.4 % -> 2.2 % (-2.2 points)."),
+        (0.1, 0.102, "The button gets about as much in B: 10 % -> 10 % (+0.2 points)."),
+        (0.1, 0.31, "The button gets 3.1 times as much in B: 10 % -> 31 % (+21.0 points)."),
+        (0.1, 0.001, "The button gets almost nothing in B: 10 % -> 0.1 % (-9.9 points)."),
+        (0.0, 0.1, "The button gets attention in B only: 0 % -> 10 % (+10.0 points)."),
+        (0.0, 0.0, "The button gets no attention: 0 % -> 0 % (+0.0 points)."),
         (None, 0.1, "The button is only in B."),
     ],
 )
 def test_a_comparison_is_a_sentence(first, second, sentence):
     both = first is not None and second is not None
     difference, factor = (second - first, second / first if first else None) if both else (None, None)
-    assert words.compared_in_words(ComparedRegion("button", first, second, difference, factor)) == sentence
+    assert in_words(ComparedRegion("button", first, second, difference, factor)) == sentence
 
 
 def test_names_of_visitors_are_no_tags():
@@ -111,7 +111,7 @@ def test_hostile_pictures_are_named_before_they_are_decoded(tmp_path):
     for path, message in write_hostile(tmp_path).items():
         started = time.monotonic()
         with pytest.raises(ValueError, match=message) as raised:
-            sent.read_upload(upload(path))
+            read_upload(upload(path))
         assert time.monotonic() - started < 5
         assert str(path.parent) not in str(raised.value) and "\n" not in str(raised.value)
 
@@ -152,7 +152,7 @@ def test_damaged_metadata_and_heic_are_taken_as_the_command_takes_them(small_pre
 
 def test_the_code_of_the_api_page_sends_a_file():
     with gr.Blocks() as page:
-        endpoints.add_endpoints(None)
+        endpoints.add_endpoints(answers_of(None, None))
     for name, description in page.get_api_info()["named_endpoints"].items():
         snippets = generate_code_snippets(name, description, "http://localhost:7860/")
         assert re.search(r"handle_file\('(photo\.jpg|clip\.mp4)'\)", snippets["python"]), name
@@ -186,7 +186,7 @@ def test_a_map_is_the_predictor_s_own_and_a_picture_passes_the_network_once(
     monkeypatch.setattr(small_predictor, "_network", lambda *given: passes.append(1) or network(*given))
     answers = answers_of(small_predictor, tmp_path)
     image = upload(pictures[0])
-    results = [answers.open(image, Settings(apply_prior=prior)) for prior in (True, True, False)]
+    results = [answers.open(image, Settings("mini", prior)) for prior in (True, True, False)]
     assert len(passes) == 2
     np.testing.assert_array_equal(results[0].saliency_map, small_predictor(str(pictures[0])))
     assert not np.array_equal(results[0].saliency_map, results[2].saliency_map)
@@ -208,12 +208,12 @@ def test_only_uploads_are_received(tmp_path):
         7,
     ):
         with pytest.raises(ValueError, match="Only files sent to this page"):
-            sent.receive({"path": path if isinstance(path, int) else str(path)}, folder)
+            Files(folder).receive({"path": path if isinstance(path, int) else str(path)})
     with pytest.raises(ValueError, match="Choose an image first"):
-        sent.receive(None, folder)
-    assert sent.receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}, folder).name == "x.jpg"
+        Files(folder).receive(None)
+    assert Files(folder).receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}).name == "x.jpg"
     with pytest.raises(ValueError, match=r"no longer kept\. Choose it again"):
-        sent.receive({"path": str(folder / "swept.jpg")}, folder)
+        Files(folder).receive({"path": str(folder / "swept.jpg")})
 
 
 def test_old_files_are_swept_and_new_ones_kept(tmp_path):
@@ -221,7 +221,7 @@ def test_old_files_are_swept_and_new_ones_kept(tmp_path):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"")
     os.utime(tmp_path / "old" / "a.png", (0, 0))
-    sweep(tmp_path, 60)
+    Files(tmp_path).sweep(60)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["new", "new/b.png"]
 
 
@@ -230,7 +230,7 @@ def test_of_too_much_the_oldest_goes_first(tmp_path):
         (tmp_path / name).write_bytes(b"x" * 100)
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
     (tmp_path / "example").write_bytes(b"x" * 1000)
-    sweep(tmp_path, spared=frozenset([tmp_path / "example"]), largest=250)
+    Files(tmp_path).sweep(spared=frozenset([tmp_path / "example"]), largest=250)
     assert {path.name for path in tmp_path.iterdir()} == {"newest", "middle", "example"}
 
 
@@ -244,7 +244,7 @@ def test_models_are_those_that_need_no_download(small_checkpoint):
 
 
 def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
-    answers = Answers(Models(str(small_checkpoint)), tmp_path)
+    answers = Answers(Models(str(small_checkpoint)), Files(tmp_path))
     with ZipFile(answers.crops(answers.open(upload(COFFEE)), ["1:1", "16:9"])) as archive:
         assert archive.namelist() == ["coffee.1x1.jpg", "coffee.16x9.jpg", "crops.json"]
         assert Image.open(archive.open("coffee.1x1.jpg")).size == (400, 400)
@@ -252,7 +252,7 @@ def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"")
     uploads = [upload(broken), *map(upload, pictures)]
-    *_, (done, (page, (html_path, csv_path))) = answers.report(uploads, Settings())
+    *_, (done, (page, (html_path, csv_path))) = answers.report(uploads, Settings(small_checkpoint.name))
     assert done == 5 and "broken.jpg is empty" in page and page.count("<img ") == 4
     assert html_path.endswith("report.html") and "a.jpg" in Path(csv_path).read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no longer kept"):
@@ -274,3 +274,26 @@ def test_what_asks_for_an_address():
         assert gaps.asks_for_address(path)
     for path in ("/gradio_api/file=/uploads/x/a.png", "/gradio_api/file=C:/x.png", "/", "/gradio_api/upload"):
         assert not gaps.asks_for_address(path)
+
+
+def test_steps_that_are_left_are_closed_and_mistakes_are_told():
+    closed = threading.Event()
+
+    @gaps.for_clients
+    def steps(fail):
+        try:
+            yield 1
+            if fail:
+                raise ValueError("<b> is no clip.")
+            yield 2
+        finally:
+            closed.set()
+
+    assert list(steps(False)) == [1, 2]
+    with pytest.raises(gr.Error, match="&lt;b&gt; is no clip"):
+        list(steps(True))
+    closed.clear()
+    left = steps(False)
+    assert next(left) == 1
+    left.close()
+    assert closed.is_set()

@@ -191,9 +191,9 @@ def test_two_designs_are_compared_with_boxes_on_each(open_page):
     page.wait_for_selector("#compare-words li")
     assert page.locator("#compare-words li").count() == 9
     draw(page, "compare-first", (0.1, 0.1), (0.6, 0.6), "button")
-    page.wait_for_selector("#compare-words p:has-text('the same places are measured')")
+    page.wait_for_selector("#compare-words p:has-text('the same place was measured')")
     draw(page, "compare-second", (0.4, 0.3), (0.8, 0.8))  # its name is proposed
-    page.wait_for_selector("#compare-words p:has-text('the same places')", state="detached")
+    page.wait_for_selector("#compare-words p:has-text('the same place')", state="detached")
     assert page.locator("#compare-words p").first.inner_text().startswith("The button gets")
     is_new = lambda file: not json.loads(file.path().read_text())["same_place"]  # noqa: E731
     document = json.loads(download(page, "compare-get-json", is_new).path().read_text())
@@ -300,8 +300,9 @@ def test_an_address_reproduces_a_view(open_page):
     again.wait_for_function("document.querySelector('#viewer img').alt.startsWith('The image, dark')")
     assert again.locator("#viewer img").get_attribute("alt") == page.locator("#viewer img").get_attribute("alt")
     assert again.evaluate("window.location.search") == query.replace("tab=regions&", "")
-    wrong = open_page(query="?example=Nobody&opacity=x")
-    wrong.wait_for_selector("#notice :text('must be a number')")
+    for query, message in (("?opacity=x", "must be a number from 0 to 1"), ("?example=Nobody", "is not offered here")):
+        wrong = open_page(query=query)
+        wrong.wait_for_selector(f"#notice :text('{message}')")
 
 
 def test_the_card_opens_from_below(open_page):

@@ -63,7 +63,7 @@ def test_bytes_alone_and_among_many_by_every_way(images, small_checkpoint, tmp_p
         assert np.array_equal(outcome["saliency_map"].numpy(), expected)
     answers = answers_of(SaliencyPredictor(model, device="cpu", dtype=dtype), tmp_path)
     (tmp_path / "upload.png").write_bytes((images / "000.png").read_bytes())
-    result = answers.open(upload(tmp_path / "upload.png"), Settings(apply_prior=apply_prior))
+    result = answers.open(upload(tmp_path / "upload.png"), Settings("mini", apply_prior))
     assert np.array_equal(result.saliency_map, expected)
 
 

@@ -6,7 +6,7 @@ The functions on maps need NumPy and Pillow only; no network and no predictor.
 from .box_files import BoxFile, read_boxes
 from .box_source import BoxSource
 from .boxes import Box, check_boxes, parse_box, to_pixels
-from .comparison import ComparedRegion, Comparison, compare_regions, to_one_scale
+from .comparison import SAME_PLACE, ComparedRegion, Comparison, by_change, compare_regions, in_words, to_one_scale
 from .conditions import Condition, parse_condition
 from .crops import Crop, best_crop
 from .documents import (
@@ -25,12 +25,13 @@ from .documents import (
 from .drawing import draw_answer, draw_regions, draw_spots, side_by_side
 from .measuring import measure_image
 from .regions import Region, measure_regions, ninths
-from .report import ReportRow, by_change, comparison_html, in_words, report_html, report_rows
+from .report import ReportRow, comparison_html, report_html, report_rows
 from .spots import Focus, Spot, effective_area, find_spots, focus
 from .tiles import TiledPredictor, first_screen, predict_tiled
 from .words import name_ninth, percent
 
 __all__ = [
+    "SAME_PLACE",
     "Answer",
     "Box",
     "BoxFile",

@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 from ..metrics.inputs import check_map
 from .boxes import Box
 from .regions import Region, measure_regions
+from .words import percent
 
+ALIKE = 1.05  # a smaller factor is no difference worth a sentence
+SAME_PLACE = "The second design has no boxes of its own: the same place was measured in both."
 SHAPE = 0.02  # relative difference of the aspect ratios from which a comparison is warned of
 
 
@@ -138,3 +141,30 @@ def _warnings(first_size: tuple[int, int], second_size: tuple[int, int], shares:
     warnings += [f"the second design has no box {name!r}: nothing to compare" for name in first if name not in second]
     warnings += [f"the first design has no box {name!r}: nothing to compare" for name in second if name not in first]
     return warnings
+
+
+def in_words(region: ComparedRegion) -> str:
+    """A comparison as a sentence: "The button gets half as much in B: 4.4 % -> 2.2 % (-2.2 points)."."""
+    if region.first is None or region.second is None:
+        return f"The {region.name} is only in {'B' if region.first is None else 'A'}."
+    points = 100 * (region.second - region.first)
+    figures = f"{percent(region.first)} -> {percent(region.second)} ({points:+.1f} points)"
+    factor = region.factor
+    if factor is None:
+        return f"The {region.name} gets {'attention in B only' if region.second > 0 else 'no attention'}: {figures}."
+    much = f"{factor:.1f} times as much" if factor < 10 else f"{factor:.0f} times as much"
+    if 1 / ALIKE < factor < ALIKE:
+        much = "about as much"
+    elif 0.45 <= factor <= 0.55:
+        much = "half as much"
+    elif 1.9 <= factor <= 2.1:
+        much = "twice as much"
+    elif factor < 0.1:
+        much = "almost nothing"
+    return f"The {region.name} gets {much} in B: {figures}."
+
+
+def by_change(regions: Iterable[ComparedRegion]) -> list[ComparedRegion]:
+    """Regions of both designs, the one whose share changes most, in points, first."""
+    both = [region for region in regions if region.difference is not None]
+    return sorted(both, key=lambda region: -abs(region.difference or 0.0))

@@ -14,7 +14,7 @@ from PIL import Image
 from ..io.json_types import JsonObject
 from ..io.overlay import overlay
 from ..metrics.evaluator import package_version
-from .comparison import ComparedRegion, Comparison
+from .comparison import SAME_PLACE, ComparedRegion, Comparison, by_change, in_words
 from .documents import Answer, Model
 from .drawing import draw_regions, draw_spots
 from .words import percent
@@ -189,23 +189,6 @@ def comparison_html(
         f"<p>Shares are of all predicted attention of a design. {escape(_credit(model))}</p>",
     ]
     return _page(f"{names[0]} and {names[1]}", content)
-
-
-SAME_PLACE = "The second design has no boxes of its own: the same place was measured in both."
-
-
-def in_words(region: ComparedRegion) -> str:
-    """A comparison as a sentence: "button: 4.4 % in A, 2.2 % in B (-2.2 points)."."""
-    if region.first is None or region.second is None:
-        return f"{region.name}: only in {'B' if region.first is None else 'A'}."
-    points = 100 * (region.second - region.first)
-    return f"{region.name}: {percent(region.first)} in A, {percent(region.second)} in B ({points:+.1f} points)."
-
-
-def by_change(regions: Iterable[ComparedRegion]) -> list[ComparedRegion]:
-    """Regions of both designs, the one whose share changes most, in points, first."""
-    both = [region for region in regions if region.difference is not None]
-    return sorted(both, key=lambda region: -abs(region.difference or 0.0))
 
 
 def _page(title: str, content: Iterable[str], script: str | None = None) -> str:

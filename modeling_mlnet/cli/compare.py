@@ -99,8 +99,7 @@ def compare(
 
 
 def _print_comparison(comparison: "Comparison") -> None:
-    from ..analysis import by_change, in_words
-    from ..analysis.report import SAME_PLACE
+    from ..analysis import SAME_PLACE, by_change, in_words
 
     for line in [*([SAME_PLACE] if comparison.same_place else []), *comparison.warnings]:
         print(f"mlnet: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from ..io.proxies import unproxied
 
 with unproxied():  # importing gradio asks nobody, but makes the proxies ready
-    from .page import build_demo, launch, serving
+    from .page import build_demo
+    from .server import launch, serving
 
 __all__ = ["build_demo", "launch", "serving"]

@@ -11,16 +11,14 @@ from ..hub.checkpoint import checkpoint_folder
 from ..hub.registry import ALIASES, CARD, read_manifest, resolve_model
 
 NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**"
-MEASURED = (
-    "On images kept out of its training its maps correlate with measured attention by {}. 1 is perfect."
-)
+MEASURED = "On images kept out of its training its maps correlate with measured attention by {}. 1 is perfect."
 UNKNOWN = "How well it does is measured and said in its model card, as far as there is one."
 ABOUT = f"""## What it is and is not
 
 1. {NOT_A_PERSON}: where people look in an image when they look without a task.
 2. {{measured}}
-3. It is not made for screens, documents, drawings or medical images, says nothing about anyone in the image, and must \
-not be used to judge viewers.
+3. It is not made for screens, documents, drawings or medical images, says nothing about anyone in the image, and
+   must not be used to judge viewers.
 
 [Paper: Cornia et al., ICPR 2016](https://arxiv.org/abs/1609.01064) · Code: MIT licence{{licence}}"""
 
@@ -31,11 +29,8 @@ def read_card(model: str) -> ModelCard | None:
     if not path.is_file():
         from ..hub.download import fetch_card  # imports PyTorch, which the page needs for explanations only
 
-        fetched = None if Path(place).is_dir() else fetch_card(place, path.parent.name)
-        if fetched is None:
-            return None
-        path = fetched
-    return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
+        path = None if Path(place).is_dir() else fetch_card(place, path.parent.name)
+    return path and ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
 
 
 def shown_text(card: ModelCard) -> str:

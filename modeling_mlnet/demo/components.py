@@ -1,13 +1,12 @@
 """The page's own components, all `gr.HTML` with a script of `assets/`, and buttons that give files."""
 
-import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any, TypeAlias
 
 import gradio as gr
 
-from ..io.json_types import JsonObject, JsonValue
+from ..io.json_types import JsonObject
 
 Updates: TypeAlias = dict[gr.components.Component, object]  # new values, or what `gr.update` gives
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -22,13 +21,9 @@ def asset(name: str) -> str:
 
 
 def custom(script: str, value: object, elem_id: str, **props: Any) -> gr.HTML:
-    """A component whose script makes its content from `value` and `props`.
+    """A component whose script, of `assets/`, makes its content from `value` and `props`, both in values of JSON.
 
-    Args:
-        script: Name of the file in `assets/`.
-        value: In values of JSON; files as of `image_file`.
-        elem_id: HTML id of the component.
-        props: Further values the script reads, and options of `gr.HTML`.
+    Files are as of `image_file`; `props` may have options of `gr.HTML`, too.
     """
     code = f"{asset('dom.js')}\n{asset(f'{script}.js')}"
     props["elem_classes"] = ["mlnet-own", *props.get("elem_classes", [])]
@@ -46,22 +41,13 @@ def script(name: str) -> str:
 
 
 def downloads(prefix: str, labels: dict[str, str], start: JsonObject | None = None) -> dict[str, gr.DownloadButton]:
-    """A row of buttons that give files, with ids `PREFIXget-NAME`.
-
-    Args:
-        prefix: Of the ids.
-        labels: By name.
-        start: Files that exist already, by name.
-    """
-    options: dict[str, Any] = {"min_width": 90}
+    """A row of buttons that give files, with ids `PREFIXget-NAME`; those of `start` exist already."""
+    buttons = {}
     with gr.Row(elem_classes="mlnet-buttons"):
-        paths = {name: (start or {}).get(name) for name in labels}
-        return {
-            name: gr.DownloadButton(
-                label, paths[name], interactive=bool(paths[name]), elem_id=f"{prefix}get-{name}", **options
-            )
-            for name, label in labels.items()
-        }
+        for name, label in labels.items():
+            path, elem_id = (start or {}).get(name), f"{prefix}get-{name}"
+            buttons[name] = gr.DownloadButton(label, path, interactive=bool(path), min_width=90, elem_id=elem_id)
+    return buttons
 
 
 def ready(buttons: Mapping[str, gr.DownloadButton], files: Iterable[str] = ()) -> Updates:
@@ -69,16 +55,3 @@ def ready(buttons: Mapping[str, gr.DownloadButton], files: Iterable[str] = ()) -
     paths: list[str | None] = [*files] or [None] * len(buttons)
     pairs = zip(buttons.values(), paths, strict=True)
     return {button: gr.update(value=path, interactive=path is not None) for button, path in pairs}
-
-
-def remember(component: gr.components.Component, name: str, usual: JsonValue, read: str = "value") -> None:
-    """Keeps a component's value in the page's address.
-
-    Args:
-        component: Component of the page.
-        name: Name of the parameter.
-        usual: The default, which is left out.
-        read: JavaScript that makes the parameter from `value`.
-    """
-    code = f"(value) => {{ ({script('address')})({name!r}, {read}, {json.dumps(usual)}); }}"
-    component.change(None, [component], None, js=code, **BROWSER)

@@ -1,9 +1,9 @@
 """The image at hand with its settings, which all tabs share, and how the page's functions run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -11,24 +11,22 @@ from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
 from .components import BROWSER, LIGHT, NETWORK, PRIVATE, Updates, custom, script
+from .files import MAX_UPLOAD, Upload
 from .gaps import caught, in_one_line
 from .results import COLORMAPS, VIEWS, Result, Settings
-from .uploads import MAX_UPLOAD, Upload
 from .values import SHAPES, USUAL_SHAPES, image_values, viewer_value
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
 NO_ANSWER = "No answer came: the server is busy or out of reach. Try again in a minute."
-NO_IMAGE = "Choose an image first."
-Triggers = Callable[..., Any] | Sequence[Callable[..., Any]]
+Triggers: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
+Components: TypeAlias = Iterable[gr.components.Component]
 
 
 class CurrentImage:
-    """The components that several tabs use, not placed yet.
+    """The components that several tabs use, not placed yet; the first example is answered before anybody comes."""
 
-    Args:
-        answers: What the page can do.
-        examples: Images to offer, by name; the first is answered before anybody comes.
-    """
+    overlay: gr.DownloadButton  # of the tab Map
+    boxes: gr.Textbox  # of the tab Regions
 
     def __init__(self, answers: Answers, examples: dict[str, Path]):
         self.answers = answers
@@ -39,56 +37,34 @@ class CurrentImage:
             result = answers.open(self.examples[self.first])
             self.start = image_values(answers, result, self.first, VIEWS[0], OPACITY, COLORMAPS[0])
         models, later = answers.models, {"render": False}
-        kinds = models.recordings(models.default)
         self.notice = custom("notice", "", "notice", limit=MAX_UPLOAD, **later)
         self.given = gr.State(self.start.get("given"), **later)
-        self.image = gr.Image(
-            self.start.get("image"),
-            label="Image",
-            sources=["upload", "webcam", "clipboard"],
-            type="filepath",
-            image_mode=None,
-            height=220,
-            elem_id="image",
-            buttons=[],
-            placeholder="Drop an image here",
-            alt_text="The image at hand",
-            **later,
-        )
+        sources = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath", "image_mode": None}
+        texts = {"label": "Image", "placeholder": "Drop an image here", "alt_text": "The image at hand"}
+        options = {"height": 220, "elem_id": "image", "buttons": [], **later}
+        self.image = gr.Image(self.start.get("image"), **sources, **texts, **options)
         self.viewer = custom("viewer", self.start.get("viewer", {}), "viewer", empty=EMPTY, **later)
         bare = {"show_label": False, "container": False, **later}
         self.view = gr.Radio(list(VIEWS), value=VIEWS[0], label="View", elem_id="view", **bare)
         self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the heat map", elem_id="opacity", **later)
         self.colormap = gr.Radio(list(COLORMAPS), value=COLORMAPS[0], label="Colour map", elem_id="colormap", **later)
-        self.shapes = gr.CheckboxGroup(list(SHAPES), value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes", **later)
+        self.shapes = gr.CheckboxGroup(
+            list(SHAPES), value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes", **later
+        )
         self.model = gr.Dropdown(
             list(models.choices), value=models.default, label="Model", interactive=True, elem_id="model", **later
-        )
-        self.recording = gr.Dropdown(
-            kinds,
-            value=next(iter(kinds), None),
-            label="Kind of recording",
-            info="Whose ground truth is predicted.",
-            visible=bool(kinds),
-            interactive=True,
-            elem_id="recording",
-            **later,
         )
         self.prior = gr.Checkbox(
             True, label="Apply the prior", info="What the network expects before it looks.", elem_id="prior", **later
         )
-        self.settings = [self.model, self.recording, self.prior]
-        self.followers = [self._follow]
-
-    def _follow(self, values: JsonObject) -> Updates:
-        model, recording, _ = values.get("settings", Settings())
-        kinds = self.answers.models.recordings(model or self.answers.models.default)
-        return {
-            self.given: values.get("given"),
-            self.image: values.get("image"),
-            self.viewer: values.get("viewer", {}),
-            self.recording: gr.update(choices=kinds, value=recording, visible=bool(kinds)) if values else gr.skip(),
-        }
+        self.settings = [self.model, self.prior]
+        self.followers: list[Callable[[JsonObject], Updates]] = [
+            lambda values: {
+                self.given: values.get("given"),
+                self.image: values.get("image"),
+                self.viewer: values.get("viewer", {}),
+            }
+        ]
 
     def update(self, values: JsonObject) -> Updates:
         """What all tabs show of another image, from `image_values`; of empty `values`, nothing."""
@@ -97,23 +73,17 @@ class CurrentImage:
     def on(
         self,
         triggers: Triggers,
-        function: Callable[..., dict],
-        inputs: Sequence[gr.components.Component],
-        outputs: Sequence[gr.components.Component],
+        function: Callable[..., Any],
+        inputs: Components,
+        outputs: Components,
         cleared: Callable[[], Updates] = dict,
         follows: bool = False,
         **options: Any,
     ) -> gr.events.Dependency:
-        """Runs a function of the page, whose error is a line on the page until a function succeeds.
+        """As `gr.on`, for a function that gives values by component and, by default, does not need the network.
 
-        Args:
-            triggers: As in `gr.on`.
-            function: Gives new values by component.
-            inputs: Components that it takes.
-            outputs: Components that it, or `cleared`, gives values of.
-            cleared: Gives what components show after an error.
-            follows: Whether it follows from another function, whose line it must not take away.
-            options: As in `gr.on`; by default the function does not need the network.
+        Its error is a line on the page, and components show what `cleared` gives, until a function succeeds. One that
+        `follows` from another does not take its line away.
         """
         said = {self.notice: gr.skip() if follows else ""}  # an empty dictionary would be taken for a value
 
@@ -130,50 +100,43 @@ class CurrentImage:
     def on_image(
         self,
         triggers: Triggers,
-        function: Callable[..., dict],
-        inputs: Sequence[gr.components.Component],
-        outputs: Sequence[gr.components.Component],
-        needed: bool = False,
+        function: Callable[..., Updates],
+        inputs: Components,
+        outputs: Components,
         **options: Any,
     ) -> gr.events.Dependency:
         """As `on`, for a function whose first argument is the `Result` of the image at hand.
 
-        Args:
-            triggers: As in `on`.
-            function: As in `on`; it does not run without an image.
-            inputs: Its further arguments.
-            outputs: As in `on`.
-            needed: Whether it is a mistake if there is no image.
-            options: As in `on`.
+        Without an image it does not run, which is a mistake if one is `needed`.
         """
+        needed = options.pop("needed", False)
 
-        def answer(given: Upload | None, model: str, recording: str, prior: bool, *values: Any) -> dict:
+        def answer(given: Upload | None, model: str, prior: bool, *values: Any) -> Updates:
             if given is not None:
-                return function(self.answers.open(given, Settings(model, recording, prior)), *values)
+                return function(self.answers.open(given, Settings(model, prior)), *values)
             if needed:
-                raise ValueError(NO_IMAGE)
+                raise ValueError("Choose an image first.")
             return {}
 
+        answer.__name__ = function.__name__  # for the log
         return self.on(triggers, answer, [self.given, *self.settings, *inputs], outputs, **options)
 
-    def connect(self, files: Sequence[tuple[gr.components.Component, Triggers]], examples: gr.HTML | None) -> None:
-        """Connects what opens an image, and what predicts it anew, when all tabs follow.
+    def connect(self, files: Components, examples: gr.HTML | None) -> None:
+        """Connects what opens an image, files or the thumbnails of examples, and what predicts it anew.
 
-        Args:
-            files: Components whose value is an image file, and their events.
-            examples: Thumbnails to choose from.
+        All tabs must be there, as they follow.
         """
         answers, nothing = self.answers, self.update({})
         look = [self.view, self.opacity, self.colormap, self.shapes]
         options = {"show_progress_on": [self.viewer], **NETWORK}
         opening = {"cleared": lambda: self.update({}), "preprocess": False, **options}
 
-        def show(upload: Upload, example: str | None, model: str, recording: str, prior: bool, *look: Any) -> Updates:
-            result = answers.open(upload, Settings(model, recording, prior))
+        def show(upload: Upload, example: str | None, model: str, prior: bool, *look: Any) -> Updates:
+            result = answers.open(upload, Settings(model, prior))
             return self.update(image_values(answers, result, example, *look))
 
         def take(payload: object, *settings_and_look: Any) -> Updates:
-            return show(answers.receive(payload), None, *settings_and_look) if payload else self.update({})
+            return show(answers.files.receive(payload), None, *settings_and_look) if payload else self.update({})
 
         def pick(event: gr.SelectData, *settings_and_look: Any) -> Updates:
             if event.value not in self.examples:
@@ -187,13 +150,14 @@ class CurrentImage:
             del changes[self.image]
             return changes
 
-        def recolor(result: Result, viewer: JsonObject | None, view: str, opacity: object, colormap: object) -> Updates:
-            value = viewer_value(answers, result, (viewer or {}).get("example"), view, opacity, colormap)
-            overlay = answers.save(f"{result.stem}.overlay.png", result.draw("Heat", opacity, colormap))
+        def recolor(result: Result, viewer: JsonObject | None, view: str, *look: Any) -> Updates:
+            value = viewer_value(answers, result, (viewer or {}).get("example"), view, *look)
+            overlay = answers.files.save(f"{result.stem}.overlay.png", result.draw("Heat", *look))
             return {self.viewer: value, self.overlay: overlay}
 
         inputs = [*self.settings, *look]
-        events = [self.on(trigger, take, [component, *inputs], nothing, **opening) for component, trigger in files]
+        # `input` would also be sent for an image that is removed, sometimes with that image
+        events = [self.on(file.upload, take, [file, *inputs], nothing, **opening) for file in files]
         if examples is not None:
             events.append(self.on(examples.select, pick, inputs, nothing, **opening))
         for event in events:

@@ -1,8 +1,8 @@
 """The named API endpoints: the page's functions for gradio_client and curl."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,39 +24,13 @@ def _with_example(component: gr.components.Component, example: object) -> gr.com
     return component
 
 
-def _image(label: str) -> gr.components.Component:
-    file = {"path": "photo.jpg", "url": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
-    return _with_example(gr.Image(label=label, type="filepath", image_mode=None), file)
-
-
-def _clip(label: str) -> gr.components.Component:
-    file = {"path": "clip.mp4", "url": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
-    return _with_example(gr.Video(label=label), file)
-
-
-def _boxes(label: str, value: str | None = None) -> gr.components.Component:
-    return _with_example(gr.Textbox(value, label=label), "sky: 0, 0, 300, 100")
-
-
-def _prior() -> gr.Checkbox:
-    return gr.Checkbox(True, label="Apply the learned prior")
-
-
-def _look() -> list[gr.components.Component]:
-    opacity = gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1")
-    return [opacity, gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colour map")]
-
-
-def _png(label: str) -> gr.Image:
-    return gr.Image(label=label, format="png", type="filepath")
-
-
-def _read(path: str) -> JsonObject:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def _file(kind: type[gr.components.Component], label: str, name: str) -> gr.components.Component:
+    return _with_example(kind(label=label), {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}})
 
 
 def add_endpoints(answers: Answers) -> None:
     """Adds `/predict`, `/regions`, `/compare` and `/video` to the Blocks being built."""
+    usual = partial(Settings, answers.models.default)
 
     def predict(
         image: object, apply_prior: bool, opacity: object, colormap: object
@@ -70,13 +44,13 @@ def add_endpoints(answers: Answers) -> None:
         predicted attention and part of the area in 0..1, centre x and y in pixels. Images longer than 1600 px are
         shrunk to that first.
         """
-        result = answers.open(answers.receive(image), Settings(apply_prior=apply_prior))
+        result = answers.open(answers.files.receive(image), usual(bool(apply_prior)))
         spots = [asdict(spot) for spot in find_spots(result.saliency_map, SPOTS, result.size)]
         details = {"image": result.upload.name, "width": result.size[0], "height": result.size[1], "spots": spots}
         overlay, grey_map, values = answers.map_files(result, opacity, colormap)
         return overlay, grey_map, values, details
 
-    def regions(image: object, boxes: object, apply_prior: bool) -> tuple[JsonObject, str, str, str]:
+    def regions(image: object, boxes: object, apply_prior: bool) -> tuple[str, ...]:
         """What boxes hold of the predicted attention.
 
         Takes the image, the boxes in pixels, one a line (x, y, width, height; a name and a colon may come first),
@@ -84,14 +58,14 @@ def add_endpoints(answers: Answers) -> None:
         attention and part of the area in 0..1, ratio (share over area), peak, rank by share; the same as CSV; the
         boxes over the overlay (PNG); and the map's values (npy, as of `/predict`).
         """
-        result = answers.open(answers.receive(image), Settings(apply_prior=apply_prior))
+        result = answers.open(answers.files.receive(image), usual(bool(apply_prior)))
         _, (overlay, json_path, csv_path) = answers.measure(result, str(boxes or ""))
-        values = answers.save(f"{result.stem}.npy", result.saliency_map)
-        return _read(json_path), csv_path, overlay, values
+        values = answers.files.save(f"{result.stem}.npy", result.saliency_map)
+        return Path(json_path).read_text(encoding="utf-8"), csv_path, overlay, values
 
     def compare(
         first: object, second: object, boxes: object, apply_prior: bool, second_boxes: object
-    ) -> tuple[JsonObject, str, str, str, str, str]:
+    ) -> tuple[str, ...]:
         """Two designs on one scale, and what boxes hold of either.
 
         Takes two images, boxes as `/regions` in pixels of the first (none: its nine ninths), whether to apply the
@@ -100,10 +74,12 @@ def add_endpoints(answers: Answers) -> None:
         where a design lacks a name; the same as CSV; both overlays (PNG), as bright as attention per area on a common
         scale; and this attention per area of both (npy, float32 (height, width), 1 being the highest of either).
         """
-        uploads = [answers.receive(image, f"{which} design") for which, image in (("first", first), ("second", second))]
-        results = [answers.open(upload, Settings(apply_prior=apply_prior)) for upload in uploads]
-        compared, (json_path, csv_path) = answers.compare(results, str(boxes or ""), str(second_boxes or ""))
-        return _read(json_path), csv_path, *answers.comparison_images(compared)
+        uploads = [answers.files.receive(first, "first design"), answers.files.receive(second, "second design")]
+        results = [answers.open(upload, usual(bool(apply_prior))) for upload in uploads]
+        boxes = str(boxes or "").strip()
+        found, _, (json_path, csv_path) = answers.compare(results, boxes, str(second_boxes or ""))
+        drawn = (found.first, found.second) if boxes else ([], [])
+        return Path(json_path).read_text(encoding="utf-8"), csv_path, *answers.comparison_images(results, drawn)
 
     def video(
         video: object, apply_prior: bool, opacity: object, colormap: object
@@ -115,7 +91,7 @@ def add_endpoints(answers: Answers) -> None:
         and at the end the clip (MP4, H.264, 8 frames a second) and all moments: time in seconds, and effective_area in
         0..1, the part of the image that the predicted attention would fill if it were even.
         """
-        upload, settings = answers.receive(video, "clip"), Settings(apply_prior=apply_prior)
+        upload, settings = answers.files.receive(video, "clip"), usual(bool(apply_prior))
         for moments, expected, path in answers.video(upload, settings, opacity, colormap):
             known = moments if path else []
             rows = [{"time": moment.time, "effective_area": moment.effective_area} for moment in known]
@@ -125,14 +101,23 @@ def add_endpoints(answers: Answers) -> None:
         options = {"api_name": function.__name__, "preprocess": False, "concurrency_id": queue}
         gr.Button().click(for_clients(function), inputs, outputs, **options)
 
+    labels = ("Image", "First design", "Second design")
+    boxes_labels = {BOXES: None, f"{BOXES}; of the first": "", f"{BOXES}; of the second": ""}
     with gr.Row(visible=False):
-        outputs = [_png("Overlay"), _png("Saliency map"), gr.File(label="Values"), gr.JSON(label="Found")]
-        add(predict, [_image("Image"), _prior(), *_look()], outputs)
-        outputs = [gr.JSON(label="Found"), gr.File(label="CSV"), _png("Overlay"), gr.File(label="Values")]
-        add(regions, [_image("Image"), _boxes(BOXES), _prior()], outputs)
-        designs = [_image("First design"), _image("Second design")]
-        inputs = [*designs, _boxes(f"{BOXES}; of the first", ""), _prior(), _boxes(f"{BOXES}; of the second", "")]
-        outputs = [gr.JSON(label="Found"), gr.File(label="CSV"), _png("First overlay"), _png("Second overlay")]
-        add(compare, inputs, [*outputs, gr.File(label="First values"), gr.File(label="Second values")])
-        inputs = [_clip("Clip, at most 60 seconds and 100 MB"), _prior(), *_look()]
-        add(video, inputs, [gr.File(label="Clip"), gr.JSON(label="Found")], "video")
+        image, *designs = (_file(gr.Image, label, "photo.jpg") for label in labels)
+        clip = _file(gr.Video, "Clip, at most 60 seconds and 100 MB", "clip.mp4")
+        texts = [gr.Textbox(value, label=label) for label, value in boxes_labels.items()]
+        box, box_of_first, box_of_second = (_with_example(text, "sky: 0, 0, 300, 100") for text in texts)
+        prior = gr.Checkbox(True, label="Apply the learned prior")
+        opacity = gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1")
+        look = [opacity, gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colour map")]
+        files = ("CSV", "Values", "Clip", "First values", "Second values")
+        csv, values, rendered, *both = (gr.File(label=label) for label in files)
+        pngs = ("Overlay", "Saliency map", "First overlay", "Second overlay")
+        overlay, grey, *overlays = (gr.Image(label=label, format="png", type="filepath") for label in pngs)
+        found = gr.JSON(label="Found")
+        add(predict, [image, prior, *look], [overlay, grey, values, found])
+        add(regions, [image, box, prior], [found, csv, overlay, values])
+        inputs = [*designs, box_of_first, prior, box_of_second]
+        add(compare, inputs, [found, csv, *overlays, *both])
+        add(video, [clip, prior, *look], [rendered, found], "video")

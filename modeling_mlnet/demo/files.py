@@ -1,78 +1,122 @@
-"""Results as files to download, in folders that nobody can guess; old files go."""
+"""Files of the server: those that visitors send, of which only uploads are read, and results to download."""
 
+import math
 import secrets
-import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-KEPT = 3600  # seconds: results, uploads and downloads older than that are removed
-LARGEST = 4 * 2**30  # bytes of all of them; the oldest go first
+from ..images_mlnet import open_image, read_image
+from ..inference.uploads import MAX_SHOWN, check_upload
+
+MAX_UPLOAD = 100 * 2**20  # bytes of any file, refused while it arrives
+KEPT = 3600  # seconds: files older than that are removed
+LARGEST = 4 * 2**30  # bytes of all files; the oldest go first
+NOT_UPLOADED = "Only files sent to this page are read: upload the {} itself, not an address or a path."
+GONE = "This {} is no longer kept. Choose it again."
+
+_one_large = threading.Lock()  # decoded one at a time, so that several large images at once do not fill the memory
 
 
-def place(folder: Path, name: str) -> Path:
-    """A path below a folder for a new file of this name."""
-    place = folder / "downloads" / secrets.token_urlsafe(18)
-    place.mkdir(parents=True)
-    return place / name
+@dataclass(frozen=True)
+class Upload:
+    """A file that a visitor sent, and the visitor's name for it."""
+
+    path: Path
+    name: str
 
 
-def write(path: Path, content: Image.Image | np.ndarray | str) -> str:
-    """Writes an image, an array as npy, or text; returns the path as text."""
-    if isinstance(content, Image.Image):  # compressed lightly: a fifth of the time for a few more bytes
-        content.save(path, **({"compress_level": 1} if path.suffix == ".png" else {"quality": 90}))
-    elif isinstance(content, str):
-        path.write_text(content, encoding="utf-8")
-    else:
-        np.save(path, content)
-    return str(path)
+class Files:
+    """The files of a server, all in one folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def receive(self, payload: object, what: str = "image") -> Upload:
+        """The file, by gradio's description of it, if it was uploaded to this server, else a ValueError on `what`."""
+        if not payload:
+            raise ValueError(f"Choose {'an' if what[0] in 'aeiou' else 'a'} {what} first.")
+        if hasattr(payload, "model_dump"):
+            payload = payload.model_dump()
+        file = (payload.get("video") or payload) if isinstance(payload, dict) else {}
+        path, name = (file.get("path"), file.get("orig_name")) if isinstance(file, dict) else (None, None)
+        uploaded = Path(path).resolve() if isinstance(path, str) and "\0" not in path else Path()
+        if self.folder.resolve() not in uploaded.parents:
+            raise ValueError(
+                f"Only files sent to this page are read: upload the {what} itself, not an address or a path."
+            )
+        if not uploaded.is_file():
+            raise ValueError(GONE.format(what))
+        return Upload(uploaded, Path(name).name[:80] if isinstance(name, str) and name else uploaded.name[:80])
+
+    def place(self, name: str) -> Path:
+        """A path for a new file of this name, which nobody can guess."""
+        folder = self.folder / "downloads" / secrets.token_urlsafe(18)
+        folder.mkdir(parents=True)
+        return folder / name
+
+    def save(self, name: str, content: Image.Image | np.ndarray | str) -> str:
+        """Writes a new file of an image, an array as npy, or text; returns its path."""
+        path = self.place(name)
+        if isinstance(content, Image.Image):  # compressed lightly: a fifth of the time for a few more bytes
+            content.save(path, **({"compress_level": 1} if path.suffix == ".png" else {"quality": 90}))
+        elif isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        else:
+            np.save(path, content)
+        return str(path)
+
+    def sweep(self, age: float = KEPT, spared: frozenset[Path] = frozenset(), largest: int = LARGEST) -> None:
+        """Removes files older than `age` seconds, except `spared`, then the oldest above `largest` bytes of all.
+
+        gradio's own `delete_cache` ends for good when a file comes while it looks through the others.
+        """
+        files = []
+        for path in self.folder.rglob("*"):
+            try:
+                if path not in spared and path.is_file():
+                    files.append((path.stat().st_mtime, path.stat().st_size, path))
+            except OSError:  # somebody was faster
+                continue
+        too_many, oldest = sum(size for _, size, _ in files) - largest, time.time() - age
+        for changed, size, path in sorted(files):
+            if changed > oldest and too_many <= 0:
+                break
+            too_many -= size
+            with suppress(OSError):  # its folder has other files
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
 
 
-def sweep(folder: Path, age: float = KEPT, spared: frozenset[Path] = frozenset(), largest: int = LARGEST) -> None:
-    """Removes files older than `age` seconds from a folder, except `spared`, then the oldest above `largest` bytes.
-
-    gradio's own `delete_cache` ends for good when a file comes while it looks through the others.
-    """
-    files = []
-    for path in folder.rglob("*"):
-        try:
-            if path not in spared and path.is_file():
-                files.append((path.stat().st_mtime, path.stat().st_size, path))
-        except OSError:  # somebody was faster
-            continue
-    too_many, oldest = sum(size for _, size, _ in files) - largest, time.time() - age
-    for changed, size, path in sorted(files):
-        if changed > oldest and too_many <= 0:
-            break
-        too_many -= size
-        with suppress(OSError):  # its folder has other files
-            path.unlink(missing_ok=True)
-            path.parent.rmdir()
-
-
-def keep_swept(folder: Path, age: float = KEPT, every: float = 60) -> Callable[[], None]:
-    """Sweeps a folder repeatedly in the background; files that exist already, such as examples, stay.
+def read_upload(upload: Upload) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decodes an image, of an animation the first frame.
 
     Returns:
-        A function that ends it and removes the folder.
+        uint8 `(height, width, 3)`, upright, at most `MAX_SHOWN` px long; and the image's own width and height.
+
+    Raises:
+        ValueError: As `check_upload`, or if the file is damaged.
     """
-    ended, spared = threading.Event(), frozenset(folder.rglob("*"))
-
-    def work() -> None:
-        while not ended.wait(every):
-            sweep(folder, age, spared)
-
-    thread = threading.Thread(target=work, name="sweep", daemon=True)
-    thread.start()
-
-    def end() -> None:
-        ended.set()
-        thread.join()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    return end
+    width, height = check_upload(upload.path, upload.name)
+    is_large = max(width, height) > MAX_SHOWN
+    fitted = (math.ceil(width * MAX_SHOWN / max(width, height)), math.ceil(height * MAX_SHOWN / max(width, height)))
+    # JPEG can be decoded at a half, a quarter or an eighth: for a phone's image a tenth of the memory
+    draft = ("RGB", fitted) if is_large else None
+    with _one_large if is_large else nullcontext():
+        try:
+            decoded = open_image(upload.path, draft=draft)
+        except ValueError:
+            message = f"{upload.name} is damaged or cut off. Choose another image, or save it anew."
+            raise ValueError(message) from None
+        image = read_image(decoded)
+        if not is_large:
+            return image, decoded.size
+        is_turned = (width > height) != (decoded.width > decoded.height)
+        shown = Image.fromarray(image)
+        shown.thumbnail((MAX_SHOWN, MAX_SHOWN), Image.Resampling.BOX)
+        return np.asarray(shown), (height, width) if is_turned else (width, height)

@@ -19,10 +19,11 @@ from gradio.exceptions import InvalidPathError
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .files import NOT_UPLOADED
+
 TITLE = "Where do people look?"
 DESCRIPTION = "Choose an image and see where ML-Net predicts that people look first."
 REFUSED = "Only files of this page are given out, no addresses fetched."
-NOT_UPLOADED = "Only files sent to this page are read: upload the file itself, not an address or a path."
 WRONG_FORM = "The input does not have the form this endpoint takes; the API page describes it."
 OUR_FAULT = "This went wrong on our side. Try another file, or again later."
 GRADIOS_PREVIEW = re.compile(rb"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
@@ -35,13 +36,13 @@ class CarefulBlocks(gr.Blocks):
     async def preprocess_data(self, block_fn: object, inputs: object, *args: object, **kwargs: object) -> object:
         """As gradio's, which would fetch public addresses to the server's disk, whatever their size."""
         if names_address(inputs):
-            raise gr.Error(NOT_UPLOADED, print_exception=False)
+            raise gr.Error(NOT_UPLOADED.format("file"), print_exception=False)
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except gr.Error:
             raise
         except InvalidPathError:
-            raise gr.Error(NOT_UPLOADED, print_exception=False) from None
+            raise gr.Error(NOT_UPLOADED.format("file"), print_exception=False) from None
         except Exception as error:  # gradio's and pydantic's own messages carry paths of the server
             logger.info("refused input", exc_info=error)
             raise gr.Error(WRONG_FORM, print_exception=False) from None
@@ -103,34 +104,24 @@ def in_one_line(error: Exception, where: str) -> str:
 def caught(
     function: Callable, failed: Callable[[Exception], object], done: Callable[[Any], object] = lambda result: result
 ) -> Callable:
-    """A function, or a generator, whose errors are answered.
-
-    Args:
-        function: Whose name, arguments and docstring the result has.
-        failed: Gives the answer to an error, or raises another.
-        done: Gives the answer to each result.
-    """
-    if inspect.isgeneratorfunction(function):
-
-        @wraps(function)
-        def stepwise(*args: object, **kwargs: object) -> Iterator[object]:
-            try:
-                with closing(function(*args, **kwargs)) as results:
-                    for result in results:
-                        yield done(result)
-            except Exception as error:
-                yield failed(error)
-
-        return stepwise
+    """A function, or a generator, whose results pass `done`, and whose errors are answered by `failed`."""
 
     @wraps(function)
-    def at_once(*args: object, **kwargs: object) -> object:
+    def at_once(*values: object) -> object:
         try:
-            return done(function(*args, **kwargs))
+            return done(function(*values))
         except Exception as error:
             return failed(error)
 
-    return at_once
+    @wraps(function)
+    def stepwise(*values: object) -> Iterator[object]:
+        try:
+            with closing(function(*values)) as results:
+                yield from map(done, results)
+        except Exception as error:
+            yield failed(error)
+
+    return stepwise if inspect.isgeneratorfunction(function) else at_once
 
 
 def for_clients(function: Callable) -> Callable:

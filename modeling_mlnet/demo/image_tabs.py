@@ -1,7 +1,6 @@
 """The tabs that show the image at hand: Map, Regions, Crop and Why, and what stands beside them."""
 
 import time
-from functools import partial
 
 import gradio as gr
 from PIL import ImageOps
@@ -27,22 +26,14 @@ PANELS = ("Map before the prior", "The prior: expected before looking", "Map beh
 THUMBNAIL = 96  # px
 
 
-def add_input(current: CurrentImage) -> list[tuple[gr.components.Component, gr.events.Dependency]]:
-    """The ways to open an image: components whose value is a file, and their events."""
+def add_input(current: CurrentImage) -> list[gr.components.Component]:
+    """The ways to open an image, with files as values."""
     current.image.render()
     choose = gr.UploadButton("Choose an image", variant="primary", file_types=["image"], elem_id="choose")
     gr.Markdown(TAKES, elem_classes="mlnet-small")
     paste = custom("paste", "", "paste")
     current.given.render()
-    # `input` would also be sent for an image that is removed, sometimes with that image
-    return [(component, component.upload) for component in (current.image, choose, paste)]
-
-
-def add_options(current: CurrentImage) -> None:
-    """Settings that are seldom changed."""
-    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        for component in (current.opacity, current.colormap, *current.settings):
-            component.render()
+    return [current.image, choose, paste]
 
 
 def add_examples(current: CurrentImage) -> gr.HTML | None:
@@ -53,7 +44,7 @@ def add_examples(current: CurrentImage) -> gr.HTML | None:
     value = []
     for name, upload in current.examples.items():  # a square from the middle, at twice the displayed resolution
         small = ImageOps.fit(open_image(upload.path).convert("RGB"), (2 * THUMBNAIL, 2 * THUMBNAIL))
-        value.append({"name": name, "thumbnail": image_file(current.answers.save(f"{name}.webp", small))})
+        value.append({"name": name, "thumbnail": image_file(current.answers.files.save(f"{name}.webp", small))})
     thumbnails = custom("examples", value, "examples")
     credits = next(iter(current.examples.values())).path.parent / "CREDITS.md"
     if credits.is_file():
@@ -72,18 +63,14 @@ def add_map(current: CurrentImage) -> None:
     current.followers.append(lambda values: ready(files, [values[name] for name in files] if values else ()))
 
 
-def add_regions(current: CurrentImage) -> gr.Textbox:
-    """Boxes on the image; gives the text of the boxes."""
+def add_regions(current: CurrentImage) -> None:
+    """Boxes on the image."""
     editor = custom("boxes", current.start.get("regions", {}), "regions", hint=DRAW, empty=EMPTY, shares={})
     gr.Markdown(SHARES, elem_classes="mlnet-small")
     with gr.Accordion("Type boxes", open=False, elem_id="regions-type"):
-        text = gr.Textbox(
-            label=f"Boxes, one a line: name: x, y, width, height in pixels (at most {MAX_BOXES})",
-            placeholder="title: 20, 10, 300, 80\nbutton: 40, 240, 120, 40",
-            lines=4,
-            max_lines=10,
-            elem_id="regions-boxes",
-        )
+        label = f"Boxes, one a line: name: x, y, width, height in pixels (at most {MAX_BOXES})"
+        example = "title: 20, 10, 300, 80\nbutton: 40, 240, 120, 40"
+        text = gr.Textbox(label=label, placeholder=example, lines=4, max_lines=10, elem_id="regions-boxes")
         button = gr.Button("Measure", elem_id="regions-button")
     files = downloads("regions-", {"png": "Boxes (PNG)", "json": "JSON", "csv": "CSV"})
 
@@ -110,7 +97,7 @@ def add_regions(current: CurrentImage) -> gr.Textbox:
     # At once and by the browser: the answer to `measure` may come while somebody types.
     editor.input(None, [editor], [text], js="(editor) => editor.boxes", **BROWSER)
     current.on_image(button.click, read, [text], [text, editor], needed=True)
-    return text
+    current.boxes = text
 
 
 def add_crop(current: CurrentImage) -> None:

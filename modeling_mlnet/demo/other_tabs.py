@@ -1,4 +1,4 @@
-"""The tabs Folder and Video."""
+"""The tabs Compare, Folder and Video."""
 
 import html
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,24 @@ import gradio as gr
 import pandas as pd
 from PIL import Image
 
+from ..analysis import to_one_scale
+from ..analysis.clips import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment, first_frame
 from ..io.json_types import JsonObject
+from ..io.overlay import overlay
 from . import words
 from .answers import MAX_FILES
 from .components import BROWSER, NETWORK, Updates, custom, downloads, image_file, ready
 from .current_image import CurrentImage
-from .results import Settings, parse_boxes
-from .uploads import MAX_UPLOAD
-from .video import FRAMES_A_SECOND, KINDS, MAX_SECONDS, Moment, first_frame
+from .files import MAX_UPLOAD, Upload
+from .results import Result, Settings
+from .values import editor_value, save_image, shares
 
+ON_A = "Drag over a part of design A."
+ON_B = "Drag over the same part of design B, wherever it lies, and keep its name."
+ONE_SCALE = (
+    "Both maps have one scale: attention per area, its highest value in either design being the brightest. Points are "
+    "percent of all predicted attention of a design. Without boxes the nine ninths of the images are compared."
+)
 REPORT = f"Choose a folder, or up to {MAX_FILES} images: they are ranked in one page that you can keep and print."
 TAKES = (
     f"A clip of **at most {MAX_SECONDS} seconds and {MAX_UPLOAD // 2**20} MB**: {KINDS}. The result has "
@@ -29,6 +38,75 @@ CURVE = (
     "<p>The effective area is the part of the image that the predicted attention would fill if it were even (the "
     "exponential of the map's entropy over the number of cells). The lower, the more concentrated.</p>"
 )
+
+
+def add_compare(current: CurrentImage) -> None:
+    """The image at hand and a second design, with boxes on each."""
+    answers = current.answers
+    upload = gr.UploadButton(
+        "Choose the second design", variant="primary", file_types=["image"], elem_id="compare-choose"
+    )
+    text = custom("status", "", "compare-words")
+    options = {"suggest": [], "shares": {}, "elem_classes": ["mlnet-design"]}
+    start = {**current.start["regions"], "map": None} if current.start else {}
+    with gr.Row(elem_classes="mlnet-designs"):
+        first = custom("boxes", start, "compare-first", alt="Design A", hint=ON_A, empty="Choose an image", **options)
+        second = custom(
+            "boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty="Choose the second design", **options
+        )
+    gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
+    files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
+    given = gr.State()
+
+    def take(payload: object) -> Updates:
+        return {given: answers.files.receive(payload, "second design")}
+
+    def draw(result: Result, saliency_map: Any) -> JsonObject:
+        src = save_image(answers, result)
+        shown = None if saliency_map is None else overlay(result.image, saliency_map)
+        return editor_value(result, src, answers.files.save(f"{result.stem}.heat.jpg", shown) if shown else src)
+
+    def show(upload: Upload | None, second_upload: Upload | None, *settings: Any) -> Updates:
+        results = [item and answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
+        maps = [None, None]
+        if all(results):
+            maps = to_one_scale(*(result.saliency_map for result in results))
+        values = [draw(*pair) if pair[0] else {} for pair in zip(results, maps, strict=True)]
+        shown = {
+            editor: gr.update(value=value, shares={}) for editor, value in zip((first, second), values, strict=True)
+        }
+        return {**shown, text: ""}
+
+    def measure(
+        upload: Upload | None, second_upload: Upload | None, editor: Any, second_editor: Any, *settings: Any
+    ) -> Updates:
+        if upload is None or second_upload is None:
+            return {}
+        boxes, second_boxes = ((value or {}).get("boxes") or "" for value in (editor, second_editor))
+        results = [answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
+        compared, notes, paths = answers.compare(results, boxes, second_boxes if boxes.strip() else "")
+        regions = (compared.first, compared.second) if boxes.strip() else ([], [])
+        return {  # of the designs only props: another box may have been drawn since
+            text: words.comparison_bars(compared, notes),
+            first: gr.update(shares=shares(regions[0]), suggest=_names(second_boxes)),
+            second: gr.update(shares=shares(regions[1]), suggest=_names(boxes)),
+            **ready(files, paths),
+        }
+
+    outputs, designs = [text, first, second, *files.values()], [current.given, given]
+    current.on(upload.upload, take, [upload], [given], preprocess=False)
+    changed = [current.given.change, given.change, *(setting.change for setting in current.settings)]
+    waiting = {"follows": True, "cleared": lambda: {text: ""}, "trigger_mode": "always_last"}
+    shown = current.on(
+        changed, show, [*designs, *current.settings], outputs, **{**NETWORK, **waiting}, show_progress_on=[text]
+    )
+    inputs = [*designs, first, second, *current.settings]
+    current.on(shown.then, measure, inputs, outputs, follows=True)
+    current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")
+
+
+def _names(text: str) -> list[str]:
+    return [line.rpartition(":")[0].strip() for line in text.splitlines() if line.strip()]
 
 
 def add_folder(current: CurrentImage) -> None:
@@ -46,7 +124,7 @@ def add_folder(current: CurrentImage) -> None:
 
     def report(payloads: Sequence[object], *settings: Any) -> Iterator[Updates]:
         yield {shown: "", **ready(files)}
-        uploads = [current.answers.receive(payload) for payload in payloads or []]
+        uploads = [current.answers.files.receive(payload) for payload in payloads or []]
         uploads = [upload for upload in uploads if not upload.name.startswith(".")]
         for done, result in current.answers.report(uploads, Settings(*settings)):
             if result is None:
@@ -92,15 +170,18 @@ def add_video(current: CurrentImage) -> None:
     def open_clip(payload: object) -> Updates:
         if not payload:
             return {editor: {}, **say()}
-        frame = Image.fromarray(first_frame(current.answers.receive(payload, "clip")))
-        src = image_file(current.answers.save("frame.jpg", frame))
+        upload = current.answers.files.receive(payload, "clip")
+        frame = Image.fromarray(first_frame(upload.path, upload.name))
+        src = image_file(current.answers.files.save("frame.jpg", frame))
         value = {"src": src, "width": frame.width, "height": frame.height, "boxes": ""}
         return {editor: gr.update(value=value, shares={}), **say()}
 
-    def render(payload: object, value: JsonObject | None, opacity: object, colormap: object, *settings: Any) -> Iterator[Updates]:
+    def render(
+        payload: object, value: JsonObject | None, opacity: object, colormap: object, *settings: Any
+    ) -> Iterator[Updates]:
         stop, value = Event(), value or {}
         yield {**say("<p>Reading the clip ...</p>", running=True), stopped: stop}
-        upload, boxes = current.answers.receive(payload, "clip"), value.get("boxes", "")
+        upload, boxes = current.answers.files.receive(payload, "clip"), value.get("boxes", "")
         with closing(current.answers.video(upload, Settings(*settings), opacity, colormap, boxes)) as steps:
             for moments, expected, path in steps:
                 if stop.is_set():
@@ -108,11 +189,12 @@ def add_video(current: CurrentImage) -> None:
                     return
                 if path is None:
                     yield {text: words.progress_html(len(moments), expected)}
+        shares = {name: [moment.shares[name] for moment in moments] for name in moments[0].shares}
         yield {
             **say(f"{words.clip_html(moments)}{CURVE}"),
             shown: gr.update(value=path, visible=True),
             plot: gr.update(value=_curve(moments), visible=True),
-            editor: gr.update(shares=_means(moments, value)),
+            editor: gr.update(shares={name: sum(parts) / len(parts) for name, parts in shares.items()}),
         }
 
     def end(stop: Event) -> Updates:
@@ -137,13 +219,3 @@ def _curve(moments: Sequence[Moment]) -> pd.DataFrame:
         for what, part in {"effective area": moment.effective_area, **moment.shares}.items()
     ]
     return pd.DataFrame(rows, columns=["second", "percent", "what"])
-
-
-def _means(moments: Sequence[Moment], value: JsonObject) -> JsonObject:
-    """Mean shares of regions over a clip, for `assets/boxes.js`."""
-    size = value.get("width", 1), value.get("height", 1)
-    means = {}
-    for box in parse_boxes(value.get("boxes", ""), size):
-        share = sum(moment.shares[box.name] for moment in moments) / len(moments)
-        means[box.name] = {"share": share, "ratio": share * size[0] * size[1] / (box.width * box.height)}
-    return means

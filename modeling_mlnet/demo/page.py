@@ -1,34 +1,26 @@
-"""The page as a whole, and the server that shows it."""
+"""The page as a whole, and its address, which holds its settings."""
 
+import json
 import os
-import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
-from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
+from ..io.overlay import OPACITY
 from .about import about, read_card, shown_text
-from .answers import Answers
-from .compare_tab import add_compare
-from .components import BROWSER, asset
+from .answers import Answers, Models
+from .components import BROWSER, Updates, script
 from .current_image import CurrentImage
 from .endpoints import add_endpoints
-from .files import KEPT, keep_swept
-from .gaps import TITLE, CarefulBlocks, Front
-from .image_tabs import add_crop, add_examples, add_input, add_map, add_options, add_regions, add_why
-from .link import connect_address
-from .look import theme
-from .models import Models
-from .other_tabs import add_folder, add_video
-from .uploads import MAX_UPLOAD
+from .files import Files
+from .gaps import TITLE, CarefulBlocks
+from .image_tabs import add_crop, add_examples, add_input, add_map, add_regions, add_why
+from .other_tabs import add_compare, add_folder, add_video
+from .results import COLORMAPS, VIEWS, Settings
+from .values import image_values
 
 GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
 WORKERS = 2  # images at once
@@ -38,15 +30,7 @@ INTRODUCTION = (
     "person."
 )
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
-TABS = {
-    "map": add_map,
-    "regions": add_regions,
-    "crop": add_crop,
-    "why": add_why,
-    "compare": add_compare,
-    "folder": add_folder,
-    "video": add_video,
-}
+TABS = (add_map, add_regions, add_crop, add_why, add_compare, add_folder, add_video)
 WITHOUT_IMAGE = ("folder", "video")  # do not ask about the image at hand
 
 
@@ -61,8 +45,8 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
     Raises:
         ValueError: If the model cannot be loaded.
     """
-    answers = Answers(Models(model), folder or Path(os.environ.get("GRADIO_TEMP_DIR", GRADIOS_FOLDER)))
-    card, made = read_card(model), {}
+    answers = Answers(Models(model), Files(folder or Path(os.environ.get("GRADIO_TEMP_DIR", GRADIOS_FOLDER))))
+    card, tabs = read_card(model), []
     with CarefulBlocks(title=TITLE, analytics_enabled=False) as demo:
         add_endpoints(answers)  # first: the names are theirs
         gr.Markdown(INTRODUCTION, elem_classes="mlnet-narrow")
@@ -73,11 +57,15 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
             with gr.Column(elem_classes="mlnet-main", min_width=200):
                 current.notice.render()
                 with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as bar:
-                    for name, add in TABS.items():
+                    for add in TABS:
+                        name = add.__name__.removeprefix("add_")
                         with gr.Tab(name.capitalize(), id=name) as tab:
-                            made[tab] = add(current)
+                            add(current)
+                        tabs.append(tab)
             with gr.Column(elem_classes="mlnet-side", min_width=200):
-                add_options(current)
+                with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                    for component in (current.opacity, current.colormap, *current.settings):
+                        component.render()
                 with gr.Column() as offered:
                     thumbnails = add_examples(current)
         gr.Markdown(about(card, model), elem_classes="mlnet-narrow", elem_id="about")
@@ -85,9 +73,8 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
             with gr.Accordion("Model card", open=False, elem_id="model-card"):
                 gr.Markdown(shown_text(card), elem_classes="mlnet-card")
         current.connect(files, thumbnails)
-        boxes = next(filter(None, made.values()))
-        connect_address(demo, current, boxes, bar, list(made))
-        for tab in made:
+        _connect_address(demo, current, bar, tabs)
+        for tab in tabs:
             shown = gr.update(visible=tab.id not in WITHOUT_IMAGE)
             tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], **BROWSER)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
@@ -98,69 +85,51 @@ def _examples(folder: Path | None) -> dict[str, Path]:
     return {path.stem.capitalize(): path for path in paths if path.suffix.lower() in EXAMPLES}
 
 
-@contextmanager
-def serving(model: str = "mini", examples: Path | None = None, keep: float = KEPT, **options: Any) -> Iterator[str]:
-    """Serves the page as long as the context lasts, and leaves no temporary file behind.
+def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs: list[gr.Tab]) -> None:
+    """Keeps settings, tab, example and boxes in the address, and restores them from there when the page is opened.
 
-    Args:
-        model: As in `build_demo`.
-        examples: As in `build_demo`.
-        keep: Seconds that uploads and results are kept.
-        options: Options of `gradio.Blocks.launch`.
-
-    Yields:
-        The page's address.
+    An image of the visitor's own is not in the address, nor is the first tab.
     """
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    demo = None
-    end: Callable[[], None] = partial(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        demo = build_demo(model, examples, folder)
-        with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
-            _, address, _ = demo.launch(
-                prevent_thread_lock=True,
-                max_file_size=MAX_UPLOAD,
-                show_error=False,
-                ssr_mode=False,
-                theme=theme(),
-                css=asset("style.css"),
-                footer_links=["api"],
-                app_kwargs={"middleware": [Middleware(Front)]},
-                **options,
-            )
-        end = keep_swept(folder, keep, every=min(60, keep / 4))
-        yield address
-    finally:
-        if demo is not None:
-            demo.close()
-        end()
-        if before is None:
-            del os.environ["GRADIO_TEMP_DIR"]
-        else:
-            os.environ["GRADIO_TEMP_DIR"] = before
+    answers, first = current.answers, current.first
+    usual: dict[str, tuple[gr.components.Component, Any]] = {
+        "view": (current.view, VIEWS[0]),
+        "opacity": (current.opacity, OPACITY),
+        "colours": (current.colormap, COLORMAPS[0]),
+        "model": (current.model, answers.models.default),
+        "prior": (current.prior, True),
+        "boxes": (current.boxes, ""),
+    }
+    kept = {"example": (current.viewer, first), **usual}  # in the address, unless they are as usual
+    for name, (component, value) in kept.items():
+        read = "value?.example" if name == "example" else "value"
+        code = f"(value) => {{ ({script('address')})({name!r}, {read}, {json.dumps(value)}); }}"
+        component.change(None, [component], None, js=code, **BROWSER)
+    for tab in tabs:
+        code = f"() => {{ ({script('address')})('tab', {tab.id!r}, {tabs[0].id!r}); }}"
+        tab.select(None, None, None, js=code, **BROWSER)
 
+    def restore(request: gr.Request) -> Updates:
+        asked = dict(request.query_params)
+        if not asked.keys() & {*usual, "example", "tab"}:
+            return {}
+        values = {name: asked.get(name, value) for name, (_, value) in usual.items()}
+        with suppress(ValueError):  # which the answer says
+            values["opacity"] = float(values["opacity"])
+        values["prior"] = values["prior"] in (True, "true")
+        example = asked.get("example", first)
+        if example is not None and example not in current.examples:
+            raise ValueError(f"The address names the example {example[:40]!r}, which is not offered here.")
+        changed: Updates = {component: values[name] for name, (component, _) in usual.items()}
+        if asked.get("tab") in [tab.id for tab in tabs]:
+            changed[bar] = gr.update(selected=asked["tab"])
+        if example is None:
+            return changed
+        settings = Settings(values["model"], values["prior"])
+        look = values["view"], values["opacity"], values["colours"]
+        shown = image_values(answers, answers.open(current.examples[example], settings), example, *look)
+        shown["regions"]["boxes"] = values["boxes"]
+        return {**changed, **current.update(shown), current.boxes: values["boxes"]}
 
-def launch(model: str = "mini", examples: Path | None = None, **options: Any) -> None:
-    """Serves the page until it is interrupted.
-
-    Args:
-        model: As in `build_demo`.
-        examples: As in `build_demo`.
-        options: Options of `gradio.Blocks.launch`: `server_name`, `server_port`, `share`, ...
-
-    Raises:
-        ValueError: If the model cannot be loaded.
-        OSError: If the port is taken.
-    """
-    ended = threading.Event()
-    # A container is stopped by SIGTERM; without a handler its temporary files would stay.
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with serving(model, examples, **options):
-            while not ended.wait(1):
-                pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    outputs = [bar, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
+    restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
+    restored.then(None, None, None, js="() => { document.body.dataset.restored = 'yes'; }", **BROWSER)

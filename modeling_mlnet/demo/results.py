@@ -1,7 +1,7 @@
 """An image with its map, and what may be asked about it: settings, look and boxes."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +12,16 @@ from PIL import Image
 from ..analysis import Box, ImageFile, check_boxes, parse_box
 from ..inference.uploads import MAX_BOXES
 from ..io.overlay import OPACITY, overlay, to_bytes
-from .uploads import Upload
+from .files import Upload
 
 VIEWS = ("Heat", "Spotlight", "Map")
 COLORMAPS = ("inferno", "viridis", "grey")
 
 
 class Settings(NamedTuple):
-    """What a map depends on besides the image: model and kind of recording, `None` for the first, and the prior."""
+    """What a map depends on besides the image: the model, and whether with its prior."""
 
-    model: str | None = None
-    recording: str | None = None
+    model: str
     apply_prior: bool = True
 
 
@@ -54,11 +53,7 @@ class Result:
         return ImageFile.describe(self.upload.name, self.upload.path.read_bytes(), self.size)
 
     def draw(self, view: str = "Heat", opacity: object = OPACITY, colormap: object = "inferno") -> Image.Image:
-        """One of `VIEWS`.
-
-        Raises:
-            ValueError: If view, opacity or colour map is none of those there are.
-        """
+        """One of `VIEWS`; a ValueError as of `check_look`."""
         opacity, colormap = check_look(view, opacity, colormap)
         if view == "Map":
             return colored(self.saliency_map, colormap)
@@ -82,27 +77,15 @@ def colored(saliency_map: np.ndarray, colormap: str) -> Image.Image:
 
 
 def parse_boxes(text: str, size: tuple[int, int]) -> list[Box]:
-    """Boxes from text, one a line: `x, y, width, height` in pixels, a name and a colon before it if wanted.
-
-    Args:
-        text: For example `title: 10, 20, 300, 80`.
-        size: Width and height of the image, in which every box must lie.
+    """Boxes in pixels of an image of this size, from lines such as `title: 10, 20, 300, 80`.
 
     Raises:
-        ValueError: If a line is no box or a name is used twice, naming it, or if there are too many.
+        ValueError: If a line is no box in the image or a name is used twice, quoting it, or if there are too many.
     """
-    boxes: list[Box] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            box = parse_box(line)
-        except ValueError:
-            raise ValueError(f"Line {number}: expected x, y, width, height, got {line.strip()[:60]!r}.") from None
-        if len(boxes) == MAX_BOXES:
-            raise ValueError(f"At most {MAX_BOXES} boxes at once; this is box {MAX_BOXES + 1}.")
-        named = replace(box, name=box.name[:40] or str(len(boxes) + 1))
-        boxes, problems = check_boxes([*boxes, named], size)
-        if problems:
-            raise ValueError(f"Line {number}: {problems[0]}.")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MAX_BOXES:
+        raise ValueError(f"At most {MAX_BOXES} boxes at once, got {len(lines)}.")
+    boxes, problems = check_boxes(map(parse_box, lines), size)
+    if problems:
+        raise ValueError(f"{problems[0][:1].upper()}{problems[0][1:]}.")
     return boxes

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from PIL import Image
+
 from ..analysis import Region, best_crop, find_spots
 from ..io.json_types import JsonObject
 from . import words
@@ -30,20 +32,20 @@ def image_values(
     heat = viewer["src"]["path"] if view == "Heat" else overlay
     regions = editor_value(result, src, heat, "")
     files = {"overlay": overlay, "map": grey, "npy": npy}
-    shown = {"given": result.upload, "settings": result.settings, "image": src, "viewer": viewer, "regions": regions}
+    shown = {"given": result.upload, "image": src, "viewer": viewer, "regions": regions}
     return {**shown, **files, "crops": crops_value(result, src, shapes)}
 
 
 def save_image(answers: Answers, result: Result) -> str:
     """A JPEG of the upright image at the size of its map."""
-    return answers.save(f"{result.stem}.jpg", result.draw("Heat", 0))
+    return answers.files.save(f"{result.stem}.jpg", Image.fromarray(result.image))
 
 
 def viewer_value(
     answers: Answers, result: Result, example: str | None, view: str, opacity: object, colormap: object
 ) -> JsonObject:
     """Value of `assets/viewer.js`."""
-    path = answers.save(f"{result.stem}.{view.lower()}.jpg", result.draw(view, opacity, colormap))
+    path = answers.files.save(f"{result.stem}.{view.lower()}.jpg", result.draw(view, opacity, colormap))
     width, height = result.size
     spots = find_spots(result.saliency_map, SPOTS, result.size)
     places = [
@@ -62,7 +64,7 @@ def editor_value(result: Result, src: str, heat: str, boxes: str | None = None) 
 
 def shares(regions: Sequence[Region]) -> JsonObject:
     """Shares of measured boxes for `assets/boxes.js`."""
-    return {region.name: {"share": region.share, "ratio": region.ratio} for region in regions}
+    return {region.name: region.share for region in regions}
 
 
 def crops_value(result: Result, src: str, shapes: Sequence[str]) -> list[JsonObject]:

@@ -3,12 +3,11 @@
 import html
 from collections.abc import Iterable, Sequence
 
-from ..analysis import ComparedRegion, Comparison, Crop, Spot, by_change, percent
+from ..analysis import Comparison, Crop, Spot, by_change, in_words, percent
+from ..analysis.clips import Moment
 from ..io.json_types import JsonObject
-from .video import Moment
 
 NUMBERS = ("No", "One", "Two", "Three")
-MANY = 1.05  # a smaller factor is no difference worth a sentence
 
 
 def spots_in_words(spots: Sequence[Spot]) -> str:
@@ -36,26 +35,6 @@ def alt_text(spots: Sequence[Spot], view: str) -> str:
     return f"{shown}. Most predicted attention: {', '.join(parts) or 'nowhere'}"
 
 
-def compared_in_words(region: ComparedRegion) -> str:
-    """A comparison as a sentence: "button gets half as much in B: 4.4 % -> 2.2 %."."""
-    if region.first is None or region.second is None:
-        return f"The {region.name} is only in {'B' if region.first is None else 'A'}."
-    figures = f"{percent(region.first)} -> {percent(region.second)}"
-    factor = region.factor
-    if factor is None:
-        return f"The {region.name} gets attention in B only: {figures}."
-    much = f"{factor:.1f} times as much" if factor < 10 else f"{factor:.0f} times as much"
-    if 1 / MANY < factor < MANY:
-        much = "about as much"
-    elif 0.45 <= factor <= 0.55:
-        much = "half as much"
-    elif 1.9 <= factor <= 2.1:
-        much = "twice as much"
-    elif factor < 0.1:
-        much = "almost nothing"
-    return f"The {region.name} gets {much} in B: {figures}."
-
-
 def comparison_bars(comparison: Comparison, notes: Iterable[str]) -> str:
     """A sentence on what changes most, then all regions as bars, and notes."""
     regions = by_change(comparison.regions)
@@ -69,8 +48,8 @@ def comparison_bars(comparison: Comparison, notes: Iterable[str]) -> str:
         )
         points = "" if region.difference is None else f"{100 * region.difference:+.1f} points"
         rows.append(f"<li><strong>{html.escape(region.name)}</strong> {points}{bars}</li>")
-    lines = [f"<p>{html.escape(note[:1].upper() + note[1:])}.</p>" for note in notes]
-    first = f"<p class='mlnet-first'>{html.escape(compared_in_words(regions[0]))}</p>" if regions else ""
+    lines = [f"<p>{html.escape(note[:1].upper() + note[1:].rstrip('.'))}.</p>" for note in notes]
+    first = f"<p class='mlnet-first'>{html.escape(in_words(regions[0]))}</p>" if regions else ""
     return f"{first}<ul class='mlnet-pairs'>{''.join(rows)}</ul>{''.join(lines)}"
 
 
@@ -88,23 +67,22 @@ def why_in_words(levels: Sequence[JsonObject]) -> str:
 
 
 def levels_table(levels: Sequence[JsonObject]) -> str:
-    """The levels of `Handlers.why` as a Markdown table."""
-    lines = ["| Level | By gradient | By gradient times feature |", "|---|---|---|"]
-    for row in levels:
-        lines.append(f"| {row['level']} | {percent(row['gradient'])} | {percent(row['contribution'])} |")
-    return "\n".join(lines)
+    """The levels of `Answers.why` as a Markdown table."""
+    rows = [f"| {row['level']} | {percent(row['gradient'])} | {percent(row['contribution'])} |" for row in levels]
+    return "\n".join(["| Level | By gradient | By gradient times feature |", "|---|---|---|", *rows])
 
 
 def clip_html(moments: Sequence[Moment]) -> str:
     """The curve of a clip for those who do not see it, and a line for every region."""
-    least = min(moments, key=lambda moment: moment.effective_area)
-    most = max(moments, key=lambda moment: moment.effective_area)
+    ordered = sorted(moments, key=lambda moment: moment.effective_area)
+    least, most = ordered[0], ordered[-1]
     mean = sum(moment.effective_area for moment in moments) / len(moments)
-    lines = [
+    first = (
         f"<p class='mlnet-first'>Attention is most concentrated at {least.time:.1f} s, on "
         f"{percent(least.effective_area)} of the image, and most spread at {most.time:.1f} s, on "
         f"{percent(most.effective_area)}; {percent(mean)} on average.</p>"
-    ]
+    )
+    lines = []
     for name in moments[0].shares:
         shares = [moment.shares[name] for moment in moments]
         highest = moments[shares.index(max(shares))]
@@ -112,7 +90,7 @@ def clip_html(moments: Sequence[Moment]) -> str:
             f"<li><strong>{html.escape(name)}</strong>: {percent(sum(shares) / len(shares))} of the attention on "
             f"average, most at {highest.time:.1f} s, {percent(max(shares))}</li>"
         )
-    return f"{lines[0]}<ul>{''.join(lines[1:])}</ul>" if len(lines) > 1 else lines[0]
+    return f"{first}<ul>{''.join(lines)}</ul>" if lines else first
 
 
 def progress_html(done: int, expected: int) -> str:

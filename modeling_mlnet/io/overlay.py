@@ -73,22 +73,27 @@ def overlay(
 
 
 def palette(colormap: str) -> np.ndarray:
-    """The colours of the overlay from the lowest to the highest value, float32 `(256, 3)` in 0..255."""
+    """The colours of the overlay from the lowest to the highest value, uint8 `(256, 3)`."""
     import matplotlib  # half a second that only overlays need
 
     low, high = PALETTES[colormap]
-    return (255 * matplotlib.colormaps[colormap](np.linspace(low, high, 256))[:, :3]).astype(np.float32)
+    return matplotlib.colormaps[colormap](np.linspace(low, high, 256), bytes=True)[:, :3]
 
 
 def _heat(image: np.ndarray, saliency_map: np.ndarray, colormap: str, opacity: float) -> Image.Image:
-    colors = palette(colormap)[to_bytes(saliency_map)]  # float32: a quarter of the memory
-    weight = opacity * saliency_map[..., None] ** RISE
-    return Image.fromarray(np.rint(image * (1 - weight) + colors * weight).astype(np.uint8))
+    return _blend(palette(colormap), image, saliency_map, opacity * np.linspace(0, 1, 256) ** RISE)
 
 
 def _spotlight(image: np.ndarray, saliency_map: np.ndarray) -> Image.Image:
-    light = DIMMED + (1 - DIMMED) * np.sqrt(saliency_map[..., None])
-    return Image.fromarray(np.rint(image * light).astype(np.uint8))
+    black = np.zeros((256, 3), np.uint8)
+    return _blend(black, image, saliency_map, (1 - DIMMED) * (1 - np.sqrt(np.linspace(0, 1, 256))))
+
+
+def _blend(colors: np.ndarray, image: np.ndarray, saliency_map: np.ndarray, weights: np.ndarray) -> Image.Image:
+    """Colours over the image, both colours and their weights given for each of 256 values of the map."""
+    levels = to_bytes(saliency_map)
+    mask = Image.fromarray(to_bytes(weights)[levels])
+    return Image.composite(Image.fromarray(colors[levels]), Image.fromarray(image), mask)
 
 
 def contour_levels(saliency_map: np.ndarray) -> list[float]:

@@ -1,7 +1,7 @@
 // An image on which boxes are drawn with mouse, pen or finger, and their shares of attention beside it.
 // value: {src, map, width, height, boxes}, boxes being lines "name: x, y, width, height" in pixels of the image, or null
 // for those that are there: an answer about other settings knows no box that was drawn since they were asked for.
-// typed: the same lines from elsewhere, and when. shares: {name: {share, ratio}} of those that are measured; suggest: names that the other design has.
+// typed: the same lines from elsewhere, and when. shares: {name: share} of those that are measured; suggest: names that the other design has.
 
 const { frame, layer, show } = makeFrame();
 const toggle = make("input", { type: "checkbox", onchange: () => render() });
@@ -38,13 +38,14 @@ const render = () => {
   show(toggle.checked && map ? map : src, props.alt, width, height);
   toggle.parentElement.hidden = !map;
   const boxes = read();
-  const numbered = boxes.map((box, index) => ({ ...box, number: index + 1, ...(props.shares || {})[box.name] }));
+  const numbered = boxes.map((box, index) => ({ ...box, number: index + 1, share: props.shares?.[box.name] }));
   layer.replaceChildren(...numbered.map((box) =>
     place(make("div", { className: "mlnet-box" },
       make("span", { className: "mlnet-number", textContent: box.number })), box)));
   const most = Math.max(...numbered.map(({ share }) => share || 0), 1e-9);
   numbered.sort((first, second) => (second.share ?? -1) - (first.share ?? -1));
-  list.replaceChildren(...numbered.map(({ number, name, share, ratio }) => {
+  list.replaceChildren(...numbered.map(({ number, name, share, ...box }) => {
+    const ratio = (share * width * height) / (box.width * box.height);
     const bar = make("span", { className: "mlnet-bar", style: `width:${(100 * (share || 0)) / most}%` });
     const figure = share === undefined ? "..." : `${percent(share)}, ${ratio.toFixed(1)} x its area`;
     return make("li", {},

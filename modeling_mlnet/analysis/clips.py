@@ -8,10 +8,11 @@ from typing import Any
 import av
 import numpy as np
 
-from ..analysis import Box, effective_area, measure_regions
 from ..inference.predictor import SaliencyPredictor
 from ..io.overlay import overlay
-from .uploads import Upload
+from .boxes import Box
+from .regions import measure_regions
+from .spots import effective_area
 
 MAX_SECONDS = 60
 FRAMES_A_SECOND = 8  # of the result; a gaze rests longer than an eighth of a second
@@ -39,22 +40,23 @@ class Moment:
 
 
 class Clip:
-    """An uploaded video, opened and checked.
+    """A video of somebody who is not known, opened and checked.
 
     Args:
-        upload: Result of `receive`.
+        path: Path of the file.
+        name: Its name in messages, if another than the file's.
 
     Raises:
         ValueError: If it cannot be read as a video, is too long or its frames are too large.
     """
 
-    def __init__(self, upload: Upload):
-        self.name = upload.name
-        if upload.path.stat().st_size == 0:
+    def __init__(self, path: Path, name: str | None = None):
+        self.name = name or path.name
+        if path.stat().st_size == 0:
             raise ValueError(f"{self.name} is empty (0 bytes). Choose another clip.")
         options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         try:
-            self._container = av.open(str(upload.path), options=options)
+            self._container = av.open(str(path), options=options)
         except (av.error.FFmpegError, OSError, ValueError):
             raise ValueError(f"{self.name} cannot be read as a video; take an {KINDS} file.") from None
         try:
@@ -124,13 +126,13 @@ def _upright(frame: Any) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, turns))
 
 
-def first_frame(upload: Upload) -> np.ndarray:
-    """A clip's first frame as the result shows it, uint8 `(height, width, 3)`.
+def first_frame(path: Path, name: str | None = None) -> np.ndarray:
+    """A clip's first frame as the result shows it, uint8 `(height, width, 3)`; arguments as of `Clip`.
 
     Raises:
         ValueError: As `Clip` and `Clip.frames`.
     """
-    clip = Clip(upload)
+    clip = Clip(path, name)
     try:
         return next(clip.frames())[1]
     finally:

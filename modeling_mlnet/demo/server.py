@@ -1,0 +1,119 @@
+"""The server that shows the page, and removes its files."""
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
+from .components import asset
+from .files import KEPT, MAX_UPLOAD, Files
+from .gaps import Front
+from .page import build_demo
+
+
+@contextmanager
+def serving(model: str = "mini", examples: Path | None = None, keep: float = KEPT, **options: Any) -> Iterator[str]:
+    """Serves the page as long as the context lasts, and leaves no temporary file behind.
+
+    Args:
+        model: As in `build_demo`.
+        examples: As in `build_demo`.
+        keep: Seconds that uploads and results are kept.
+        options: Options of `gradio.Blocks.launch`: `server_name`, `server_port`, `share`, ...
+
+    Yields:
+        The page's address.
+    """
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    demo, ended = None, threading.Event()
+    sweeper = threading.Thread(target=_keep_swept, args=(folder, keep, ended), name="sweep", daemon=True)
+    try:
+        demo = build_demo(model, examples, folder)
+        with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
+            _, address, _ = demo.launch(
+                prevent_thread_lock=True,
+                max_file_size=MAX_UPLOAD,
+                show_error=False,
+                ssr_mode=False,
+                theme=theme(),
+                css=asset("style.css"),
+                footer_links=["api"],
+                app_kwargs={"middleware": [Middleware(Front)]},
+                **options,
+            )
+        sweeper.start()
+        yield address
+    finally:
+        ended.set()
+        if sweeper.is_alive():
+            sweeper.join()
+        if demo is not None:
+            demo.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        if before is None:
+            del os.environ["GRADIO_TEMP_DIR"]
+        else:
+            os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def _keep_swept(folder: Path, age: float, ended: threading.Event) -> None:
+    spared = frozenset(folder.rglob("*"))  # the page's own, such as thumbnails
+    while not ended.wait(min(60, age / 4)):
+        Files(folder).sweep(age, spared)
+
+
+def launch(model: str = "mini", examples: Path | None = None, **options: Any) -> None:
+    """Serves the page until it is interrupted; arguments as of `serving`.
+
+    Raises:
+        ValueError: If the model cannot be loaded.
+        OSError: If the port is taken.
+    """
+    ended = threading.Event()
+    # A container is stopped by SIGTERM; without a handler its temporary files would stay.
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with serving(model, examples, **options):
+            while not ended.wait(1):
+                pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def theme() -> gr.themes.Base:
+    """System fonts, so that the page needs no network; contrasts of at least 4.5 to 1, light and dark."""
+    return gr.themes.Default(
+        primary_hue="blue",
+        secondary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_800",
+        block_title_text_color_dark="*neutral_100",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+    )
