@@ -165,7 +165,7 @@ def test_designs_are_compared_with_their_own_boxes(run, photo, tmp_path):
     (tmp_path / "b.csv").write_text("name,x,y,width,height\ncup,300,50,200,250\nnew,0,0,9,9\n")
     files = ["--boxes", "a.csv", "--second-boxes", "b.csv", "--format", "json,csv,png,html"]
     status, out, err = run("compare", photo, "b.png", *files, "-o", "out")
-    assert status == 0 and "no box 'logo'" in err and "only in A" in out and "cup: " in out
+    assert status == 0 and "no box 'logo'" in err and "only in A" in out and "The cup gets " in out
     document = read(tmp_path / "out" / "comparison.json")
     cup, logo, new = document["comparison"]
     assert not document["same_place"] and (logo["second"], new["first"], new["difference"]) == (None, None, None)

@@ -25,12 +25,13 @@ ABOUT = f"""## What it is and is not
 
 def read_card(model: str) -> ModelCard | None:
     """The card beside a checkpoint; for one from the Hub it is fetched, if it can be."""
-    place, path = resolve_model(model).location, checkpoint_folder(model) / CARD
-    if not path.is_file():
+    place, folder = resolve_model(model).location, checkpoint_folder(model)
+    path: Path | None = folder / CARD
+    if not (folder / CARD).is_file():
         from ..hub.download import fetch_card  # imports PyTorch, which the page needs for explanations only
 
-        path = None if Path(place).is_dir() else fetch_card(place, path.parent.name)
-    return path and ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
+        path = None if Path(place).is_dir() else fetch_card(place, folder.name)
+    return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True) if path else None
 
 
 def shown_text(card: ModelCard) -> str:

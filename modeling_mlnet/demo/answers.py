@@ -9,6 +9,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+from PIL import Image
 
 from .. import analysis
 from ..analysis.clips import Clip, Moment, first_frame, render_clip
@@ -83,7 +84,7 @@ class Answers:
 
     def map_files(self, result: Result, opacity: object = OPACITY, colormap: object = "inferno") -> list[str]:
         """Files of the overlay (PNG), the map (8-bit grey PNG) and its values (npy)."""
-        contents = {
+        contents: dict[str, Image.Image | np.ndarray] = {
             "overlay.png": result.draw("Heat", opacity, colormap),
             "map.png": grey_image(result.saliency_map),
             "npy": result.saliency_map,

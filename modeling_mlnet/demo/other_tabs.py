@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -61,21 +62,20 @@ def add_compare(current: CurrentImage) -> None:
     def take(payload: object) -> Updates:
         return {given: answers.files.receive(payload, "second design")}
 
-    def draw(result: Result, saliency_map: Any) -> JsonObject:
-        src = save_image(answers, result)
-        shown = None if saliency_map is None else overlay(result.image, saliency_map)
-        return editor_value(result, src, answers.files.save(f"{result.stem}.heat.jpg", shown) if shown else src)
+    def draw(result: Result | None, saliency_map: np.ndarray | None) -> JsonObject:
+        if result is None:
+            return {}
+        src = heat = save_image(answers, result)
+        if saliency_map is not None:
+            heat = answers.files.save(f"{result.stem}.heat.jpg", overlay(result.image, saliency_map))
+        return editor_value(result, src, heat)
 
     def show(upload: Upload | None, second_upload: Upload | None, *settings: Any) -> Updates:
-        results = [item and answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
-        maps = [None, None]
-        if all(results):
-            maps = to_one_scale(*(result.saliency_map for result in results))
-        values = [draw(*pair) if pair[0] else {} for pair in zip(results, maps, strict=True)]
-        shown = {
-            editor: gr.update(value=value, shares={}) for editor, value in zip((first, second), values, strict=True)
-        }
-        return {**shown, text: ""}
+        one = answers.open(upload, Settings(*settings)) if upload else None
+        other = answers.open(second_upload, Settings(*settings)) if second_upload else None
+        maps = to_one_scale(one.saliency_map, other.saliency_map) if one and other else (None, None)
+        shown = {first: draw(one, maps[0]), second: draw(other, maps[1])}
+        return {**{editor: gr.update(value=value, shares={}) for editor, value in shown.items()}, text: ""}
 
     def measure(
         upload: Upload | None, second_upload: Upload | None, editor: Any, second_editor: Any, *settings: Any
@@ -112,7 +112,7 @@ def _names(text: str) -> list[str]:
 def add_folder(current: CurrentImage) -> None:
     """Several images, ranked."""
     gr.Markdown(REPORT)
-    choices = {
+    choices: dict[str, dict[str, Any]] = {
         "Choose a folder": {"file_count": "directory", "elem_id": "folder-directory"},
         "Choose images": {"file_count": "multiple", "file_types": ["image"], "elem_id": "folder-multiple"},
     }
@@ -153,7 +153,7 @@ def add_video(current: CurrentImage) -> None:
         cancel = gr.Button("Cancel", min_width=120, interactive=False, elem_id="video-cancel")
     stopped = gr.State()  # the Event that ends the visitor's rendering
     text = custom("status", CURVE, "video-words")
-    options = {"interactive": False, "height": 320, "visible": False}
+    options: dict[str, Any] = {"interactive": False, "height": 320, "visible": False}
     shown = gr.Video(label="Clip under its saliency maps", elem_id="video-shown", **options)
     axes = {"x": "second", "y": "percent", "color": "what", "y_title": "percent", "y_lim": [0, None]}
     plot = gr.LinePlot(height=260, visible=False, elem_id="video-curve", **axes)
