@@ -101,10 +101,9 @@ def add_endpoints(answers: Answers) -> None:
         options = {"api_name": function.__name__, "preprocess": False, "concurrency_id": queue}
         gr.Button().click(for_clients(function), inputs, outputs, **options)
 
-    labels = ("Image", "First design", "Second design")
     boxes_labels = {BOXES: None, f"{BOXES}; of the first": "", f"{BOXES}; of the second": ""}
     with gr.Row(visible=False):
-        image, *designs = (_file(gr.Image, label, "photo.jpg") for label in labels)
+        image, *designs = (_file(gr.Image, label, "photo.jpg") for label in ("Image", "First design", "Second design"))
         clip = _file(gr.Video, "Clip, at most 60 seconds and 100 MB", "clip.mp4")
         texts = [gr.Textbox(value, label=label) for label, value in boxes_labels.items()]
         box, box_of_first, box_of_second = (_with_example(text, "sky: 0, 0, 300, 100") for text in texts)

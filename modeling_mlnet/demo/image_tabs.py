@@ -23,7 +23,7 @@ LEVELS = (
     "does not depend on a level's scale."
 )
 PANELS = ("Map before the prior", "The prior: expected before looking", "Map behind the prior", "Pixels that moved it")
-THUMBNAIL = 96  # px
+THUMBNAIL = 2 * 96, 2 * 96  # px, twice the displayed resolution
 
 
 def add_input(current: CurrentImage) -> list[gr.components.Component]:
@@ -42,8 +42,8 @@ def add_examples(current: CurrentImage) -> gr.HTML | None:
         return None
     gr.Markdown("Examples", elem_classes="mlnet-small")
     value = []
-    for name, upload in current.examples.items():  # a square from the middle, at twice the displayed resolution
-        small = ImageOps.fit(open_image(upload.path).convert("RGB"), (2 * THUMBNAIL, 2 * THUMBNAIL))
+    for name, upload in current.examples.items():
+        small = ImageOps.fit(open_image(upload.path).convert("RGB"), THUMBNAIL)  # a square from the middle
         value.append({"name": name, "thumbnail": image_file(current.answers.files.save(f"{name}.webp", small))})
     thumbnails = custom("examples", value, "examples")
     credits = next(iter(current.examples.values())).path.parent / "CREDITS.md"

@@ -23,6 +23,7 @@ from .files import MAX_UPLOAD, Upload
 from .results import Result, Settings
 from .values import editor_value, save_image, shares
 
+CHOOSE_B = "Choose the second design"
 ON_A = "Drag over a part of design A."
 ON_B = "Drag over the same part of design B, wherever it lies, and keep its name."
 ONE_SCALE = (
@@ -44,17 +45,13 @@ CURVE = (
 def add_compare(current: CurrentImage) -> None:
     """The image at hand and a second design, with boxes on each."""
     answers = current.answers
-    upload = gr.UploadButton(
-        "Choose the second design", variant="primary", file_types=["image"], elem_id="compare-choose"
-    )
+    upload = gr.UploadButton(CHOOSE_B, variant="primary", file_types=["image"], elem_id="compare-choose")
     text = custom("status", "", "compare-words")
     options = {"suggest": [], "shares": {}, "elem_classes": ["mlnet-design"]}
     start = {**current.start["regions"], "map": None} if current.start else {}
     with gr.Row(elem_classes="mlnet-designs"):
         first = custom("boxes", start, "compare-first", alt="Design A", hint=ON_A, empty="Choose an image", **options)
-        second = custom(
-            "boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty="Choose the second design", **options
-        )
+        second = custom("boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty=CHOOSE_B, **options)
     gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
     files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
     given = gr.State()
@@ -96,10 +93,9 @@ def add_compare(current: CurrentImage) -> None:
     outputs, designs = [text, first, second, *files.values()], [current.given, given]
     current.on(upload.upload, take, [upload], [given], preprocess=False)
     changed = [current.given.change, given.change, *(setting.change for setting in current.settings)]
-    waiting = {"follows": True, "cleared": lambda: {text: ""}, "trigger_mode": "always_last"}
-    shown = current.on(
-        changed, show, [*designs, *current.settings], outputs, **{**NETWORK, **waiting}, show_progress_on=[text]
-    )
+    waiting = {"follows": True, "cleared": lambda: {text: ""}, "show_progress_on": [text], **NETWORK}
+    waiting["trigger_mode"] = "always_last"
+    shown = current.on(changed, show, [*designs, *current.settings], outputs, **waiting)
     inputs = [*designs, first, second, *current.settings]
     current.on(shown.then, measure, inputs, outputs, follows=True)
     current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")

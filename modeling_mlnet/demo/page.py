@@ -19,7 +19,7 @@ from .files import Files
 from .gaps import TITLE, CarefulBlocks
 from .image_tabs import add_crop, add_examples, add_input, add_map, add_regions, add_why
 from .other_tabs import add_compare, add_folder, add_video
-from .results import COLORMAPS, VIEWS, Settings
+from .results import COLORMAPS, VIEWS, Settings, check_look
 from .values import image_values
 
 GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
@@ -113,19 +113,21 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
         if not asked.keys() & {*usual, "example", "tab"}:
             return {}
         values = {name: asked.get(name, value) for name, (_, value) in usual.items()}
-        with suppress(ValueError):  # which the answer says
+        with suppress(ValueError):  # which check_look says
             values["opacity"] = float(values["opacity"])
         values["prior"] = values["prior"] in (True, "true")
         example = asked.get("example", first)
         if example is not None and example not in current.examples:
             raise ValueError(f"The address names the example {example[:40]!r}, which is not offered here.")
+        look = values["view"], values["opacity"], values["colours"]
+        check_look(*look)
+        settings = Settings(values["model"], values["prior"])
+        answers.models.predictor(settings.model)  # which names those there are
         changed: Updates = {component: values[name] for name, (component, _) in usual.items()}
         if asked.get("tab") in [tab.id for tab in tabs]:
             changed[bar] = gr.update(selected=asked["tab"])
         if example is None:
             return changed
-        settings = Settings(values["model"], values["prior"])
-        look = values["view"], values["opacity"], values["colours"]
         shown = image_values(answers, answers.open(current.examples[example], settings), example, *look)
         shown["regions"]["boxes"] = values["boxes"]
         return {**changed, **current.update(shown), current.boxes: values["boxes"]}
