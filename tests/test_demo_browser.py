@@ -97,6 +97,7 @@ def test_an_image_is_chosen_dropped_pasted_or_taken_by_the_webcam(open_page):
 def test_boxes_are_drawn_named_measured_and_removed(open_page):
     page = open_page()
     open_tab(page, "Regions")
+    assert page.locator("#regions .mlnet-hint").inner_text().startswith("Drag over a part of the image")
     draw(page, "regions", (0.3, 0.1), (0.7, 0.5), "face: <b>")
     draw(page, "regions", (0.9, 0.98), (0.02, 0.9))  # from any corner, without a name
     rows = page.locator("#regions .mlnet-bars li")
@@ -190,6 +191,7 @@ def test_two_designs_are_compared_with_boxes_on_each(open_page):
     choose(page, "compare-choose", IMAGES / "coffee.jpg")
     page.wait_for_selector("#compare-words li")
     assert page.locator("#compare-words li").count() == 9
+    assert page.locator("#compare-second .mlnet-hint").inner_text().startswith("Drag over the same part of design B")
     draw(page, "compare-first", (0.1, 0.1), (0.6, 0.6), "button")
     page.wait_for_selector("#compare-words p:has-text('the same place was measured')")
     draw(page, "compare-second", (0.4, 0.3), (0.8, 0.8))  # its name is proposed

@@ -1,5 +1,6 @@
 """The page's own components, all `gr.HTML` with a script of `assets/`, and buttons that give files."""
 
+import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any, TypeAlias
@@ -20,12 +21,13 @@ def asset(name: str) -> str:
     return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def custom(script: str, value: object, elem_id: str, **props: Any) -> gr.HTML:
-    """A component whose script, of `assets/`, makes its content from `value` and `props`, both in values of JSON.
+def custom(script: str, value: object, elem_id: str, texts: JsonObject | None = None, **props: Any) -> gr.HTML:
+    """A component whose script, of `assets/`, makes its content from `value`, `texts` and `props`, as JSON.
 
-    Files are as of `image_file`; `props` may have options of `gr.HTML`, too.
+    Files are as of `image_file`. What never changes is in `texts`: gradio forgets props if it updates a component on a
+    tab that was not opened yet. `props` may have options of `gr.HTML`, too.
     """
-    code = f"{asset('dom.js')}\n{asset(f'{script}.js')}"
+    code = f"const texts = {json.dumps(texts or {})};\n{asset('dom.js')}\n{asset(f'{script}.js')}"
     props["elem_classes"] = ["mlnet-own", *props.get("elem_classes", [])]
     return gr.HTML(value, html_template="<div></div>", js_on_load=code, elem_id=elem_id, **props)
 

@@ -37,13 +37,13 @@ class CurrentImage:
             result = answers.open(self.examples[self.first])
             self.start = image_values(answers, result, self.first, VIEWS[0], OPACITY, COLORMAPS[0])
         models, later = answers.models, {"render": False}
-        self.notice = custom("notice", "", "notice", limit=MAX_UPLOAD, **later)
+        self.notice = custom("notice", "", "notice", {"limit": MAX_UPLOAD}, **later)
         self.given = gr.State(self.start.get("given"), **later)
         sources = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath", "image_mode": None}
         texts = {"label": "Image", "placeholder": "Drop an image here", "alt_text": "The image at hand"}
         options = {"height": 220, "elem_id": "image", "buttons": [], **later}
         self.image = gr.Image(self.start.get("image"), **sources, **texts, **options)
-        self.viewer = custom("viewer", self.start.get("viewer", {}), "viewer", empty=EMPTY, **later)
+        self.viewer = custom("viewer", self.start.get("viewer", {}), "viewer", {"empty": EMPTY}, **later)
         bare = {"show_label": False, "container": False, **later}
         self.view = gr.Radio(list(VIEWS), value=VIEWS[0], label="View", elem_id="view", **bare)
         self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the heat map", elem_id="opacity", **later)

@@ -65,7 +65,7 @@ def add_map(current: CurrentImage) -> None:
 
 def add_regions(current: CurrentImage) -> None:
     """Boxes on the image."""
-    editor = custom("boxes", current.start.get("regions", {}), "regions", hint=DRAW, empty=EMPTY, shares={})
+    editor = custom("boxes", current.start.get("regions", {}), "regions", {"hint": DRAW, "empty": EMPTY}, shares={})
     gr.Markdown(SHARES, elem_classes="mlnet-small")
     with gr.Accordion("Type boxes", open=False, elem_id="regions-type"):
         label = f"Boxes, one a line: name: x, y, width, height in pixels (at most {MAX_BOXES})"

@@ -24,8 +24,9 @@ from .results import Result, Settings
 from .values import editor_value, save_image, shares
 
 CHOOSE_B = "Choose the second design"
-ON_A = "Drag over a part of design A."
-ON_B = "Drag over the same part of design B, wherever it lies, and keep its name."
+ON_A = {"alt": "Design A", "hint": "Drag over a part of design A.", "empty": "Choose an image"}
+HINT_B = "Drag over the same part of design B, wherever it lies, and keep its name."
+ON_B = {"alt": "Design B", "hint": HINT_B, "empty": CHOOSE_B}
 ONE_SCALE = (
     "Both maps have one scale: attention per area, its highest value in either design being the brightest. Points are "
     "percent of all predicted attention of a design. Without boxes the nine ninths of the images are compared."
@@ -50,8 +51,8 @@ def add_compare(current: CurrentImage) -> None:
     options = {"suggest": [], "shares": {}, "elem_classes": ["mlnet-design"]}
     start = {**current.start["regions"], "map": None} if current.start else {}
     with gr.Row(elem_classes="mlnet-designs"):
-        first = custom("boxes", start, "compare-first", alt="Design A", hint=ON_A, empty="Choose an image", **options)
-        second = custom("boxes", {}, "compare-second", alt="Design B", hint=ON_B, empty=CHOOSE_B, **options)
+        first = custom("boxes", start, "compare-first", ON_A, **options)
+        second = custom("boxes", {}, "compare-second", ON_B, **options)
     gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
     files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
     given = gr.State()
@@ -93,9 +94,8 @@ def add_compare(current: CurrentImage) -> None:
     outputs, designs = [text, first, second, *files.values()], [current.given, given]
     current.on(upload.upload, take, [upload], [given], preprocess=False)
     changed = [current.given.change, given.change, *(setting.change for setting in current.settings)]
-    waiting = {"follows": True, "cleared": lambda: {text: ""}, "show_progress_on": [text], **NETWORK}
-    waiting["trigger_mode"] = "always_last"
-    shown = current.on(changed, show, [*designs, *current.settings], outputs, **waiting)
+    waiting = {"follows": True, "cleared": lambda: {text: ""}, "trigger_mode": "always_last", **NETWORK}
+    shown = current.on(changed, show, [*designs, *current.settings], outputs, **waiting, show_progress_on=[text])
     inputs = [*designs, first, second, *current.settings]
     current.on(shown.then, measure, inputs, outputs, follows=True)
     current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")
@@ -143,7 +143,7 @@ def add_video(current: CurrentImage) -> None:
     video = gr.Video(
         label=f"Clip, at most {MAX_SECONDS} s", sources=["upload"], height=240, elem_id="video-clip", buttons=[]
     )
-    editor = custom("boxes", {}, "video-boxes", alt="First frame", empty="", shares={}, hint=DRAW)
+    editor = custom("boxes", {}, "video-boxes", {"alt": "First frame", "hint": DRAW}, shares={})
     with gr.Row(elem_classes="mlnet-buttons"):
         button = gr.Button("Render", variant="primary", min_width=120, elem_id="video-button")
         cancel = gr.Button("Cancel", min_width=120, interactive=False, elem_id="video-cancel")

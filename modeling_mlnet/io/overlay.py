@@ -81,19 +81,15 @@ def palette(colormap: str) -> np.ndarray:
 
 
 def _heat(image: np.ndarray, saliency_map: np.ndarray, colormap: str, opacity: float) -> Image.Image:
-    return _blend(palette(colormap), image, saliency_map, opacity * np.linspace(0, 1, 256) ** RISE)
+    levels = to_bytes(saliency_map)
+    weights = to_bytes(opacity * np.linspace(0, 1, 256) ** RISE)
+    colors = Image.fromarray(palette(colormap)[levels])
+    return Image.composite(colors, Image.fromarray(image), Image.fromarray(weights[levels]))
 
 
 def _spotlight(image: np.ndarray, saliency_map: np.ndarray) -> Image.Image:
-    black = np.zeros((256, 3), np.uint8)
-    return _blend(black, image, saliency_map, (1 - DIMMED) * (1 - np.sqrt(np.linspace(0, 1, 256))))
-
-
-def _blend(colors: np.ndarray, image: np.ndarray, saliency_map: np.ndarray, weights: np.ndarray) -> Image.Image:
-    """Colours over the image, both colours and their weights given for each of 256 values of the map."""
-    levels = to_bytes(saliency_map)
-    mask = Image.fromarray(to_bytes(weights)[levels])
-    return Image.composite(Image.fromarray(colors[levels]), Image.fromarray(image), mask)
+    light = DIMMED + (1 - DIMMED) * np.sqrt(saliency_map[..., None])
+    return Image.fromarray(np.rint(image * light).astype(np.uint8))
 
 
 def contour_levels(saliency_map: np.ndarray) -> list[float]:

@@ -35,7 +35,7 @@ let rendered = null; // the value that is shown
 const render = () => {
   rendered = props.value;
   const { src, map, width, height } = props.value || {};
-  show(toggle.checked && map ? map : src, props.alt, width, height);
+  show(toggle.checked && map ? map : src, texts.alt, width, height);
   toggle.parentElement.hidden = !map;
   const boxes = read();
   const numbered = boxes.map((box, index) => ({ ...box, number: index + 1, share: props.shares?.[box.name] }));
@@ -54,7 +54,7 @@ const render = () => {
       make("button", { type: "button", textContent: "Remove", ariaLabel: `Remove ${name}`,
         onclick: () => write(boxes.filter((box) => box.name !== name)) }));
   }));
-  hint.textContent = src ? props.hint : props.empty;
+  hint.textContent = src ? texts.hint : texts.empty;
 };
 
 // A name is asked for as soon as a box is drawn; Enter keeps it, Escape drops the box.

@@ -1,5 +1,6 @@
 // Helpers that stand before the script of every custom component. gr.HTML runs the whole as the body of a function
-// with the arguments element, trigger, props, server, upload and watch. No text is ever set as HTML here.
+// with the arguments element, trigger, props, server, upload and watch; `texts` stands before. No text is ever set as
+// HTML here.
 
 const make = (tag, attributes = {}, ...children) => {
   const made = document.createElement(tag);

@@ -14,13 +14,13 @@ render();
 
 // Too large a file is refused before it travels, with a line that stays; gradio's own would go by itself.
 const refuse = (event, files) => {
-  const large = [...(files || [])].find((file) => file.size > props.limit);
+  const large = [...(files || [])].find((file) => file.size > texts.limit);
   if (!large) return;
   event.preventDefault();
   event.stopPropagation();
   if (event.type === "change") event.target.value = "";
   props.value = `${large.name} has ${Math.round(large.size / 2 ** 20)} MB; files may have up to ${
-    props.limit / 2 ** 20} MB. Shrink it first.`;
+    texts.limit / 2 ** 20} MB. Shrink it first.`;
   render();
 };
 document.addEventListener("change", (event) => refuse(event, event.target.files), true);

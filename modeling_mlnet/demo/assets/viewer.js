@@ -14,7 +14,7 @@ const render = () => {
   layer.ariaHidden = "true";
   const lines = spots.map(({ number, text }) =>
     make("li", {}, make("span", { className: "mlnet-number", textContent: number, ariaHidden: "true" }), text));
-  words.replaceChildren(make("p", { textContent: sentence || props.empty }), make("ol", {}, ...lines));
+  words.replaceChildren(make("p", { textContent: sentence || texts.empty }), make("ol", {}, ...lines));
 };
 watch("value", render);
 render();
