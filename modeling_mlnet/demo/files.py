@@ -47,9 +47,7 @@ class Files:
         path, name = (file.get("path"), file.get("orig_name")) if isinstance(file, dict) else (None, None)
         uploaded = Path(path).resolve() if isinstance(path, str) and "\0" not in path else Path()
         if self.folder.resolve() not in uploaded.parents:
-            raise ValueError(
-                f"Only files sent to this page are read: upload the {what} itself, not an address or a path."
-            )
+            raise ValueError(NOT_UPLOADED.format(what))
         if not uploaded.is_file():
             raise ValueError(GONE.format(what))
         return Upload(uploaded, Path(name).name[:80] if isinstance(name, str) and name else uploaded.name[:80])
