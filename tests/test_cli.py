@@ -170,7 +170,8 @@ def test_a_folder_that_cannot_be_written_is_reported_per_picture(predict, pictur
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.map.png").mkdir()
     result = predict(*pictures[:2], "-o", tmp_path / "out")
-    assert result.exit_code == 1 and "a.jpg: its result cannot be written" in result.stderr
+    reason = f"a.jpg: its result cannot be written: {tmp_path / 'out' / 'a.map.png'}: Is a directory"
+    assert result.exit_code == 1 and reason in result.stderr
     assert (tmp_path / "out" / "b.map.png").is_file()
 
 

@@ -12,6 +12,7 @@ from ..images_mlnet import ImageSource, read_image
 from ..inference.inputs import EXPLANATION, Job
 from ..inference.outputs import Report
 from ..inference.predictor import SaliencyPredictor
+from ..io.atomic import reason_of
 from ..io.figures import save_figure
 from ..io.json_types import JsonObject
 from ..io.progress import Progress, no_progress
@@ -66,7 +67,7 @@ def explain_files(
         except ValueError as failure:
             error = str(failure)
         except OSError as failure:
-            error = f"{job.name}: its result cannot be written: {failure}"
+            error = f"{job.name}: its result cannot be written: {reason_of(failure)}"
         report.failed += error is not None
         report.written += error is None
         on_done(error)

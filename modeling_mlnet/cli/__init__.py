@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..io.atomic import reason_of
 from .calibrate import calibrate
 from .compare import compare
 from .crop import crop
@@ -136,10 +137,9 @@ def _run() -> int:
 
 def _describe(error: Exception) -> str:
     """Error message, starting with the file, and the part of the environment that may cause it."""
-    message, names = str(error) or type(error).__name__, []
-    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+    message, names = reason_of(error), []
+    if isinstance(error, OSError) and error.filename is not None:
         path = os.path.abspath(os.fsdecode(error.filename))
-        message = f"{path}: {error.strerror}"
         names = [name for name in CACHES if path.startswith(os.path.abspath(os.environ.get(name) or "\0"))][:1]
     for name, value in os.environ.items():
         is_proxy = name.lower().endswith("_proxy") and "proxy" in message.lower()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..io.atomic import reason_of
 from ..io.locations import write_file
 from .answers import Outcome, PredictedImage, find_files, open_predictor, predicted
 from .options import OUTPUT, ImagesArgument, ModelOption, PriorOption, TilesOption, check_folder
@@ -65,7 +66,7 @@ def crop(
                 _write_crop(design, stem, window, shapes[window.aspect])
             write_file(stem.with_name(f"{stem.name}.crops.json"), to_json(document).encode())
         except (OSError, ValueError) as error:
-            outcome.problem(f"{design.job.name}: its crops cannot be written: {error}")
+            outcome.problem(f"{design.job.name}: its crops cannot be written: {reason_of(error)}")
             continue
         outcome.done += 1
         for window in crops:

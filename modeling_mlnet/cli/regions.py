@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..io.atomic import reason_of
 from ..io.locations import write_file
 from .answers import Outcome, PredictedImage, check_conditions, find_files, open_predictor, predicted
 from .options import (
@@ -105,7 +106,7 @@ def regions(
         try:
             _write_answer(output / design.job.stem, chosen, design, answer, details)
         except OSError as error:
-            outcome.problem(f"{design.job.name}: its result cannot be written: {error}")
+            outcome.problem(f"{design.job.name}: its result cannot be written: {reason_of(error)}")
             continue
         if "html" in chosen:
             report.append(ReportRow.from_map(answer, design.name, image, saliency_map, PAGE_SIDE))

@@ -17,7 +17,6 @@ from .results import COLORMAPS, VIEWS, Result, Settings
 from .values import SHAPES, USUAL_SHAPES, image_values, viewer_value
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
-NO_ANSWER = "No answer came: the server is busy or out of reach. Try again in a minute."
 Triggers: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
 Components: TypeAlias = Iterable[gr.components.Component]
 
@@ -93,8 +92,7 @@ class CurrentImage:
         answered = caught(function, failed, lambda values: {**said, **values})
         listen = triggers if callable(triggers) else partial(gr.on, triggers)
         event = listen(answered, list(inputs), [self.notice, *outputs], **{**LIGHT, **options})
-        # No answer at all comes, for example, when the queue is full.
-        event.failure(None, None, [self.notice], js=f"() => {NO_ANSWER!r}", **BROWSER)
+        event.failure(None, None, [self.notice], js=script("no_answer"), **BROWSER)
         return event
 
     def on_image(

@@ -12,20 +12,15 @@ from ..analysis import find_spots
 from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
-from .gaps import for_clients
+from .gaps import for_clients, with_example
 from .results import COLORMAPS, Settings
 from .values import SPOTS
 
 BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
 
 
-def _with_example(component: gr.components.Component, example: object) -> gr.components.Component:
-    component.example_payload = lambda: example  # of the API page; gradio's own are addresses, which are not fetched
-    return component
-
-
 def _file(kind: type[gr.components.Component], label: str, name: str) -> gr.components.Component:
-    return _with_example(kind(label=label), {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}})
+    return with_example(kind(label=label), {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}})
 
 
 def add_endpoints(answers: Answers) -> None:
@@ -106,7 +101,7 @@ def add_endpoints(answers: Answers) -> None:
         image, *designs = (_file(gr.Image, label, "photo.jpg") for label in ("Image", "First design", "Second design"))
         clip = _file(gr.Video, "Clip, at most 60 seconds and 100 MB", "clip.mp4")
         texts = [gr.Textbox(value, label=label) for label, value in boxes_labels.items()]
-        box, box_of_first, box_of_second = (_with_example(text, "sky: 0, 0, 300, 100") for text in texts)
+        box, box_of_first, box_of_second = (with_example(text, "sky: 0, 0, 300, 100") for text in texts)
         prior = gr.Checkbox(True, label="Apply the learned prior")
         opacity = gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1")
         look = [opacity, gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colour map")]

@@ -2,6 +2,7 @@
 
 - `CarefulBlocks.preprocess_data` overrides gradio's, which fetches any public address a client names, of any size.
 - `InvalidPathError` is caught: it is raised before a function of the page runs, and its text names the server's paths.
+- `with_example` replaces `example_payload`: the API page shows an address there, which is not fetched here.
 - `Front` answers before gradio, which fetches `file=https://...` for anybody, and calls itself "Gradio" in previews.
 """
 
@@ -54,6 +55,12 @@ def names_address(value: object) -> bool:
         path = value.get("path")
         return (isinstance(path, str) and "://" in path) or any(names_address(item) for item in value.values())
     return isinstance(value, (list, tuple)) and any(names_address(item) for item in value)
+
+
+def with_example(component: gr.components.Component, example: object) -> gr.components.Component:
+    """A component with another example in the code of the API page."""
+    component.example_payload = lambda: example
+    return component
 
 
 class Front:

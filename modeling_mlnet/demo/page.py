@@ -134,4 +134,4 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
 
     outputs = [bar, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
     restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
-    restored.then(None, None, None, js="() => { document.body.dataset.restored = 'yes'; }", **BROWSER)
+    restored.then(None, None, None, js=script("restored"), **BROWSER)

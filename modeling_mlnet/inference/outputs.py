@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..io.atomic import reason_of
 from ..io.json_types import JsonObject
 from ..io.locations import RemoteFile, fetched, write_file
 from ..io.ordered import in_order
@@ -166,7 +167,7 @@ def predict_files(
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise
-            return f"{job.name}: its result cannot be written: {error}"
+            return f"{job.name}: its result cannot be written: {reason_of(error)}"
         return None
 
     sources = in_order(fetched, (job.source for job, _ in todo), FETCHERS, ahead=predictor.batch_size)

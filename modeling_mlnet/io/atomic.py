@@ -52,6 +52,13 @@ def whole_file(path: Path, temporary_folder: Path | None = None) -> Iterator[Pat
         temporary.unlink(missing_ok=True)
 
 
+def reason_of(error: Exception) -> str:
+    """Why something cannot be read or written: an error of the system as "PATH: REASON", others in their own words."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{os.path.abspath(os.fsdecode(error.filename))}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
 def require_new_folder(output: Path) -> None:
     """Raises a ValueError if a folder to be written already exists and is not empty."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):

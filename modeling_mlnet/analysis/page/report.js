@@ -6,7 +6,7 @@ const rows = [...body.rows];
 const headers = [...table.tHead.rows[0].cells];
 const field = (id) => document.getElementById(id);
 
-function valueOf(row, column) {
+function sortValue(row, column) {
   const cell = row.cells[column];
   const value = cell.dataset.value ?? cell.textContent;
   return cell.classList.contains("number") ? (value === "" ? NaN : Number(value)) : value.toLowerCase();
@@ -17,7 +17,7 @@ function sortBy(column) {
   const direction = header.getAttribute("aria-sort") === "descending" ? 1 : -1;
   headers.forEach((other) => other.removeAttribute("aria-sort"));
   header.setAttribute("aria-sort", direction < 0 ? "descending" : "ascending");
-  const keyed = rows.map((row) => [valueOf(row, column), row]);
+  const keyed = rows.map((row) => [sortValue(row, column), row]);
   keyed.sort(([a], [b]) => {
     if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b); // no value: always last
     return direction * (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true }));
@@ -32,7 +32,7 @@ function filter() {
   const [least, most] = ["least", "most"].map((id) => (field(id).value === "" ? null : Number(field(id).value) / 100));
   let shown = 0;
   for (const row of rows) {
-    const value = valueOf(row, column);
+    const value = sortValue(row, column);
     const inRange = (least === null || value >= least) && (most === null || value <= most);
     row.hidden = !(row.cells[1].textContent.toLowerCase().includes(text) && inRange &&
       (place === "" || row.dataset.place === place));

@@ -1,8 +1,8 @@
 // What went wrong, in one line that stays until something goes right or it is closed.
 
 const line = make("span", { role: "alert" });
-const close = make("button", { type: "button", textContent: "Close", onclick: () => { props.value = ""; render(); } });
-const box = make("div", { className: "mlnet-notice" }, line, close);
+const button = make("button", { type: "button", textContent: "Close", onclick: () => { props.value = ""; render(); } });
+const box = make("div", { className: "mlnet-notice" }, line, button);
 element.replaceChildren(box);
 const render = () => {
   box.hidden = !props.value;
