@@ -11,6 +11,7 @@ module.exports = [
   js.configs.recommended,
   { languageOptions: { globals: globals.browser } },
   { files: ["packages/web/test/**"], languageOptions: { globals: globals.node } },
+  { files: [".ci/*.js"], languageOptions: { sourceType: "commonjs" } },
   { files: ["modeling_mlnet/**/*.js"], languageOptions: { sourceType: "script" } },
   {
     files: ["modeling_mlnet/demo/assets/*.js"],

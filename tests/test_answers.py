@@ -174,7 +174,7 @@ def test_designs_are_compared_with_their_own_boxes(run, photo, tmp_path):
     page = (tmp_path / "out" / "comparison.html").read_text()
     assert "photo.jpg and b.png" in page and page.count("data:image/webp") == 2
     status, _, err = run("compare", photo, "b.png", "--boxes", "a.csv", "--fail-if", "cup.second>0", "-o", "same")
-    assert status == 1 and "--fail-if cup.second>0 is true" in err and "the same place was measured" in err
+    assert status == 1 and "--fail-if cup.second>0 is true" in err and "the same places are measured" in err
     assert read(tmp_path / "same" / "comparison.json")["same_place"]
 
 

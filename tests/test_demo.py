@@ -92,7 +92,7 @@ def test_names_of_visitors_are_no_tags():
 # --- the model card's figures
 
 
-def test_the_three_lines_have_the_card_s_figures(small_checkpoint):
+def test_the_text_about_the_model_has_the_card_s_figures(small_checkpoint):
     card = about.read_card("mini")
     shown = about.shown_text(card)
     assert not shown.lstrip().startswith("---") and "![" not in shown and "<!--" not in shown

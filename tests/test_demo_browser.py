@@ -193,9 +193,9 @@ def test_two_designs_are_compared_with_boxes_on_each(open_page):
     assert page.locator("#compare-words li").count() == 9
     assert page.locator("#compare-second .mlnet-hint").inner_text().startswith("Drag over the same part of design B")
     draw(page, "compare-first", (0.1, 0.1), (0.6, 0.6), "button")
-    page.wait_for_selector("#compare-words p:has-text('the same place was measured')")
+    page.wait_for_selector("#compare-words p:has-text('the same places are measured')")
     draw(page, "compare-second", (0.4, 0.3), (0.8, 0.8))  # its name is proposed
-    page.wait_for_selector("#compare-words p:has-text('the same place')", state="detached")
+    page.wait_for_selector("#compare-words p:has-text('the same places')", state="detached")
     assert page.locator("#compare-words p").first.inner_text().startswith("The button gets")
     is_new = lambda file: not json.loads(file.path().read_text())["same_place"]  # noqa: E731
     document = json.loads(download(page, "compare-get-json", is_new).path().read_text())

@@ -89,7 +89,7 @@ def test_compare_endpoint(client):
     [row] = rival["regions"]
     assert row["difference"] == pytest.approx(row["second"] - row["first"]) and row["difference"] != 0
     assert Image.open(first).size == (600, 400) and Image.open(second).size == Image.open(ROCKET).size
-    assert rival["same_place"] and "the same place was measured in both" in rival["notes"][0]
+    assert rival["same_place"] and "the same places are measured in both" in rival["notes"][0]
 
 
 def test_boxes_belong_to_a_design_and_are_matched_by_name(client):

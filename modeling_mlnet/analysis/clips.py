@@ -40,7 +40,7 @@ class Moment:
 
 
 class Clip:
-    """A video of somebody who is not known, opened and checked.
+    """An untrusted video file, opened and checked.
 
     Args:
         path: Path of the file.

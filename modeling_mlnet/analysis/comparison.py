@@ -12,7 +12,7 @@ from .regions import Region, measure_regions
 from .words import percent
 
 ALIKE = 1.05  # a smaller factor is no difference worth a sentence
-SAME_PLACE = "The second design has no boxes of its own: the same place was measured in both."
+SAME_PLACE = "the second design has no boxes of its own: the same places are measured in both"
 SHAPE = 0.02  # relative difference of the aspect ratios from which a comparison is warned of
 
 

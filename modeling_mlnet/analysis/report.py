@@ -179,7 +179,7 @@ def comparison_html(
     sentences = [escape(in_words(region)) for region in by_change(comparison.regions)[:1]]
     content = [
         *(f"<p><strong>{sentence}</strong></p>" for sentence in sentences),
-        f"<p>{escape(SAME_PLACE)}</p>" if comparison.same_place else "",
+        f"<p>{escape(SAME_PLACE.capitalize())}.</p>" if comparison.same_place else "",
         _lines("warning", comparison.warnings),
         f'<div class="designs">{"".join(figures)}</div>',
         '<div class="scroll"><table><thead><tr><th>Box</th><th>A</th><th>B</th><th>Points</th><th>Factor</th></tr>'

@@ -21,7 +21,7 @@ from ..io.overlay import OPACITY, grey_image, overlay
 from .files import GONE, Files, Upload, read_upload
 from .results import Result, Settings, check_look, colored, parse_boxes
 
-RESULTS = 16  # kept in memory, of up to 18 MB each: one pass through the network, whatever is done with its map
+RESULTS = 32  # the last ones are kept in memory, up to 18 MB each, so that another view of a map needs no network
 MAX_FILES = 200  # images of a report
 PROGRESS = 8  # frames from one message about the progress to the next
 SAMPLES = 8  # noisy copies for the pixels that moved the map: enough to see them, and a second or two on two cores
@@ -67,9 +67,10 @@ class Answers:
         """Predicts an uploaded image, by default with the default model."""
         if not upload.path.is_file():
             raise ValueError(GONE.format("image"))
-        return self._kept(upload, settings or Settings(self.models.default), upload.path.stat().st_mtime_ns)
+        model, apply_prior = settings or Settings(self.models.default)
+        return self._kept(upload, Settings(str(model), bool(apply_prior)))
 
-    def _predict(self, upload: Upload, settings: Settings, _changed: int) -> Result:
+    def _predict(self, upload: Upload, settings: Settings) -> Result:
         image, size = read_upload(upload)
         predictor = self.models.predictor(settings.model)
         [prediction] = predictor.stream([image], apply_prior=settings.apply_prior)
@@ -142,7 +143,7 @@ class Answers:
     def crops(self, result: Result, shapes: Sequence[str]) -> str:
         """A ZIP file of an image's crops at its full resolution, and crops.json."""
         crops = [analysis.best_crop(result.saliency_map, shape, result.size) for shape in shapes]
-        whole = open_image(result.upload.path)
+        whole = open_image(result.upload.path.read_bytes())
         if whole.mode not in ("L", "LA", "P", "RGB", "RGBA"):
             whole = whole.convert("RGB")
         kind = "JPEG" if whole.mode in ("L", "RGB") and "transparency" not in whole.info else "PNG"
@@ -171,7 +172,7 @@ class Answers:
         for number, upload in enumerate(uploads):
             yield number, None
             try:
-                result = self.open(upload, settings)
+                result = self._predict(upload, settings)  # not kept, as it would push out what visitors look at
             except ValueError as error:
                 problems.append(str(error))
                 continue
@@ -221,7 +222,7 @@ class Answers:
         regions = parse_boxes(boxes, first_frame(upload.path, upload.name).shape[1::-1]) if boxes.strip() else []
         path = self.files.place(f"{Path(upload.name).stem[:60] or 'clip'}.saliency.mp4")
         moments, clip = [], Clip(upload.path, upload.name)
-        for moment in render_clip(predictor, clip, path, *look, settings.apply_prior, regions):
+        for moment in render_clip(predictor, clip, path, *look, bool(settings.apply_prior), regions):
             moments.append(moment)
             if len(moments) % PROGRESS == 1:
                 yield moments, clip.expected, None

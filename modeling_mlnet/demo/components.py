@@ -11,7 +11,7 @@ from ..io.json_types import JsonObject
 
 Updates: TypeAlias = dict[gr.components.Component, object]  # new values, or what `gr.update` gives
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-BROWSER: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 LIGHT: dict[str, Any] = {"concurrency_id": "light", "concurrency_limit": 4, "show_progress": "hidden", **PRIVATE}
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": "default", "show_progress": "full"}
 

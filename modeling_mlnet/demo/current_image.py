@@ -10,10 +10,10 @@ import gradio as gr
 from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
-from .components import BROWSER, LIGHT, NETWORK, PRIVATE, Updates, custom, script
+from .components import AT_ONCE, LIGHT, NETWORK, PRIVATE, Updates, custom, script
 from .files import MAX_UPLOAD, Upload
 from .gaps import caught, in_one_line
-from .results import COLORMAPS, VIEWS, Result, Settings
+from .results import COLORMAPS, VIEWS, Result, Settings, check_look
 from .values import SHAPES, USUAL_SHAPES, image_values, viewer_value
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
@@ -57,6 +57,7 @@ class CurrentImage:
             True, label="Apply the prior", info="What the network expects before it looks.", elem_id="prior", **later
         )
         self.settings = [self.model, self.prior]
+        self.asked: list[gr.events.Dependency] = []  # about the image at hand
         self.followers: list[Callable[[JsonObject], Updates]] = [
             lambda values: {
                 self.given: values.get("given"),
@@ -92,7 +93,7 @@ class CurrentImage:
         answered = caught(function, failed, lambda values: {**said, **values})
         listen = triggers if callable(triggers) else partial(gr.on, triggers)
         event = listen(answered, list(inputs), [self.notice, *outputs], **{**LIGHT, **options})
-        event.failure(None, None, [self.notice], js=script("no_answer"), **BROWSER)
+        event.failure(None, None, [self.notice], js=script("no_answer"), **AT_ONCE)
         return event
 
     def on_image(
@@ -117,24 +118,26 @@ class CurrentImage:
             return {}
 
         answer.__name__ = function.__name__  # for the log
-        return self.on(triggers, answer, [self.given, *self.settings, *inputs], outputs, **options)
+        self.asked.append(self.on(triggers, answer, [self.given, *self.settings, *inputs], outputs, **options))
+        return self.asked[-1]
 
     def connect(self, files: Components, examples: gr.HTML | None) -> None:
         """Connects what opens an image, files or the thumbnails of examples, and what predicts it anew.
 
         All tabs must be there, as they follow.
         """
-        answers, nothing = self.answers, self.update({})
-        look = [self.view, self.opacity, self.colormap, self.shapes]
-        options = {"show_progress_on": [self.viewer], **NETWORK}
-        opening = {"cleared": lambda: self.update({}), "preprocess": False, **options}
+        answers, outputs = self.answers, list(self.update({}))
+
+        def clear() -> Updates:
+            return self.update({})
 
         def show(upload: Upload, example: str | None, model: str, prior: bool, *look: Any) -> Updates:
+            check_look(*look[:3])
             result = answers.open(upload, Settings(model, prior))
             return self.update(image_values(answers, result, example, *look))
 
         def take(payload: object, *settings_and_look: Any) -> Updates:
-            return show(answers.files.receive(payload), None, *settings_and_look) if payload else self.update({})
+            return show(answers.files.receive(payload), None, *settings_and_look) if payload else clear()
 
         def pick(event: gr.SelectData, *settings_and_look: Any) -> Updates:
             if event.value not in self.examples:
@@ -153,18 +156,20 @@ class CurrentImage:
             overlay = answers.files.save(f"{result.stem}.overlay.png", result.draw("Heat", *look))
             return {self.viewer: value, self.overlay: overlay}
 
-        inputs = [*self.settings, *look]
+        look = [self.view, self.opacity, self.colormap, self.shapes]
+        inputs, options = [*self.settings, *look], {"cleared": clear, "show_progress_on": [self.viewer], **NETWORK}
+        opening = {**options, "preprocess": False}
         # `input` would also be sent for an image that is removed, sometimes with that image
-        events = [self.on(file.upload, take, [file, *inputs], nothing, **opening) for file in files]
+        events = [self.on(file.upload, take, [file, *inputs], outputs, **opening) for file in files]
         if examples is not None:
-            events.append(self.on(examples.select, pick, inputs, nothing, **opening))
+            events.append(self.on(examples.select, pick, inputs, outputs, **opening))
         for event in events:
-            event.then(None, [self.notice], None, js=script("scroll"), **BROWSER)
-        changed = [setting.input for setting in self.settings]
-        events.append(self.on_image(changed, refresh, [self.viewer, *look], nothing, **options))
-        # First, as an answer for that image may be awaited.
-        self.image.clear(None, cancels=events, **PRIVATE)
-        self.on(self.image.clear, lambda: self.update({}), [], nothing, queue=False)
+            event.then(None, [self.notice], None, js=script("scroll"), **AT_ONCE)
+        options["trigger_mode"] = "always_last"
+        self.on_image([setting.input for setting in self.settings], refresh, [self.viewer, *look], outputs, **options)
         looks = [self.view.input, self.opacity.release, self.opacity.input, self.colormap.input]
-        outputs = [self.viewer, self.overlay]
-        self.on_image(looks, recolor, [self.viewer, *look[:3]], outputs, trigger_mode="always_last")
+        shown = [self.viewer, self.overlay]
+        self.on_image(looks, recolor, [self.viewer, *look[:3]], shown, trigger_mode="always_last")
+        # First, as answers for that image may be awaited.
+        self.image.clear(None, cancels=[*events, *self.asked], **PRIVATE)
+        self.on(self.image.clear, clear, [], outputs, queue=False)

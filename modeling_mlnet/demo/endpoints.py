@@ -13,7 +13,7 @@ from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
 from .gaps import for_clients, with_example
-from .results import COLORMAPS, Settings
+from .results import COLORMAPS, Settings, check_look
 from .values import SPOTS
 
 BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon may come first"
@@ -39,7 +39,8 @@ def add_endpoints(answers: Answers) -> None:
         predicted attention and part of the area in 0..1, centre x and y in pixels. Images longer than 1600 px are
         shrunk to that first.
         """
-        result = answers.open(answers.files.receive(image), usual(bool(apply_prior)))
+        check_look("Heat", opacity, colormap)
+        result = answers.open(answers.files.receive(image), usual(apply_prior))
         spots = [asdict(spot) for spot in find_spots(result.saliency_map, SPOTS, result.size)]
         details = {"image": result.upload.name, "width": result.size[0], "height": result.size[1], "spots": spots}
         overlay, grey_map, values = answers.map_files(result, opacity, colormap)
@@ -53,7 +54,7 @@ def add_endpoints(answers: Answers) -> None:
         attention and part of the area in 0..1, ratio (share over area), peak, rank by share; the same as CSV; the
         boxes over the overlay (PNG); and the map's values (npy, as of `/predict`).
         """
-        result = answers.open(answers.files.receive(image), usual(bool(apply_prior)))
+        result = answers.open(answers.files.receive(image), usual(apply_prior))
         _, (overlay, json_path, csv_path) = answers.measure(result, str(boxes or ""))
         values = answers.files.save(f"{result.stem}.npy", result.saliency_map)
         return Path(json_path).read_text(encoding="utf-8"), csv_path, overlay, values
@@ -70,7 +71,7 @@ def add_endpoints(answers: Answers) -> None:
         scale; and this attention per area of both (npy, float32 (height, width), 1 being the highest of either).
         """
         uploads = [answers.files.receive(first, "first design"), answers.files.receive(second, "second design")]
-        results = [answers.open(upload, usual(bool(apply_prior))) for upload in uploads]
+        results = [answers.open(upload, usual(apply_prior)) for upload in uploads]
         boxes = str(boxes or "").strip()
         found, _, (json_path, csv_path) = answers.compare(results, boxes, str(second_boxes or ""))
         drawn = (found.first, found.second) if boxes else ([], [])
@@ -86,7 +87,7 @@ def add_endpoints(answers: Answers) -> None:
         and at the end the clip (MP4, H.264, 8 frames a second) and all moments: time in seconds, and effective_area in
         0..1, the part of the image that the predicted attention would fill if it were even.
         """
-        upload, settings = answers.files.receive(video, "clip"), usual(bool(apply_prior))
+        upload, settings = answers.files.receive(video, "clip"), usual(apply_prior)
         for moments, expected, path in answers.video(upload, settings, opacity, colormap):
             known = moments if path else []
             rows = [{"time": moment.time, "effective_area": moment.effective_area} for moment in known]

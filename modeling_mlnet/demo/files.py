@@ -61,7 +61,7 @@ class Files:
     def save(self, name: str, content: Image.Image | np.ndarray | str) -> str:
         """Writes a new file of an image, an array as npy, or text; returns its path."""
         path = self.place(name)
-        if isinstance(content, Image.Image):  # a PNG compressed lightly: a fifth of the time for a few more bytes
+        if isinstance(content, Image.Image):  # PNG: a fifth of the time for a few more bytes; JPEG and WebP: quality
             content.save(path, compress_level=1, quality=90)
         elif isinstance(content, str):
             path.write_text(content, encoding="utf-8")
@@ -74,14 +74,15 @@ class Files:
 
         gradio's own `delete_cache` ends for good when a file comes while it looks through the others.
         """
-        files = []
+        files, oldest = [], time.time() - age
         for path in self.folder.rglob("*"):
-            try:
-                if path not in spared and path.is_file():
-                    files.append((path.stat().st_mtime, path.stat().st_size, path))
-            except OSError:  # somebody was faster
-                continue
-        too_many, oldest = sum(size for _, size, _ in files) - largest, time.time() - age
+            with suppress(OSError):  # somebody was faster
+                status = path.lstat()
+                if path.parent.name == "downloads" and status.st_mtime <= oldest:
+                    path.rmdir()  # of a clip that was cancelled; fails if there is a file in it
+                elif path.is_file() and path not in spared:
+                    files.append((status.st_mtime, status.st_size, path))
+        too_many = sum(size for _, size, _ in files) - largest
         for changed, size, path in sorted(files):
             if changed > oldest and too_many <= 0:
                 break
@@ -111,10 +112,13 @@ def read_upload(upload: Upload) -> tuple[np.ndarray, tuple[int, int]]:
         except ValueError:
             message = f"{upload.name} is damaged or cut off. Choose another image, or save it anew."
             raise ValueError(message) from None
-        image = read_image(decoded)
-        if not is_large:
-            return image, decoded.size
         is_turned = (width > height) != (decoded.width > decoded.height)
-        shown = Image.fromarray(image)
-        shown.thumbnail((MAX_SHOWN, MAX_SHOWN), Image.Resampling.BOX)
-        return np.asarray(shown), (height, width) if is_turned else (width, height)
+        size = (height, width) if is_turned else (width, height)
+        if is_large:  # shrunk first: 50 transparent megapixels would take 2 GB as numbers
+            if decoded.mode not in ("L", "RGB", "RGBA", "I", "F") or "transparency" in decoded.info:
+                decoded = decoded.convert("I" if decoded.mode.startswith("I;16") else "RGBA")
+            decoded.thumbnail((MAX_SHOWN, MAX_SHOWN), Image.Resampling.BOX)
+        try:
+            return read_image(decoded), size
+        except ValueError as error:
+            raise ValueError(f"{upload.name}: {error}") from None

@@ -24,7 +24,6 @@ from .files import NOT_UPLOADED
 
 TITLE = "Where do people look?"
 DESCRIPTION = "Choose an image and see where ML-Net predicts that people look first."
-REFUSED = "Only files of this page are given out, no addresses fetched."
 WRONG_FORM = "The input does not have the form this endpoint takes; the API page describes it."
 OUR_FAULT = "This went wrong on our side. Try another file, or again later."
 GRADIOS_PREVIEW = re.compile(rb"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*")
@@ -81,7 +80,9 @@ class Front:
             await send(message)
 
         if scope["type"] == "http" and asks_for_address(scope["path"]):
-            await PlainTextResponse(REFUSED, 403)(scope, receive, send)
+            await PlainTextResponse("Only files of this page are given out, no addresses fetched.", 403)(
+                scope, receive, send
+            )
         else:
             is_page = scope["type"] == "http" and scope["path"] in ("", "/")
             await self.app(scope, receive, send_with_preview if is_page else send)

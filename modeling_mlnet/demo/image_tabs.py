@@ -9,7 +9,7 @@ from ..images_mlnet import open_image
 from ..inference.uploads import KINDS, MAX_BOXES, MAX_BYTES, MAX_PIXELS
 from ..io.json_types import JsonObject
 from . import words
-from .components import BROWSER, NETWORK, Updates, custom, downloads, image_file, ready, script
+from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready, script
 from .current_image import EMPTY, CurrentImage
 from .results import Result, parse_boxes
 from .values import SHAPES, crops_value, save_image, shares
@@ -95,7 +95,7 @@ def add_regions(current: CurrentImage) -> None:
     last = {"follows": True, "trigger_mode": "always_last"}
     current.on_image(editor.change, measure, [editor], [editor, *files.values()], **last)
     # At once and by the browser: the answer to `measure` may come while somebody types.
-    editor.input(None, [editor], [text], js=script("drawn"), **BROWSER)
+    editor.input(None, [editor], [text], js=script("drawn"), **AT_ONCE)
     current.on_image(button.click, read, [text], [text, editor], needed=True)
     current.boxes = text
 

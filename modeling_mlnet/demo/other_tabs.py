@@ -17,7 +17,7 @@ from ..io.json_types import JsonObject
 from ..io.overlay import overlay
 from . import words
 from .answers import MAX_FILES
-from .components import BROWSER, NETWORK, Updates, custom, downloads, image_file, ready
+from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready
 from .current_image import CurrentImage
 from .files import MAX_UPLOAD, Upload
 from .results import Result, Settings
@@ -154,9 +154,9 @@ def add_video(current: CurrentImage) -> None:
     axes = {"x": "second", "y": "percent", "color": "what", "y_title": "percent", "y_lim": [0, None]}
     plot = gr.LinePlot(height=260, visible=False, elem_id="video-curve", **axes)
 
-    def say(words: str = CURVE, running: bool = False) -> Updates:
+    def say(html: str = CURVE, running: bool = False) -> Updates:
         return {
-            text: words,
+            text: html,
             shown: gr.update(value=None, visible=False),
             plot: gr.update(visible=False),
             cancel: gr.update(interactive=running),
@@ -181,16 +181,17 @@ def add_video(current: CurrentImage) -> None:
         with closing(current.answers.video(upload, Settings(*settings), opacity, colormap, boxes)) as steps:
             for moments, expected, path in steps:
                 if stop.is_set():
+                    steps.close()
                     yield say("<p>Cancelled.</p>")
                     return
                 if path is None:
                     yield {text: words.progress_html(len(moments), expected)}
-        shares = {name: [moment.shares[name] for moment in moments] for name in moments[0].shares}
+        parts = {name: [moment.shares[name] for moment in moments] for name in moments[0].shares}
         yield {
             **say(f"{words.clip_html(moments)}{CURVE}"),
             shown: gr.update(value=path, visible=True),
             plot: gr.update(value=_curve(moments), visible=True),
-            editor: gr.update(shares={name: sum(parts) / len(parts) for name, parts in shares.items()}),
+            editor: gr.update(shares={name: sum(shares) / len(shares) for name, shares in parts.items()}),
         }
 
     def end(stop: Event) -> Updates:
@@ -204,7 +205,7 @@ def add_video(current: CurrentImage) -> None:
     options = {"concurrency_id": "video", "concurrency_limit": 1, "trigger_mode": "multiple", "preprocess": False}
     current.on(button.click, render, inputs, outputs, say, **options)
     # gradio's own `cancels` can lose the messages of the next run of the same visitor.
-    cancel.click(end, [stopped], [text, cancel], **BROWSER)
+    cancel.click(end, [stopped], [text, cancel], **AT_ONCE)
 
 
 def _curve(moments: Sequence[Moment]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import gradio as gr
 from ..io.overlay import OPACITY
 from .about import about, read_card, shown_text
 from .answers import Answers, Models
-from .components import BROWSER, Updates, script
+from .components import AT_ONCE, Updates, script
 from .current_image import CurrentImage
 from .endpoints import add_endpoints
 from .files import Files
@@ -25,10 +25,7 @@ from .values import image_values
 GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
 WORKERS = 2  # images at once
 QUEUE = 100  # waiting requests; further requests are refused
-INTRODUCTION = (
-    f"# {TITLE}\nML-Net predicts where people look first in an image: the average viewer's first seconds, not a "
-    "person."
-)
+INTRODUCTION = f"# {TITLE}\nML-Net predicts where the average viewer of an image looks in the first seconds."
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
 TABS = (add_map, add_regions, add_crop, add_why, add_compare, add_folder, add_video)
 WITHOUT_IMAGE = ("folder", "video")  # do not ask about the image at hand
@@ -76,7 +73,7 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
         _connect_address(demo, current, bar, tabs)
         for tab in tabs:
             shown = gr.update(visible=tab.id not in WITHOUT_IMAGE)
-            tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], **BROWSER)
+            tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], **AT_ONCE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
 
@@ -103,10 +100,10 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
     for name, (component, value) in kept.items():
         read = "value?.example" if name == "example" else "value"
         code = f"(value) => {{ ({script('address')})({name!r}, {read}, {json.dumps(value)}); }}"
-        component.change(None, [component], None, js=code, **BROWSER)
+        component.change(None, [component], None, js=code, **AT_ONCE)
     for tab in tabs:
         code = f"() => {{ ({script('address')})('tab', {tab.id!r}, {tabs[0].id!r}); }}"
-        tab.select(None, None, None, js=code, **BROWSER)
+        tab.select(None, None, None, js=code, **AT_ONCE)
 
     def restore(request: gr.Request) -> Updates:
         asked = dict(request.query_params)
@@ -134,4 +131,4 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
 
     outputs = [bar, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
     restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
-    restored.then(None, None, None, js=script("restored"), **BROWSER)
+    restored.then(None, None, None, js=script("restored"), **AT_ONCE)

@@ -1,7 +1,7 @@
 """An image with its map, and what may be asked about it: settings, look and boxes."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,7 +85,7 @@ def parse_boxes(text: str, size: tuple[int, int]) -> list[Box]:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > MAX_BOXES:
         raise ValueError(f"At most {MAX_BOXES} boxes at once, got {len(lines)}.")
-    boxes, problems = check_boxes(map(parse_box, lines), size)
+    boxes, problems = check_boxes((replace(box, name=box.name[:40]) for box in map(parse_box, lines)), size)
     if problems:
-        raise ValueError(f"{problems[0][:1].upper()}{problems[0][1:]}.")
+        raise ValueError(problems[0])
     return boxes

@@ -6,14 +6,14 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ..io.proxies import EVERYTHING, LOOPBACK, unproxied
+from ..io.proxies import EVERYTHING, LOOPBACK, environment, unproxied
 from .components import asset
 from .files import KEPT, MAX_UPLOAD, Files
 from .gaps import Front
@@ -33,13 +33,18 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
     Yields:
         The page's address.
     """
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=before))  # of its own, to be removed at the end
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    demo, ended = None, threading.Event()
-    sweeper = threading.Thread(target=_keep_swept, args=(folder, keep, ended), name="sweep", daemon=True)
-    try:
+    parent = os.environ.get("GRADIO_TEMP_DIR")
+    folder = Path(tempfile.mkdtemp(prefix="mlnet-demo-", dir=parent))  # of its own, to be removed at the end
+    with ExitStack() as end:  # what is entered last ends first
+        end.enter_context(environment({"GRADIO_TEMP_DIR": str(folder)}))
+        end.callback(shutil.rmtree, folder, ignore_errors=True)
         demo = build_demo(model, examples, folder)
+        end.callback(demo.close)
+        spared, ended = frozenset(folder.rglob("*")), threading.Event()  # the page's own, such as thumbnails
+        sweeper = threading.Thread(target=_keep_swept, args=(Files(folder), keep, spared, ended), daemon=True)
+        sweeper.start()
+        end.callback(sweeper.join)
+        end.callback(ended.set)
         with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
             _, address, _ = demo.launch(
                 prevent_thread_lock=True,
@@ -52,25 +57,12 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
                 app_kwargs={"middleware": [Middleware(Front)]},
                 **options,
             )
-        sweeper.start()
         yield address
-    finally:
-        ended.set()
-        if sweeper.is_alive():
-            sweeper.join()
-        if demo is not None:
-            demo.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        if before is None:
-            del os.environ["GRADIO_TEMP_DIR"]
-        else:
-            os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def _keep_swept(folder: Path, age: float, ended: threading.Event) -> None:
-    spared = frozenset(folder.rglob("*"))  # the page's own, such as thumbnails
+def _keep_swept(files: Files, age: float, spared: frozenset[Path], ended: threading.Event) -> None:
     while not ended.wait(min(60, age / 4)):
-        Files(folder).sweep(age, spared)
+        files.sweep(age, spared)
 
 
 def launch(model: str = "mini", examples: Path | None = None, **options: Any) -> None:

@@ -48,7 +48,7 @@ def comparison_bars(comparison: Comparison, notes: Iterable[str]) -> str:
         )
         points = "" if region.difference is None else f"{100 * region.difference:+.1f} points"
         rows.append(f"<li><strong>{html.escape(region.name)}</strong> {points}{bars}</li>")
-    lines = [f"<p>{html.escape(note[:1].upper() + note[1:].rstrip('.'))}.</p>" for note in notes]
+    lines = [f"<p>{html.escape(note[:1].upper() + note[1:])}.</p>" for note in notes]
     first = f"<p class='mlnet-first'>{html.escape(in_words(regions[0]))}</p>" if regions else ""
     return f"{first}<ul class='mlnet-pairs'>{''.join(rows)}</ul>{''.join(lines)}"
 

@@ -1,7 +1,7 @@
-"""Proxies of the environment, and who is asked without them."""
+"""Proxies of the environment, who is asked without them, and variables that are set for a while."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 LOOPBACK, EVERYTHING = "localhost,127.0.0.1,::1", "*"
@@ -18,9 +18,16 @@ def unproxied(hosts: str = EVERYTHING) -> Iterator[None]:
     Args:
         hosts: Beside those of `no_proxy`, with commas; for `*` no proxy is made ready at all.
     """
-    before = {name: os.environ.get(name) for name in NAMES}
-    known = next(filter(None, before.values()), "")
-    os.environ.update(dict.fromkeys(NAMES, hosts if hosts == EVERYTHING else f"{known},{hosts}".lstrip(",")))
+    known = next(filter(None, map(os.environ.get, NAMES)), "")
+    with environment(dict.fromkeys(NAMES, hosts if hosts == EVERYTHING else f"{known},{hosts}".lstrip(","))):
+        yield
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables of the environment as long as the context lasts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
