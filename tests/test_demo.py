@@ -51,6 +51,7 @@ def test_a_line_that_is_no_box_is_quoted(text, message):
 def test_boxes_have_names_or_numbers():
     parsed = parse_boxes("title: 0, 0, 60, 10\n\n 1;2;3;4.5 \n", (60, 40))
     assert parsed == [Box("title", 0, 0, 60, 10), Box("2", 1, 2, 3, 4.5)]
+    assert parse_boxes(f"{'n' * 900}: 0, 0, 1, 1", (60, 40))[0].name == "n" * 40  # a longer one takes seconds to draw
 
 
 def test_words():
@@ -221,8 +222,10 @@ def test_old_files_are_swept_and_new_ones_kept(tmp_path):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"")
     os.utime(tmp_path / "old" / "a.png", (0, 0))
+    cancelled = Files(tmp_path).place("clip.mp4").parent
+    os.utime(cancelled, (0, 0))
     Files(tmp_path).sweep(60)
-    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["new", "new/b.png"]
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["downloads", "new", "new/b.png"]
 
 
 def test_of_too_much_the_oldest_goes_first(tmp_path):
