@@ -225,7 +225,11 @@ def test_old_files_are_swept_and_new_ones_kept(tmp_path):
     cancelled = Files(tmp_path).place("clip.mp4").parent
     os.utime(cancelled, (0, 0))
     Files(tmp_path).sweep(60)
-    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["downloads", "new", "new/b.png"]
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "downloads",
+        "new",
+        "new/b.png",
+    ]
 
 
 def test_of_too_much_the_oldest_goes_first(tmp_path):

@@ -3,12 +3,13 @@
 import json
 import os
 from pathlib import Path
+from time import sleep
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from browsing import IMAGES, choose, draw, open_tab, predicted, shown
-from demo_files import write_clip, write_hostile
+from demo_files import ROOT, write_clip, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
@@ -160,6 +161,29 @@ def test_boxes_outlive_answers_to_other_settings_also_those_drawn_while_they_are
         return rows.length === 2 && rows.every(row => row.includes('%'))
             && document.querySelectorAll('#compare-words li').length === 2; }"""
     )
+
+
+def test_of_images_and_settings_that_change_while_an_answer_is_awaited_the_last_are_shown(
+    open_page, monkeypatch, tmp_path
+):
+    stream, rocket = SaliencyPredictor.stream, ROOT / "demo" / "examples" / "rocket.jpg"
+    [expected] = SaliencyPredictor("mini").maps([str(rocket)], False)
+    monkeypatch.setattr(SaliencyPredictor, "stream", lambda *given, **options: sleep(1.5) or stream(*given, **options))
+    Image.effect_noise((300, 200), 90).save(tmp_path / "first.png")
+    page = open_page()
+    page.click("#advanced button")
+    choose(page, "choose", tmp_path / "first.png")
+    page.wait_for_timeout(400)
+    page.get_by_label("Apply the prior").uncheck()
+    page.get_by_label("Spotlight").check()
+    page.wait_for_timeout(400)
+    page.get_by_role("button", name="Rocket").click()
+    page.wait_for_function("document.querySelector('#viewer img').src.endsWith('rocket.spotlight.jpg')")
+    page.wait_for_timeout(4000)  # for whatever is still under way
+    assert shown(page).endswith("rocket.spotlight.jpg")
+    assert page.locator("#image img").evaluate("image => image.src").endswith("rocket.jpg")
+    values = download(page, "get-npy", lambda file: np.array_equal(np.load(file.path()), expected))
+    assert values.suggested_filename == "rocket.npy" and np.array_equal(np.load(values.path()), expected)
 
 
 def test_a_removed_image_stays_removed_although_an_answer_was_awaited(open_page):

@@ -61,6 +61,7 @@ class Answers:
 
     def __init__(self, models: Models, files: Files):
         self.models, self.files = models, files
+        self.names: dict[Upload, str] = {}  # of examples
         self._kept = lru_cache(RESULTS)(self._predict)
 
     def open(self, upload: Upload, settings: Settings | None = None) -> Result:

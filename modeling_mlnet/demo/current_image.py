@@ -13,11 +13,12 @@ from .answers import Answers
 from .components import AT_ONCE, LIGHT, NETWORK, PRIVATE, Updates, custom, script
 from .files import MAX_UPLOAD, Upload
 from .gaps import caught, in_one_line
-from .results import COLORMAPS, VIEWS, Result, Settings, check_look
-from .values import SHAPES, USUAL_SHAPES, image_values, viewer_value
+from .results import COLORMAPS, VIEWS, Result, Settings
+from .values import SHAPES, USUAL_SHAPES, crops_value, image_values, save_image, viewer_value
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
 Triggers: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
+Given: TypeAlias = tuple[Upload, Settings]
 Components: TypeAlias = Iterable[gr.components.Component]
 
 
@@ -31,13 +32,18 @@ class CurrentImage:
         self.answers = answers
         self.examples = {name: Upload(path, path.name) for name, path in examples.items()}
         self.first = next(iter(examples), None)
+        answers.names = {upload: name for name, upload in self.examples.items()}
         self.start: JsonObject = {}
         if self.first is not None:
             result = answers.open(self.examples[self.first])
-            self.start = image_values(answers, result, self.first, VIEWS[0], OPACITY, COLORMAPS[0])
-        models, later = answers.models, {"render": False}
+            self.start = image_values(answers, result, USUAL_SHAPES, VIEWS[0], OPACITY, COLORMAPS[0])
+        choices = list(answers.models.choices)
+        later: dict[str, Any] = {"render": False}
         self.notice = custom("notice", "", "notice", {"limit": MAX_UPLOAD}, **later)
-        self.given = gr.State(self.start.get("given"), **later)
+        self.wanted = gr.State(self.first and self.examples[self.first], **later)
+        self.given = gr.State(self.start.get("given"), **later)  # what is shown: an upload and its settings
+        self.crops = custom("figures", self.start.get("crops", []), "crops", **later)
+        self.crop_file = gr.DownloadButton("Download (ZIP)", visible=False, elem_id="crop-get", **later)
         sources = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath", "image_mode": None}
         texts = {"label": "Image", "placeholder": "Drop an image here", "alt_text": "The image at hand"}
         options = {"height": 220, "elem_id": "image", "buttons": [], **later}
@@ -47,24 +53,25 @@ class CurrentImage:
         self.view = gr.Radio(list(VIEWS), value=VIEWS[0], label="View", elem_id="view", **bare)
         self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the heat map", elem_id="opacity", **later)
         self.colormap = gr.Radio(list(COLORMAPS), value=COLORMAPS[0], label="Colour map", elem_id="colormap", **later)
-        self.shapes = gr.CheckboxGroup(
-            list(SHAPES), value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes", **later
-        )
-        self.model = gr.Dropdown(
-            list(models.choices), value=models.default, label="Model", interactive=True, elem_id="model", **later
-        )
+        self.shapes = gr.CheckboxGroup(SHAPES, value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes", **later)
+        self.model = gr.Dropdown(choices, value=choices[0], label="Model", interactive=True, elem_id="model", **later)
         self.prior = gr.Checkbox(
             True, label="Apply the prior", info="What the network expects before it looks.", elem_id="prior", **later
         )
         self.settings = [self.model, self.prior]
-        self.asked: list[gr.events.Dependency] = []  # about the image at hand
+        self.asked: list[gr.events.Dependency] = []  # by a button, about the image at hand
         self.followers: list[Callable[[JsonObject], Updates]] = [
             lambda values: {
                 self.given: values.get("given"),
-                self.image: values.get("image"),
+                self.image: gr.skip() if values.get("again") else values.get("image"),
                 self.viewer: values.get("viewer", {}),
+                **self.update_crops(values.get("crops", [])),
             }
         ]
+
+    def update_crops(self, crops: list[JsonObject]) -> Updates:
+        """The tab Crop with these, without a file of them."""
+        return {self.crops: crops, self.crop_file: gr.update(visible=False)}
 
     def update(self, values: JsonObject) -> Updates:
         """What all tabs show of another image, from `image_values`; of empty `values`, nothing."""
@@ -103,73 +110,73 @@ class CurrentImage:
         inputs: Components,
         outputs: Components,
         **options: Any,
-    ) -> gr.events.Dependency:
-        """As `on`, for a function whose first argument is the `Result` of the image at hand.
+    ) -> None:
+        """As `on`, for a function whose first argument is the `Result` that is shown.
 
-        Without an image it does not run, which is a mistake if one is `needed`.
+        Without one, which is a mistake if it is `needed`, or if another image is wanted already, it does not run.
         """
         needed = options.pop("needed", False)
 
-        def answer(given: Upload | None, model: str, prior: bool, *values: Any) -> Updates:
-            if given is not None:
-                return function(self.answers.open(given, Settings(model, prior)), *values)
-            if needed:
+        def answer(wanted: Upload | None, given: Given | None, *values: Any) -> Updates:
+            if given is not None and given[0] == wanted:
+                return function(self.answers.open(*given), *values)
+            if needed and wanted is None:
                 raise ValueError("Choose an image first.")
             return {}
 
         answer.__name__ = function.__name__  # for the log
-        self.asked.append(self.on(triggers, answer, [self.given, *self.settings, *inputs], outputs, **options))
-        return self.asked[-1]
+        event = self.on(triggers, answer, [self.wanted, self.given, *inputs], outputs, **options)
+        if needed:
+            self.asked.append(event)
 
-    def connect(self, files: Components, examples: gr.HTML | None) -> None:
+    def connect(self, files: Sequence[gr.components.Component], examples: gr.HTML | None) -> None:
         """Connects what opens an image, files or the thumbnails of examples, and what predicts it anew.
 
-        All tabs must be there, as they follow.
+        All tabs must be there, as they follow. Whatever is changed while an answer is awaited, the last wish is shown.
         """
-        answers, outputs = self.answers, list(self.update({}))
+        answers, outputs = self.answers, [self.wanted, *self.update({})]
 
         def clear() -> Updates:
-            return self.update({})
+            return {self.wanted: None, **self.update({})}
 
-        def show(upload: Upload, example: str | None, model: str, prior: bool, *look: Any) -> Updates:
-            check_look(*look[:3])
-            result = answers.open(upload, Settings(model, prior))
-            return self.update(image_values(answers, result, example, *look))
+        def take(payload: object) -> Updates:
+            return {self.wanted: answers.files.receive(payload)} if payload else clear()
 
-        def take(payload: object, *settings_and_look: Any) -> Updates:
-            return show(answers.files.receive(payload), None, *settings_and_look) if payload else clear()
-
-        def pick(event: gr.SelectData, *settings_and_look: Any) -> Updates:
+        def pick(event: gr.SelectData) -> Updates:
             if event.value not in self.examples:
                 raise ValueError("This example is not offered any more.")
-            return show(self.examples[event.value], event.value, *settings_and_look)
+            return {self.wanted: self.examples[event.value]}
 
-        def refresh(result: Result, viewer: JsonObject | None, *look: Any) -> Updates:
-            values = image_values(answers, result, (viewer or {}).get("example"), *look)
-            values["regions"]["boxes"] = None
-            changes = self.update(values)
-            del changes[self.image]
+        def show(wanted: Upload | None, given: Given | None, model: str, prior: bool, *look: Any) -> Updates:
+            if wanted is None:
+                return self.update({})
+            result, again = answers.open(wanted, Settings(model, prior)), given is not None and given[0] == wanted
+            return {self.notice: "", **self.update(image_values(answers, result, *look, again=again))}
+
+        def settle(result: Result, viewer: JsonObject, crops: Any, shapes: list[str], *look: Any) -> Updates:
+            changes: Updates = {}
+            if viewer.get("look") != [*look]:
+                overlay = answers.files.save(f"{result.stem}.overlay.png", result.draw("Heat", *look[1:]))
+                changes |= {self.viewer: viewer_value(answers, result, *look), self.overlay: overlay}
+            if [crop["title"] for crop in crops or []] != [shape for shape in SHAPES if shape in shapes]:
+                changes |= self.update_crops(crops_value(result, save_image(answers, result), shapes))
             return changes
 
-        def recolor(result: Result, viewer: JsonObject | None, view: str, *look: Any) -> Updates:
-            value = viewer_value(answers, result, (viewer or {}).get("example"), view, *look)
-            overlay = answers.files.save(f"{result.stem}.overlay.png", result.draw("Heat", *look))
-            return {self.viewer: value, self.overlay: overlay}
-
-        look = [self.view, self.opacity, self.colormap, self.shapes]
-        inputs, options = [*self.settings, *look], {"cleared": clear, "show_progress_on": [self.viewer], **NETWORK}
-        opening = {**options, "preprocess": False}
+        look = [self.shapes, self.view, self.opacity, self.colormap]
+        changed = [setting.input for setting in self.settings]
+        # What is asked about an image, or with a setting, that is changed meanwhile is not waited for.
+        gr.on([self.wanted.change, *changed], None, cancels=self.asked, **PRIVATE)
         # `input` would also be sent for an image that is removed, sometimes with that image
-        events = [self.on(file.upload, take, [file, *inputs], outputs, **opening) for file in files]
+        events = [self.on(file.upload, take, [file], outputs, clear, preprocess=False) for file in files]
         if examples is not None:
-            events.append(self.on(examples.select, pick, inputs, outputs, **opening))
+            events.append(self.on(examples.select, pick, [], outputs, clear))
         for event in events:
             event.then(None, [self.notice], None, js=script("scroll"), **AT_ONCE)
-        options["trigger_mode"] = "always_last"
-        self.on_image([setting.input for setting in self.settings], refresh, [self.viewer, *look], outputs, **options)
-        looks = [self.view.input, self.opacity.release, self.opacity.input, self.colormap.input]
-        shown = [self.viewer, self.overlay]
-        self.on_image(looks, recolor, [self.viewer, *look[:3]], shown, trigger_mode="always_last")
-        # First, as answers for that image may be awaited.
-        self.image.clear(None, cancels=[*events, *self.asked], **PRIVATE)
-        self.on(self.image.clear, clear, [], outputs, queue=False)
+        self.on(self.image.clear, clear, [], outputs)
+        options = {"show_progress_on": [self.viewer], "trigger_mode": "always_last", **NETWORK}
+        inputs = [self.wanted, self.given, *self.settings, *look]
+        shown = self.on([self.wanted.change, *changed], show, inputs, outputs, clear, follows=True, **options)
+        looks = [self.view.input, self.opacity.release, self.opacity.input, self.colormap.input, self.shapes.input]
+        inputs, outputs = [self.viewer, self.crops, *look], [self.viewer, self.overlay, self.crops, self.crop_file]
+        self.on_image(looks, settle, inputs, outputs, trigger_mode="always_last")
+        self.on_image(shown.then, settle, inputs, outputs, follows=True)

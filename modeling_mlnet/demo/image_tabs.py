@@ -12,7 +12,7 @@ from . import words
 from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready, script
 from .current_image import EMPTY, CurrentImage
 from .results import Result, parse_boxes
-from .values import SHAPES, crops_value, save_image, shares
+from .values import SHAPES, shares
 
 TAKES = f"Or paste one with Ctrl+V. {KINDS}; up to {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 10**6} megapixels."
 DRAW = "Drag over a part of the image to measure it, as often as you like."
@@ -32,6 +32,7 @@ def add_input(current: CurrentImage) -> list[gr.components.Component]:
     choose = gr.UploadButton("Choose an image", variant="primary", file_types=["image"], elem_id="choose")
     gr.Markdown(TAKES, elem_classes="mlnet-small")
     paste = custom("paste", "", "paste")
+    current.wanted.render()
     current.given.render()
     return [current.image, choose, paste]
 
@@ -75,9 +76,8 @@ def add_regions(current: CurrentImage) -> None:
     files = downloads("regions-", {"png": "Boxes (PNG)", "json": "JSON", "csv": "CSV"})
 
     def follow(values: JsonObject) -> Updates:
-        value = values.get("regions", {})
-        typed = gr.skip() if value.get("boxes", "") is None else ""
-        return {editor: gr.update(value=value, shares={}), text: typed, **ready(files)}
+        typed = gr.skip() if values.get("again") else ""
+        return {editor: gr.update(value=values.get("regions", {}), shares={}), text: typed, **ready(files)}
 
     def measure(result: Result, value: JsonObject | None) -> Updates:
         boxes = (value or {}).get("boxes") or ""
@@ -103,23 +103,17 @@ def add_regions(current: CurrentImage) -> None:
 def add_crop(current: CurrentImage) -> None:
     """Windows of the image."""
     current.shapes.render()
-    crops = custom("figures", current.start.get("crops", []), "crops")
+    current.crops.render()
     button = gr.Button("Make the files", elem_id="crop-button")
-    file = gr.DownloadButton("Download (ZIP)", visible=False, elem_id="crop-get")
-    hidden = {file: gr.update(visible=False)}
-
-    def preview(result: Result, shapes: list[str]) -> Updates:
-        return {crops: crops_value(result, save_image(current.answers, result), shapes), **hidden}
+    current.crop_file.render()
 
     def make(result: Result, shapes: list[str]) -> Updates:
         if not shapes:
             raise ValueError("Choose a shape first.")
         path = current.answers.crops(result, [shape for shape in SHAPES if shape in shapes])
-        return {file: gr.update(value=path, visible=True)}
+        return {current.crop_file: gr.update(value=path, visible=True)}
 
-    current.followers.append(lambda values: {crops: values.get("crops", []), **hidden})
-    current.on_image(current.shapes.input, preview, [current.shapes], [crops, file])
-    current.on_image(button.click, make, [current.shapes], [file], needed=True, **NETWORK)
+    current.on_image(button.click, make, [current.shapes], [current.crop_file], needed=True, **NETWORK)
 
 
 def add_why(current: CurrentImage) -> None:

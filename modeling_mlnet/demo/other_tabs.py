@@ -18,7 +18,7 @@ from ..io.overlay import overlay
 from . import words
 from .answers import MAX_FILES
 from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready
-from .current_image import CurrentImage
+from .current_image import CurrentImage, Given
 from .files import MAX_UPLOAD, Upload
 from .results import Result, Settings
 from .values import editor_value, save_image, shares
@@ -68,20 +68,19 @@ def add_compare(current: CurrentImage) -> None:
             heat = answers.files.save(f"{result.stem}.heat.jpg", overlay(result.image, saliency_map))
         return editor_value(result, src, heat)
 
-    def show(upload: Upload | None, second_upload: Upload | None, *settings: Any) -> Updates:
-        one = answers.open(upload, Settings(*settings)) if upload else None
-        other = answers.open(second_upload, Settings(*settings)) if second_upload else None
-        maps = to_one_scale(one.saliency_map, other.saliency_map) if one and other else (None, None)
-        shown = {first: draw(one, maps[0]), second: draw(other, maps[1])}
-        return {**{editor: gr.update(value=value, shares={}) for editor, value in shown.items()}, text: ""}
+    def show(one: Given | None, upload: Upload | None) -> Updates:
+        result = answers.open(*one) if one else None
+        other = answers.open(upload, one and one[1]) if upload else None
+        maps = to_one_scale(result.saliency_map, other.saliency_map) if result and other else (None, None)
+        shown = {first: draw(result, maps[0]), second: draw(other, maps[1])}
+        designs = {editor: gr.update(value=value, shares={}) for editor, value in shown.items()}
+        return {**designs, text: "", **ready(files)}
 
-    def measure(
-        upload: Upload | None, second_upload: Upload | None, editor: Any, second_editor: Any, *settings: Any
-    ) -> Updates:
-        if upload is None or second_upload is None:
+    def measure(one: Given | None, upload: Upload | None, editor: Any, second_editor: Any) -> Updates:
+        if one is None or upload is None:
             return {}
         boxes, second_boxes = ((value or {}).get("boxes") or "" for value in (editor, second_editor))
-        results = [answers.open(item, Settings(*settings)) for item in (upload, second_upload)]
+        results = [answers.open(*one), answers.open(upload, one[1])]
         compared, notes, paths = answers.compare(results, boxes, second_boxes if boxes.strip() else "")
         regions = (compared.first, compared.second) if boxes.strip() else ([], [])
         return {  # of the designs only props: another box may have been drawn since
@@ -91,12 +90,12 @@ def add_compare(current: CurrentImage) -> None:
             **ready(files, paths),
         }
 
-    outputs, designs = [text, first, second, *files.values()], [current.given, given]
+    empty: Updates = {given: None, text: "", second: {}, **ready(files)}
+    outputs, designs = [text, first, second, given, *files.values()], [current.given, given]
     current.on(upload.upload, take, [upload], [given], preprocess=False)
-    changed = [current.given.change, given.change, *(setting.change for setting in current.settings)]
-    waiting = {"follows": True, "cleared": lambda: {text: ""}, "trigger_mode": "always_last", **NETWORK}
-    shown = current.on(changed, show, [*designs, *current.settings], outputs, **waiting, show_progress_on=[text])
-    inputs = [*designs, first, second, *current.settings]
+    waiting = {"follows": True, "trigger_mode": "always_last", "show_progress_on": [text], **NETWORK}
+    shown = current.on([current.given.change, given.change], show, designs, outputs, lambda: empty, **waiting)
+    inputs = [*designs, first, second]
     current.on(shown.then, measure, inputs, outputs, follows=True)
     current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")
 
@@ -204,6 +203,7 @@ def add_video(current: CurrentImage) -> None:
     # "multiple": a click that comes just after the end of a run counts
     options = {"concurrency_id": "video", "concurrency_limit": 1, "trigger_mode": "multiple", "preprocess": False}
     current.on(button.click, render, inputs, outputs, say, **options)
+    video.change(lambda stop: stop and stop.set(), [stopped], None, **AT_ONCE)  # of another clip
     # gradio's own `cancels` can lose the messages of the next run of the same visitor.
     cancel.click(end, [stopped], [text, cancel], **AT_ONCE)
 

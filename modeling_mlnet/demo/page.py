@@ -20,7 +20,7 @@ from .gaps import TITLE, CarefulBlocks
 from .image_tabs import add_crop, add_examples, add_input, add_map, add_regions, add_why
 from .other_tabs import add_compare, add_folder, add_video
 from .results import COLORMAPS, VIEWS, Settings, check_look
-from .values import image_values
+from .values import USUAL_SHAPES, image_values
 
 GRADIOS_FOLDER = Path(tempfile.gettempdir()) / "gradio"  # unless GRADIO_TEMP_DIR is set
 WORKERS = 2  # images at once
@@ -28,7 +28,6 @@ QUEUE = 100  # waiting requests; further requests are refused
 INTRODUCTION = f"# {TITLE}\nML-Net predicts where the average viewer of an image looks in the first seconds."
 EXAMPLES = (".jpg", ".jpeg", ".png", ".webp")
 TABS = (add_map, add_regions, add_crop, add_why, add_compare, add_folder, add_video)
-WITHOUT_IMAGE = ("folder", "video")  # do not ask about the image at hand
 
 
 def build_demo(model: str = "mini", examples: Path | None = None, folder: Path | None = None) -> gr.Blocks:
@@ -72,7 +71,7 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
         current.connect(files, thumbnails)
         _connect_address(demo, current, bar, tabs)
         for tab in tabs:
-            shown = gr.update(visible=tab.id not in WITHOUT_IMAGE)
+            shown = gr.update(visible=tab.id not in ("folder", "video"))  # which do not ask about the image at hand
             tab.select(lambda shown=shown: [shown, shown], None, [inputs, offered], **AT_ONCE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
@@ -125,10 +124,11 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
             changed[bar] = gr.update(selected=asked["tab"])
         if example is None:
             return changed
-        shown = image_values(answers, answers.open(current.examples[example], settings), example, *look)
+        shown = image_values(answers, answers.open(current.examples[example], settings), USUAL_SHAPES, *look)
         shown["regions"]["boxes"] = values["boxes"]
-        return {**changed, **current.update(shown), current.boxes: values["boxes"]}
+        changed |= {current.wanted: current.examples[example], **current.update(shown)}
+        return {**changed, current.boxes: values["boxes"]}
 
-    outputs = [bar, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
+    outputs = [bar, current.wanted, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
     restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
     restored.then(None, None, None, js=script("restored"), **AT_ONCE)

@@ -1,6 +1,7 @@
 """Values of the page's own components, as JSON."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -17,23 +18,21 @@ USUAL_SHAPES = ["1:1", "4:5", "9:16", "16:9"]
 
 
 def image_values(
-    answers: Answers,
-    result: Result,
-    example: str | None,
-    view: str,
-    opacity: object,
-    colormap: object,
-    shapes: Sequence[str] = USUAL_SHAPES,
+    answers: Answers, result: Result, shapes: Sequence[str], *look: Any, again: bool = False
 ) -> JsonObject:
-    """All that the tabs Map, Regions and Crop show of an image, by component; `example` is its name, if it is one."""
-    src = save_image(answers, result)
-    viewer = viewer_value(answers, result, example, view, opacity, colormap)
-    overlay, grey, npy = answers.map_files(result, opacity, colormap)
-    heat = viewer["src"]["path"] if view == "Heat" else overlay
-    regions = editor_value(result, src, heat, "")
-    files = {"overlay": overlay, "map": grey, "npy": npy}
-    shown = {"given": result.upload, "image": src, "viewer": viewer, "regions": regions}
-    return {**shown, **files, "crops": crops_value(result, src, shapes)}
+    """All that the tabs Map, Regions and Crop show of an image, by component; `again`, if it is shown already."""
+    src, viewer = save_image(answers, result), viewer_value(answers, result, *look)
+    overlay, grey, npy = answers.map_files(result, *look[1:])
+    heat = viewer["src"]["path"] if look[0] == "Heat" else overlay
+    regions = editor_value(result, src, heat, None if again else "")
+    shown = {
+        "given": (result.upload, result.settings),
+        "again": again,
+        "image": src,
+        "viewer": viewer,
+        "regions": regions,
+    }
+    return {**shown, "overlay": overlay, "map": grey, "npy": npy, "crops": crops_value(result, src, shapes)}
 
 
 def save_image(answers: Answers, result: Result) -> str:
@@ -41,9 +40,7 @@ def save_image(answers: Answers, result: Result) -> str:
     return answers.files.save(f"{result.stem}.jpg", Image.fromarray(result.image))
 
 
-def viewer_value(
-    answers: Answers, result: Result, example: str | None, view: str, opacity: object, colormap: object
-) -> JsonObject:
+def viewer_value(answers: Answers, result: Result, view: str, opacity: object, colormap: object) -> JsonObject:
     """Value of `assets/viewer.js`."""
     path = answers.files.save(f"{result.stem}.{view.lower()}.jpg", result.draw(view, opacity, colormap))
     width, height = result.size
@@ -53,7 +50,8 @@ def viewer_value(
         for spot in spots
     ]
     text = {"alt": words.alt_text(spots, view), "sentence": words.spots_in_words(spots)}
-    return {"src": image_file(path), "width": width, "height": height, "spots": places, "example": example, **text}
+    shown = {"src": image_file(path), "width": width, "height": height, "look": [view, opacity, colormap], **text}
+    return {**shown, "spots": places, "example": answers.names.get(result.upload)}
 
 
 def editor_value(result: Result, src: str, heat: str, boxes: str | None = None) -> JsonObject:
@@ -69,7 +67,7 @@ def shares(regions: Sequence[Region]) -> JsonObject:
 
 def crops_value(result: Result, src: str, shapes: Sequence[str]) -> list[JsonObject]:
     """Value of `assets/figures.js`: the crops of an image."""
-    crops = [best_crop(result.saliency_map, shape, result.size) for shape in shapes if shape in SHAPES]
+    crops = [best_crop(result.saliency_map, shape, result.size) for shape in SHAPES if shape in shapes]
     return [
         {
             **{"src": image_file(src), "title": crop.aspect, "words": words.crop_in_words(crop)},
