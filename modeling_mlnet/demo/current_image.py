@@ -148,8 +148,8 @@ class CurrentImage:
             return {self.wanted: self.examples[event.value]}
 
         def show(wanted: Upload | None, given: Given | None, model: str, prior: bool, *look: Any) -> Updates:
-            if wanted is None:
-                return self.update({})
+            if wanted is None:  # cleared already, unless an answer came later
+                return self.update({}) if given else {}
             result, again = answers.open(wanted, Settings(model, prior)), given is not None and given[0] == wanted
             return {self.notice: "", **self.update(image_values(answers, result, *look, again=again))}
 
