@@ -165,10 +165,10 @@ def visit(address: str, number: int, until: float, folder: Path, answers: list[A
 
 def wrong_maps(answers: list[Answer], folder: Path) -> int:
     """How many files of values differ from those that are made here one by one."""
-    answers_here, wrong = Answers(Models("mini"), Files(folder / "serial")), 0
+    page, wrong = Answers(Models("mini"), Files(folder / "serial")), 0
     for answer in answers:
         if answer.outcome == "answered":
-            result = answers_here.open(Upload(answer.image, answer.image.name))
+            result = page.open(Upload(answer.image, answer.image.name))
             file = io.BytesIO()
             np.save(file, result.saliency_map)
             wrong += answer.digest != sha256(file.getvalue()).hexdigest()

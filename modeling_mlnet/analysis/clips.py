@@ -1,6 +1,7 @@
 """A short clip under its saliency maps, and how concentrated attention is over its time."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class Clip:
         """
         start: float | None = None
         due = 0.0
-        try:
+        with suppress(av.error.FFmpegError):  # cut off in the middle: the frames before it are used
             for count, frame in enumerate(self._container.decode(self._stream)):
                 moment = frame.time if frame.time is not None else count / 25
                 start = moment if start is None else start
@@ -107,8 +108,6 @@ class Clip:
                 if moment + 1e-6 >= due:
                     due = max(due + 1 / FRAMES_A_SECOND, moment)
                     yield moment, _upright(frame)
-        except av.error.FFmpegError:
-            pass  # cut off in the middle: the frames before it are used
         if start is None:
             raise ValueError(f"{self.name} is damaged: none of its frames can be read.")
 

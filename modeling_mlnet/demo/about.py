@@ -25,12 +25,12 @@ ABOUT = f"""## What it is and is not
 
 def read_card(model: str) -> ModelCard | None:
     """The card beside a checkpoint; for one from the Hub it is fetched, if it can be."""
-    place, folder = resolve_model(model).location, checkpoint_folder(model)
+    location, folder = resolve_model(model).location, checkpoint_folder(model)
     path: Path | None = folder / CARD
     if not (folder / CARD).is_file():
         from ..hub.download import fetch_card  # imports PyTorch, which the page needs for explanations only
 
-        path = None if Path(place).is_dir() else fetch_card(place, folder.name)
+        path = None if Path(location).is_dir() else fetch_card(location, folder.name)
     return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True) if path else None
 
 

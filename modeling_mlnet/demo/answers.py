@@ -21,7 +21,7 @@ from ..io.overlay import OPACITY, grey_image, overlay
 from .files import GONE, Files, Upload, read_upload
 from .results import Result, Settings, check_look, colored, parse_boxes
 
-RESULTS = 32  # the last ones are kept in memory, up to 18 MB each, so that another view of a map needs no network
+RESULTS = 32  # in the cache, up to 18 MB each, so that another view of a map needs no network
 MAX_FILES = 200  # images of a report
 PROGRESS = 8  # frames from one message about the progress to the next
 SAMPLES = 8  # noisy copies for the pixels that moved the map: enough to see them, and a second or two on two cores
@@ -62,14 +62,15 @@ class Answers:
     def __init__(self, models: Models, files: Files):
         self.models, self.files = models, files
         self.names: dict[Upload, str] = {}  # of examples
-        self._kept = lru_cache(RESULTS)(self._predict)
+        self._predict_cached = lru_cache(RESULTS)(self._predict)
 
-    def open(self, upload: Upload, settings: Settings | None = None) -> Result:
+    def open(self, upload: Upload, settings: Settings | None = None, cached: bool = True) -> Result:
         """Predicts an uploaded image, by default with the default model."""
         if not upload.path.is_file():
             raise ValueError(GONE.format("image"))
         model, apply_prior = settings or Settings(self.models.default)
-        return self._kept(upload, Settings(str(model), bool(apply_prior)))
+        predict = self._predict_cached if cached else self._predict
+        return predict(upload, Settings(str(model), bool(apply_prior)))
 
     def _predict(self, upload: Upload, settings: Settings) -> Result:
         image, size = read_upload(upload)
@@ -173,7 +174,7 @@ class Answers:
         for number, upload in enumerate(uploads):
             yield number, None
             try:
-                result = self._predict(upload, settings)  # not kept, as it would push out what visitors look at
+                result = self.open(upload, settings, cached=False)  # it would push out what visitors look at
             except ValueError as error:
                 problems.append(str(error))
                 continue

@@ -18,7 +18,7 @@ from .values import SHAPES, USUAL_SHAPES, crops_value, image_values, save_image,
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
 Triggers: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
-Given: TypeAlias = tuple[Upload, Settings]
+Shown: TypeAlias = tuple[Upload, Settings]
 Components: TypeAlias = Iterable[gr.components.Component]
 
 
@@ -40,8 +40,8 @@ class CurrentImage:
         choices = list(answers.models.choices)
         later: dict[str, Any] = {"render": False}
         self.notice = custom("notice", "", "notice", {"limit": MAX_UPLOAD}, **later)
-        self.wanted = gr.State(self.first and self.examples[self.first], **later)
-        self.given = gr.State(self.start.get("given"), **later)  # what is shown: an upload and its settings
+        self.wanted = gr.State(self.first and self.examples[self.first], **later)  # the upload that was chosen last
+        self.shown = gr.State(self.start.get("shown"), **later)  # an upload and its settings
         self.crops = custom("figures", self.start.get("crops", []), "crops", **later)
         self.crop_file = gr.DownloadButton("Download (ZIP)", visible=False, elem_id="crop-get", **later)
         sources = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath", "image_mode": None}
@@ -62,7 +62,7 @@ class CurrentImage:
         self.asked: list[gr.events.Dependency] = []  # by a button, about the image at hand
         self.followers: list[Callable[[JsonObject], Updates]] = [
             lambda values: {
-                self.given: values.get("given"),
+                self.shown: values.get("shown"),
                 self.image: gr.skip() if values.get("again") else values.get("image"),
                 self.viewer: values.get("viewer", {}),
                 **self.update_crops(values.get("crops", [])),
@@ -109,23 +109,23 @@ class CurrentImage:
         function: Callable[..., Updates],
         inputs: Components,
         outputs: Components,
+        needed: bool = False,
         **options: Any,
     ) -> None:
         """As `on`, for a function whose first argument is the `Result` that is shown.
 
         Without one, which is a mistake if it is `needed`, or if another image is wanted already, it does not run.
         """
-        needed = options.pop("needed", False)
 
-        def answer(wanted: Upload | None, given: Given | None, *values: Any) -> Updates:
-            if given is not None and given[0] == wanted:
-                return function(self.answers.open(*given), *values)
+        def answer(wanted: Upload | None, shown: Shown | None, *values: Any) -> Updates:
+            if shown is not None and shown[0] == wanted:
+                return function(self.answers.open(*shown), *values)
             if needed and wanted is None:
                 raise ValueError("Choose an image first.")
             return {}
 
         answer.__name__ = function.__name__  # for the log
-        event = self.on(triggers, answer, [self.wanted, self.given, *inputs], outputs, **options)
+        event = self.on(triggers, answer, [self.wanted, self.shown, *inputs], outputs, **options)
         if needed:
             self.asked.append(event)
 
@@ -147,10 +147,10 @@ class CurrentImage:
                 raise ValueError("This example is not offered any more.")
             return {self.wanted: self.examples[event.value]}
 
-        def show(wanted: Upload | None, given: Given | None, model: str, prior: bool, *look: Any) -> Updates:
+        def show(wanted: Upload | None, shown: Shown | None, model: str, prior: bool, *look: Any) -> Updates:
             if wanted is None:  # cleared already, unless an answer came later
-                return self.update({}) if given else {}
-            result, again = answers.open(wanted, Settings(model, prior)), given is not None and given[0] == wanted
+                return self.update({}) if shown else {}
+            result, again = answers.open(wanted, Settings(model, prior)), shown is not None and shown[0] == wanted
             return {self.notice: "", **self.update(image_values(answers, result, *look, again=again))}
 
         def settle(result: Result, viewer: JsonObject, crops: Any, shapes: list[str], *look: Any) -> Updates:
@@ -158,7 +158,7 @@ class CurrentImage:
             if viewer.get("look") != [*look]:
                 overlay = answers.files.save(f"{result.stem}.overlay.png", result.draw("Heat", *look[1:]))
                 changes |= {self.viewer: viewer_value(answers, result, *look), self.overlay: overlay}
-            if [crop["title"] for crop in crops or []] != [shape for shape in SHAPES if shape in shapes]:
+            if {crop["title"] for crop in crops or []} != set(shapes):
                 changes |= self.update_crops(crops_value(result, save_image(answers, result), shapes))
             return changes
 
@@ -174,9 +174,9 @@ class CurrentImage:
             event.then(None, [self.notice], None, js=script("scroll"), **AT_ONCE)
         self.on(self.image.clear, clear, [], outputs)
         options = {"show_progress_on": [self.viewer], "trigger_mode": "always_last", **NETWORK}
-        inputs = [self.wanted, self.given, *self.settings, *look]
-        shown = self.on([self.wanted.change, *changed], show, inputs, outputs, clear, follows=True, **options)
+        inputs = [self.wanted, self.shown, *self.settings, *look]
+        showing = self.on([self.wanted.change, *changed], show, inputs, outputs, clear, follows=True, **options)
         looks = [self.view.input, self.opacity.release, self.opacity.input, self.colormap.input, self.shapes.input]
         inputs, outputs = [self.viewer, self.crops, *look], [self.viewer, self.overlay, self.crops, self.crop_file]
         self.on_image(looks, settle, inputs, outputs, trigger_mode="always_last")
-        self.on_image(shown.then, settle, inputs, outputs, follows=True)
+        self.on_image(showing.then, settle, inputs, outputs, follows=True)

@@ -12,6 +12,7 @@ from ..analysis import find_spots
 from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
+from .components import image_file
 from .gaps import for_clients, with_example
 from .results import COLORMAPS, Settings, check_look
 from .values import SPOTS
@@ -20,7 +21,7 @@ BOXES = "Boxes in pixels, one a line: x, y, width, height; a name and a colon ma
 
 
 def _file(kind: type[gr.components.Component], label: str, name: str) -> gr.components.Component:
-    return with_example(kind(label=label), {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}})
+    return with_example(kind(label=label), {**image_file(name), "url": name})
 
 
 def add_endpoints(answers: Answers) -> None:
@@ -73,8 +74,8 @@ def add_endpoints(answers: Answers) -> None:
         uploads = [answers.files.receive(first, "first design"), answers.files.receive(second, "second design")]
         results = [answers.open(upload, usual(apply_prior)) for upload in uploads]
         boxes = str(boxes or "").strip()
-        found, _, (json_path, csv_path) = answers.compare(results, boxes, str(second_boxes or ""))
-        drawn = (found.first, found.second) if boxes else ([], [])
+        comparison, _, (json_path, csv_path) = answers.compare(results, boxes, str(second_boxes or ""))
+        drawn = (comparison.first, comparison.second) if boxes else ([], [])
         return Path(json_path).read_text(encoding="utf-8"), csv_path, *answers.comparison_images(results, drawn)
 
     def video(

@@ -33,7 +33,7 @@ def add_input(current: CurrentImage) -> list[gr.components.Component]:
     gr.Markdown(TAKES, elem_classes="mlnet-small")
     paste = custom("paste", "", "paste")
     current.wanted.render()
-    current.given.render()
+    current.shown.render()
     return [current.image, choose, paste]
 
 
@@ -92,8 +92,8 @@ def add_regions(current: CurrentImage) -> None:
         return {text: lines, editor: gr.update(typed=[lines, time.time()])}  # anew, if the same again
 
     current.followers.append(follow)
-    last = {"follows": True, "trigger_mode": "always_last"}
-    current.on_image(editor.change, measure, [editor], [editor, *files.values()], **last)
+    outputs = [editor, *files.values()]
+    current.on_image(editor.change, measure, [editor], outputs, follows=True, trigger_mode="always_last")
     # At once and by the browser: the answer to `measure` may come while somebody types.
     editor.input(None, [editor], [text], js=script("drawn"), **AT_ONCE)
     current.on_image(button.click, read, [text], [text, editor], needed=True)

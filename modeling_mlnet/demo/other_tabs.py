@@ -18,7 +18,7 @@ from ..io.overlay import overlay
 from . import words
 from .answers import MAX_FILES
 from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready
-from .current_image import CurrentImage, Given
+from .current_image import CurrentImage, Shown
 from .files import MAX_UPLOAD, Upload
 from .results import Result, Settings
 from .values import editor_value, save_image, shares
@@ -55,10 +55,10 @@ def add_compare(current: CurrentImage) -> None:
         second = custom("boxes", {}, "compare-second", ON_B, **options)
     gr.Markdown(ONE_SCALE, elem_classes="mlnet-small")
     files = downloads("compare-", {"json": "JSON", "csv": "CSV"})
-    given = gr.State()
+    second_upload = gr.State()
 
     def take(payload: object) -> Updates:
-        return {given: answers.files.receive(payload, "second design")}
+        return {second_upload: answers.files.receive(payload, "second design")}
 
     def draw(result: Result | None, saliency_map: np.ndarray | None) -> JsonObject:
         if result is None:
@@ -68,19 +68,20 @@ def add_compare(current: CurrentImage) -> None:
             heat = answers.files.save(f"{result.stem}.heat.jpg", overlay(result.image, saliency_map))
         return editor_value(result, src, heat)
 
-    def show(one: Given | None, upload: Upload | None) -> Updates:
-        result = answers.open(*one) if one else None
-        other = answers.open(upload, one and one[1]) if upload else None
-        maps = to_one_scale(result.saliency_map, other.saliency_map) if result and other else (None, None)
-        shown = {first: draw(result, maps[0]), second: draw(other, maps[1])}
-        designs = {editor: gr.update(value=value, shares={}) for editor, value in shown.items()}
+    def show(shown: Shown | None, upload: Upload | None) -> Updates:
+        result = answers.open(*shown) if shown else None
+        second_result = answers.open(upload, shown and shown[1]) if upload else None
+        both = (result.saliency_map, second_result.saliency_map) if result and second_result else None
+        maps = to_one_scale(*both) if both else (None, None)
+        values = {first: draw(result, maps[0]), second: draw(second_result, maps[1])}
+        designs = {editor: gr.update(value=value, shares={}) for editor, value in values.items()}
         return {**designs, text: "", **ready(files)}
 
-    def measure(one: Given | None, upload: Upload | None, editor: Any, second_editor: Any) -> Updates:
-        if one is None or upload is None:
+    def measure(shown: Shown | None, upload: Upload | None, editor: Any, second_editor: Any) -> Updates:
+        if shown is None or upload is None:
             return {}
         boxes, second_boxes = ((value or {}).get("boxes") or "" for value in (editor, second_editor))
-        results = [answers.open(*one), answers.open(upload, one[1])]
+        results = [answers.open(*shown), answers.open(upload, shown[1])]
         compared, notes, paths = answers.compare(results, boxes, second_boxes if boxes.strip() else "")
         regions = (compared.first, compared.second) if boxes.strip() else ([], [])
         return {  # of the designs only props: another box may have been drawn since
@@ -90,13 +91,14 @@ def add_compare(current: CurrentImage) -> None:
             **ready(files, paths),
         }
 
-    empty: Updates = {given: None, text: "", second: {}, **ready(files)}
-    outputs, designs = [text, first, second, given, *files.values()], [current.given, given]
-    current.on(upload.upload, take, [upload], [given], preprocess=False)
+    empty: Updates = {second_upload: None, text: "", second: {}, **ready(files)}
+    outputs, designs = [text, first, second, second_upload, *files.values()], [current.shown, second_upload]
+    current.on(upload.upload, take, [upload], [second_upload], preprocess=False)
     waiting = {"follows": True, "trigger_mode": "always_last", "show_progress_on": [text], **NETWORK}
-    shown = current.on([current.given.change, given.change], show, designs, outputs, lambda: empty, **waiting)
+    changes = [current.shown.change, second_upload.change]
+    showing = current.on(changes, show, designs, outputs, lambda: empty, **waiting)
     inputs = [*designs, first, second]
-    current.on(shown.then, measure, inputs, outputs, follows=True)
+    current.on(showing.then, measure, inputs, outputs, follows=True)
     current.on([first.input, second.input], measure, inputs, outputs, trigger_mode="always_last")
 
 

@@ -25,14 +25,9 @@ def image_values(
     overlay, grey, npy = answers.map_files(result, *look[1:])
     heat = viewer["src"]["path"] if look[0] == "Heat" else overlay
     regions = editor_value(result, src, heat, None if again else "")
-    shown = {
-        "given": (result.upload, result.settings),
-        "again": again,
-        "image": src,
-        "viewer": viewer,
-        "regions": regions,
-    }
-    return {**shown, "overlay": overlay, "map": grey, "npy": npy, "crops": crops_value(result, src, shapes)}
+    shown = {"shown": (result.upload, result.settings), "again": again, "image": src, "viewer": viewer}
+    files = {"overlay": overlay, "map": grey, "npy": npy}
+    return {**shown, **files, "regions": regions, "crops": crops_value(result, src, shapes)}
 
 
 def save_image(answers: Answers, result: Result) -> str:
