@@ -18,7 +18,7 @@ DIMMED = 0.2  # brightness of `spotlight` where the map is 0
 
 
 def to_bytes(saliency_map: np.ndarray) -> np.ndarray:
-    """A map `(height, width)` in 0..1 as uint8."""
+    """Values in 0..1 as uint8."""
     scaled = np.multiply(saliency_map, 255.0)
     return np.rint(scaled, out=scaled).astype(np.uint8)
 
@@ -77,7 +77,7 @@ def palette(colormap: str) -> np.ndarray:
     import matplotlib  # half a second that only overlays need
 
     low, high = PALETTES[colormap]
-    return matplotlib.colormaps[colormap](np.linspace(low, high, 256), bytes=True)[:, :3]
+    return to_bytes(matplotlib.colormaps[colormap](np.linspace(low, high, 256))[:, :3])  # bytes=True does not round
 
 
 def _heat(image: np.ndarray, saliency_map: np.ndarray, colormap: str, opacity: float) -> Image.Image:
