@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from modeling_mlnet.analysis.clips import Moment
 from modeling_mlnet.demo import about, endpoints, gaps, words
 from modeling_mlnet.demo.answers import Answers, Models
 from modeling_mlnet.demo.files import Files, read_upload
+from modeling_mlnet.demo.page import find_examples
 from modeling_mlnet.demo.results import Settings, parse_boxes
 from modeling_mlnet.images_mlnet import ImageWarning
 from modeling_mlnet.inference import uploads
@@ -210,7 +212,7 @@ def test_only_uploads_are_received(tmp_path):
     ):
         with pytest.raises(ValueError, match="Only files sent to this page"):
             Files(folder).receive({"path": path if isinstance(path, int) else str(path)})
-    with pytest.raises(ValueError, match="Choose an image first"):
+    with pytest.raises(ValueError, match="No image was sent"):
         Files(folder).receive(None)
     assert Files(folder).receive({"path": str(folder / "mine.jpg"), "orig_name": "../../x.jpg"}).name == "x.jpg"
     with pytest.raises(ValueError, match=r"no longer kept\. Choose it again"):
@@ -232,6 +234,24 @@ def test_old_files_are_swept_and_new_ones_kept(tmp_path):
     ]
 
 
+def test_folders_may_go_while_files_are_swept(tmp_path):
+    def come_and_go():
+        while not ended.is_set():
+            folder = Files(tmp_path).place("map.png").parent
+            (folder / "map.png").write_bytes(b"")
+            shutil.rmtree(folder)
+
+    ended = threading.Event()
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(1000):
+            Files(tmp_path).sweep(60)
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_of_too_much_the_oldest_goes_first(tmp_path):
     for age, name in enumerate(("newest", "middle", "oldest")):
         (tmp_path / name).write_bytes(b"x" * 100)
@@ -250,6 +270,13 @@ def test_models_are_those_that_need_no_download(small_checkpoint):
     assert next(iter(Models("mini").choices)) == "mini"
 
 
+def test_examples_of_one_stem_have_names_of_their_own(tmp_path):
+    for name in ("cat.jpg", "cat.png", "dog.webp", "CREDITS.md"):
+        (tmp_path / name).write_bytes(b"")
+    assert list(find_examples(tmp_path)) == ["Cat", "cat.png", "Dog"]
+    assert find_examples(None) == find_examples(tmp_path / "nowhere") == {}
+
+
 def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
     answers = Answers(Models(str(small_checkpoint)), Files(tmp_path))
     with ZipFile(answers.crops(answers.open(upload(COFFEE)), ["1:1", "16:9"])) as archive:
@@ -260,7 +287,7 @@ def test_crops_and_reports_of_uploads(small_checkpoint, tmp_path, pictures):
     broken.write_bytes(b"")
     uploads = [upload(broken), *map(upload, pictures)]
     *_, (done, (page, (html_path, csv_path))) = answers.report(uploads, Settings(small_checkpoint.name))
-    assert done == 5 and "broken.jpg is empty" in page and page.count("<img ") == 4
+    assert done == 4 and "broken.jpg is empty" in page and page.count("<img ") == 4
     assert html_path.endswith("report.html") and "a.jpg" in Path(csv_path).read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no longer kept"):
         answers.open(upload(tmp_path / "swept.jpg"))

@@ -178,6 +178,10 @@ def test_of_images_and_settings_that_change_while_an_answer_is_awaited_the_last_
     page.get_by_label("Spotlight").check()
     page.wait_for_timeout(400)
     page.get_by_role("button", name="Rocket").click()
+    open_tab(page, "Crop")
+    page.click("#crop-button")
+    page.wait_for_selector("#notice :text('Wait for the new image first.')")
+    open_tab(page, "Map")
     page.wait_for_function("document.querySelector('#viewer img').src.endsWith('rocket.spotlight.jpg')")
     page.wait_for_timeout(4000)  # for whatever is still under way
     assert shown(page).endswith("rocket.spotlight.jpg")
@@ -227,14 +231,15 @@ def test_two_designs_are_compared_with_boxes_on_each(open_page):
     assert download(page, "compare-get-csv").path().read_text().startswith("name,first,second")
 
 
-def test_a_folder_gives_a_report(open_page):
+def test_a_folder_gives_a_report(open_page, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     page = open_page()
     open_tab(page, "Folder")
-    choose(page, "folder-multiple", *sorted(IMAGES.glob("*.jpg")))
+    choose(page, "folder-multiple", *sorted(IMAGES.glob("*.jpg")), tmp_path / "broken.jpg")
     report = page.frame_locator("#folder-report iframe")
     report.locator("tbody tr").nth(3).wait_for()
     report.locator("th button:has-text('Focus')").click()  # its script runs in the frame
-    page.wait_for_selector("#folder-words:has-text('4 images.')")
+    page.wait_for_selector("#folder-words:has-text('4 of 5 images.')")
     assert "<table" in download(page, "folder-get-html").path().read_text()
 
 
@@ -326,7 +331,13 @@ def test_an_address_reproduces_a_view(open_page):
     again.wait_for_function("document.querySelector('#viewer img').alt.startsWith('The image, dark')")
     assert again.locator("#viewer img").get_attribute("alt") == page.locator("#viewer img").get_attribute("alt")
     assert again.evaluate("window.location.search") == query.replace("tab=regions&", "")
-    for query, message in (("?opacity=x", "must be a number from 0 to 1"), ("?example=Nobody", "is not offered here")):
+    messages = {
+        "?opacity=x": "must be a number from 0 to 1",
+        "?example=Nobody": "is not offered here",
+        "?prior=maybe": "prior=maybe, not one of true, false",
+        "?tab=maps": "tab=maps, not one of map, regions",
+    }
+    for query, message in messages.items():
         wrong = open_page(query=query)
         wrong.wait_for_selector(f"#notice :text('{message}')")
 

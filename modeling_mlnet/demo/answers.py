@@ -166,7 +166,7 @@ class Answers:
         """Ranks images.
 
         Yields:
-            How many are done and `None`; at the end the page as text, and the files of it and of its CSV.
+            How many are done and `None`; at the end how many are ranked, and the page as text with its files.
         """
         if not 1 <= len(uploads) <= MAX_FILES:
             raise ValueError(f"Choose a folder or several images, at most {MAX_FILES}; these are {len(uploads)}.")
@@ -184,7 +184,7 @@ class Answers:
             raise ValueError(problems[0])
         page = analysis.report_html(rows, "Predicted attention", self.model(settings), problems)
         texts = {"report.html": page, "report.csv": analysis.to_csv(analysis.report_rows(rows))}
-        yield len(uploads), (page, [self.files.save(name, text) for name, text in texts.items()])
+        yield len(rows), (page, [self.files.save(name, text) for name, text in texts.items()])
 
     def why(self, result: Result) -> tuple[list[JsonObject], str, list[str]]:
         """Explains an image's map.

@@ -17,6 +17,7 @@ from .results import COLORMAPS, VIEWS, Result, Settings
 from .values import SHAPES, USUAL_SHAPES, crops_value, image_values, save_image, viewer_value
 
 EMPTY = "Choose an image, paste one with Ctrl+V, or take an example."
+PRIOR = "What the network expects before it looks."
 Triggers: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
 Shown: TypeAlias = tuple[Upload, Settings]
 Components: TypeAlias = Iterable[gr.components.Component]
@@ -37,7 +38,6 @@ class CurrentImage:
         if self.first is not None:
             result = answers.open(self.examples[self.first])
             self.start = image_values(answers, result, USUAL_SHAPES, VIEWS[0], OPACITY, COLORMAPS[0])
-        choices = list(answers.models.choices)
         later: dict[str, Any] = {"render": False}
         self.notice = custom("notice", "", "notice", {"limit": MAX_UPLOAD}, **later)
         self.wanted = gr.State(self.first and self.examples[self.first], **later)  # the upload that was chosen last
@@ -54,10 +54,8 @@ class CurrentImage:
         self.opacity = gr.Slider(0, 1, OPACITY, step=0.05, label="Opacity of the heat map", elem_id="opacity", **later)
         self.colormap = gr.Radio(list(COLORMAPS), value=COLORMAPS[0], label="Colour map", elem_id="colormap", **later)
         self.shapes = gr.CheckboxGroup(SHAPES, value=USUAL_SHAPES, label="Shapes", elem_id="crop-shapes", **later)
-        self.model = gr.Dropdown(choices, value=choices[0], label="Model", interactive=True, elem_id="model", **later)
-        self.prior = gr.Checkbox(
-            True, label="Apply the prior", info="What the network expects before it looks.", elem_id="prior", **later
-        )
+        self.model = gr.Dropdown([*answers.models.choices], label="Model", interactive=True, elem_id="model", **later)
+        self.prior = gr.Checkbox(True, label="Apply the prior", info=PRIOR, elem_id="prior", **later)
         self.settings = [self.model, self.prior]
         self.asked: list[gr.events.Dependency] = []  # by a button, about the image at hand
         self.followers: list[Callable[[JsonObject], Updates]] = [
@@ -114,14 +112,14 @@ class CurrentImage:
     ) -> None:
         """As `on`, for a function whose first argument is the `Result` that is shown.
 
-        Without one, which is a mistake if it is `needed`, or if another image is wanted already, it does not run.
+        Without one, or if another image is wanted already, it does not run, which is an error if it is `needed`.
         """
 
         def answer(wanted: Upload | None, shown: Shown | None, *values: Any) -> Updates:
             if shown is not None and shown[0] == wanted:
                 return function(self.answers.open(*shown), *values)
-            if needed and wanted is None:
-                raise ValueError("Choose an image first.")
+            if needed:
+                raise ValueError("Choose an image first." if wanted is None else "Wait for the new image first.")
             return {}
 
         answer.__name__ = function.__name__  # for the log

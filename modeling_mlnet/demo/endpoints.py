@@ -90,8 +90,7 @@ def add_endpoints(answers: Answers) -> None:
         """
         upload, settings = answers.files.receive(video, "clip"), usual(apply_prior)
         for moments, expected, path in answers.video(upload, settings, opacity, colormap):
-            known = moments if path else []
-            rows = [{"time": moment.time, "effective_area": moment.effective_area} for moment in known]
+            rows = [{"time": moment.time, "effective_area": moment.effective_area} for moment in moments if path]
             yield path, {"frames": len(moments), "expected": expected, "moments": rows}
 
     def add(function: Callable, inputs: list[Any], outputs: list[Any], queue: str = "network") -> None:
@@ -102,7 +101,7 @@ def add_endpoints(answers: Answers) -> None:
     with gr.Row(visible=False):
         image, *designs = (_file(gr.Image, label, "photo.jpg") for label in ("Image", "First design", "Second design"))
         clip = _file(gr.Video, "Clip, at most 60 seconds and 100 MB", "clip.mp4")
-        texts = [gr.Textbox(value, label=label) for label, value in boxes_labels.items()]
+        texts = (gr.Textbox(value, label=label) for label, value in boxes_labels.items())
         box, box_of_first, box_of_second = (with_example(text, "sky: 0, 0, 300, 100") for text in texts)
         prior = gr.Checkbox(True, label="Apply the learned prior")
         opacity = gr.Slider(0, 1, OPACITY, label="Opacity of the map where it is 1, from 0 to 1")

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from glob import iglob  # passes over folders that are gone meanwhile, as Path.rglob does not
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class Files:
     def receive(self, payload: object, what: str = "image") -> Upload:
         """The file, by gradio's description of it, if it was uploaded to this server, else a ValueError on `what`."""
         if not payload:
-            raise ValueError(f"Choose {'an' if what[0] in 'aeiou' else 'a'} {what} first.")
+            raise ValueError(f"No {what} was sent. Choose one.")
         if hasattr(payload, "model_dump"):
             payload = payload.model_dump()
         file = (payload.get("video") or payload) if isinstance(payload, dict) else {}
@@ -75,7 +76,7 @@ class Files:
         gradio's own `delete_cache` ends for good when a file comes while it looks through the others.
         """
         files, oldest = [], time.time() - age
-        for path in self.folder.rglob("*"):
+        for path in map(self.folder.joinpath, iglob("**", root_dir=self.folder, recursive=True, include_hidden=True)):
             with suppress(OSError):  # somebody was faster
                 status = path.lstat()
                 if path.parent.name == "downloads" and status.st_mtime <= oldest:
@@ -110,8 +111,7 @@ def read_upload(upload: Upload) -> tuple[np.ndarray, tuple[int, int]]:
         try:
             decoded = open_image(upload.path, draft=draft)
         except ValueError:
-            message = f"{upload.name} is damaged or cut off. Choose another image, or save it anew."
-            raise ValueError(message) from None
+            raise ValueError(f"{upload.name} is damaged or cut off. Choose another, or save it anew.") from None
         is_turned = (width > height) != (decoded.width > decoded.height)
         size = (height, width) if is_turned else (width, height)
         if is_large:  # shrunk first: 50 transparent megapixels would take 2 GB as numbers

@@ -80,9 +80,8 @@ class Front:
             await send(message)
 
         if scope["type"] == "http" and asks_for_address(scope["path"]):
-            await PlainTextResponse("Only files of this page are given out, no addresses fetched.", 403)(
-                scope, receive, send
-            )
+            refusal = PlainTextResponse("Only files of this page are given out, no addresses fetched.", 403)
+            await refusal(scope, receive, send)
         else:
             is_page = scope["type"] == "http" and scope["path"] in ("", "/")
             await self.app(scope, receive, send_with_preview if is_page else send)

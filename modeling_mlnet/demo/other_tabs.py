@@ -129,13 +129,12 @@ def add_folder(current: CurrentImage) -> None:
                 continue
             page, paths = result
             frame = f'<iframe title="The report" sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
-            yield {progress: f"<p>{done} images.</p>", shown: frame, **ready(files, paths)}
+            yield {progress: f"<p>{done} of {len(uploads)} images.</p>", shown: frame, **ready(files, paths)}
 
-    options = {**NETWORK, "show_progress": "hidden", "preprocess": False}
+    options = {**NETWORK, "show_progress": "hidden", "preprocess": False, "cleared": lambda: {progress: "", shown: ""}}
     outputs = [progress, shown, *files.values()]
     for button in buttons:
-        inputs = [button, *current.settings]
-        current.on(button.upload, report, inputs, outputs, lambda: {progress: "", shown: ""}, **options)
+        current.on(button.upload, report, [button, *current.settings], outputs, **options)
 
 
 def add_video(current: CurrentImage) -> None:

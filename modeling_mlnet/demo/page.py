@@ -46,7 +46,7 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
     with CarefulBlocks(title=TITLE, analytics_enabled=False) as demo:
         add_endpoints(answers)  # first: the names are theirs
         gr.Markdown(INTRODUCTION, elem_classes="mlnet-narrow")
-        current = CurrentImage(answers, _examples(examples))
+        current = CurrentImage(answers, find_examples(examples))
         with gr.Row(elem_classes="mlnet-page"):
             with gr.Column(elem_classes="mlnet-in", min_width=200) as inputs:
                 files = add_input(current)
@@ -76,9 +76,14 @@ def build_demo(model: str = "mini", examples: Path | None = None, folder: Path |
     return demo.queue(max_size=QUEUE, default_concurrency_limit=WORKERS)
 
 
-def _examples(folder: Path | None) -> dict[str, Path]:
-    paths = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
-    return {path.stem.capitalize(): path for path in paths if path.suffix.lower() in EXAMPLES}
+def find_examples(folder: Path | None) -> dict[str, Path]:
+    """The images of a folder by the names that the page gives them."""
+    examples: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []:
+        if path.suffix.lower() in EXAMPLES:
+            name = path.stem.capitalize()
+            examples[path.name if name in examples else name] = path
+    return examples
 
 
 def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs: list[gr.Tab]) -> None:
@@ -111,7 +116,10 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
         values = {name: asked.get(name, value) for name, (_, value) in usual.items()}
         with suppress(ValueError):  # which check_look says
             values["opacity"] = float(values["opacity"])
-        values["prior"] = values["prior"] in (True, "true")
+        for name, choices in {"prior": ("true", "false"), "tab": [tab.id for tab in tabs]}.items():
+            if asked.get(name, choices[0]) not in choices:
+                raise ValueError(f"The address says {name}={asked[name][:40]}, not one of {', '.join(choices)}.")
+        values["prior"] = asked.get("prior") != "false"
         example = asked.get("example", first)
         if example is not None and example not in current.examples:
             raise ValueError(f"The address names the example {example[:40]!r}, which is not offered here.")
@@ -120,14 +128,12 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
         settings = Settings(values["model"], values["prior"])
         answers.models.predictor(settings.model)  # which names those there are
         changed: Updates = {component: values[name] for name, (component, _) in usual.items()}
-        if asked.get("tab") in [tab.id for tab in tabs]:
-            changed[bar] = gr.update(selected=asked["tab"])
+        changed[bar] = gr.update(selected=asked.get("tab", tabs[0].id))
         if example is None:
             return changed
         shown = image_values(answers, answers.open(current.examples[example], settings), USUAL_SHAPES, *look)
         shown["regions"]["boxes"] = values["boxes"]
-        changed |= {current.wanted: current.examples[example], **current.update(shown)}
-        return {**changed, current.boxes: values["boxes"]}
+        return {current.wanted: current.examples[example], **current.update(shown), **changed}
 
     outputs = [bar, current.wanted, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
     restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
