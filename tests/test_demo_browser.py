@@ -180,7 +180,7 @@ def test_of_images_and_settings_that_change_while_an_answer_is_awaited_the_last_
     page.get_by_role("button", name="Rocket").click()
     open_tab(page, "Crop")
     page.click("#crop-button")
-    page.wait_for_selector("#notice :text('Wait for the new image first.')")
+    page.wait_for_selector("#notice :text('Wait until the new image is shown.')")
     open_tab(page, "Map")
     page.wait_for_function("document.querySelector('#viewer img').src.endsWith('rocket.spotlight.jpg')")
     page.wait_for_timeout(4000)  # for whatever is still under way

@@ -119,7 +119,7 @@ class CurrentImage:
             if shown is not None and shown[0] == wanted:
                 return function(self.answers.open(*shown), *values)
             if needed:
-                raise ValueError("Choose an image first." if wanted is None else "Wait for the new image first.")
+                raise ValueError("Choose an image first." if wanted is None else "Wait until the new image is shown.")
             return {}
 
         answer.__name__ = function.__name__  # for the log
