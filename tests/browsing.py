@@ -89,3 +89,14 @@ CONTRAST = """() => {
   }
   return low;
 }"""
+
+
+def download(page, button, fits=lambda file: True):
+    """The file behind a button, as soon as it fits: it may appear a moment after the result that it belongs to."""
+    for _ in range(40):
+        with page.expect_download() as download:
+            page.click(f"#{button}")
+        if fits(download.value):
+            break
+        page.wait_for_timeout(250)
+    return download.value

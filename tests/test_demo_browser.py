@@ -3,28 +3,16 @@
 import json
 import os
 from pathlib import Path
-from time import sleep
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from browsing import IMAGES, choose, draw, open_tab, predicted, shown
-from demo_files import ROOT, write_clip, write_hostile
+from browsing import IMAGES, choose, download, draw, open_tab, predicted, shown
+from demo_files import write_clip, write_hostile
 from PIL import Image
 
 from modeling_mlnet import SaliencyPredictor
 from modeling_mlnet.analysis import find_spots
-
-
-def download(page, button, fits=lambda file: True):
-    """The file behind a button, as soon as it fits: it may appear a moment after the result that it belongs to."""
-    for _ in range(40):
-        with page.expect_download() as download:
-            page.click(f"#{button}")
-        if fits(download.value):
-            break
-        page.wait_for_timeout(250)
-    return download.value
 
 
 def test_the_page_opens_answered_and_looks_change_without_the_network(open_page, monkeypatch):
@@ -126,79 +114,6 @@ def test_boxes_are_drawn_named_measured_and_removed(open_page):
     page.wait_for_selector("#notice", state="hidden")
     open_tab(page, "Map")
     predicted(page, before)
-
-
-def test_boxes_outlive_answers_to_other_settings_also_those_drawn_while_they_are_awaited(open_page):
-    page = open_page()
-    open_tab(page, "Compare")
-    choose(page, "compare-choose", IMAGES / "coffee.jpg")
-    page.wait_for_selector("#compare-words li")
-    open_tab(page, "Regions")
-    draw(page, "regions", (0.1, 0.1), (0.4, 0.4), "early")
-    page.wait_for_selector("#regions li:has-text('%')")
-    before = shown(page)
-    page.click("#advanced button")
-    page.get_by_label("Apply the prior").uncheck()
-    draw(page, "regions", (0.5, 0.5), (0.9, 0.9), "late")
-    predicted(page, before)
-    page.wait_for_function(
-        """() => { const rows = [...document.querySelectorAll('#regions li')].map(row => row.innerText);
-        return rows.length === 2 && rows.every(row => row.includes('%')); }"""
-    )
-    open_tab(page, "Compare")
-    draw(page, "compare-first", (0.1, 0.1), (0.6, 0.6), "button")
-    page.wait_for_selector("#compare-words li:has-text('button')")
-    page.get_by_label("Apply the prior").check()
-    draw(page, "compare-first", (0.7, 0.7), (0.9, 0.9), "logo")
-    page.wait_for_selector("#compare-words li:has-text('logo')")
-    page.wait_for_selector("#compare-first li:nth-child(2):has-text('%')")
-    assert page.locator("#compare-words li").count() == 2
-    first = page.locator("#compare-first img").evaluate("image => image.src")
-    page.get_by_label("Apply the prior").uncheck()
-    page.wait_for_function("first => document.querySelector('#compare-first img').src !== first", arg=first)
-    page.wait_for_function(
-        """() => { const rows = [...document.querySelectorAll('#compare-first li')].map(row => row.innerText);
-        return rows.length === 2 && rows.every(row => row.includes('%'))
-            && document.querySelectorAll('#compare-words li').length === 2; }"""
-    )
-
-
-def test_of_images_and_settings_that_change_while_an_answer_is_awaited_the_last_are_shown(
-    open_page, monkeypatch, tmp_path
-):
-    stream, rocket = SaliencyPredictor.stream, ROOT / "demo" / "examples" / "rocket.jpg"
-    [expected] = SaliencyPredictor("mini").maps([str(rocket)], False)
-    monkeypatch.setattr(SaliencyPredictor, "stream", lambda *given, **options: sleep(1.5) or stream(*given, **options))
-    Image.effect_noise((300, 200), 90).save(tmp_path / "first.png")
-    page = open_page()
-    page.click("#advanced button")
-    choose(page, "choose", tmp_path / "first.png")
-    page.wait_for_timeout(400)
-    page.get_by_label("Apply the prior").uncheck()
-    page.get_by_label("Spotlight").check()
-    page.wait_for_timeout(400)
-    page.get_by_role("button", name="Rocket").click()
-    open_tab(page, "Crop")
-    page.click("#crop-button")
-    page.wait_for_selector("#notice :text('Wait until the new image is shown.')")
-    open_tab(page, "Map")
-    page.wait_for_function("document.querySelector('#viewer img').src.endsWith('rocket.spotlight.jpg')")
-    page.wait_for_timeout(4000)  # for whatever is still under way
-    assert shown(page).endswith("rocket.spotlight.jpg")
-    assert page.locator("#image img").evaluate("image => image.src").endswith("rocket.jpg")
-    values = download(page, "get-npy", lambda file: np.array_equal(np.load(file.path()), expected))
-    assert values.suggested_filename == "rocket.npy" and np.array_equal(np.load(values.path()), expected)
-
-
-def test_a_removed_image_stays_removed_although_an_answer_was_awaited(open_page):
-    page = open_page()
-    page.click("#advanced button")
-    page.get_by_label("Apply the prior").uncheck()
-    page.locator("#image").get_by_label("Remove Image").click()
-    page.wait_for_selector("#viewer p:has-text('Choose an image')")
-    page.wait_for_timeout(3000)
-    assert page.locator("#viewer img").is_hidden()
-    assert page.evaluate("document.querySelector('#get-npy').disabled")
 
 
 def test_crops_are_shown_and_written(open_page):
@@ -340,6 +255,7 @@ def test_an_address_reproduces_a_view(open_page):
     for query, message in messages.items():
         wrong = open_page(query=query)
         wrong.wait_for_selector(f"#notice :text('{message}')")
+        assert wrong.evaluate("window.location.search") == ""
 
 
 def test_the_card_opens_from_below(open_page):

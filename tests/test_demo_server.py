@@ -55,8 +55,8 @@ def test_predict_endpoint(client, small_predictor):
         assert np.abs(np.asarray(second) / 255.0 - got).max() <= 0.5 / 255 + 1e-6
     before = np.load(client.predict(handle_file(COFFEE), apply_prior=False, api_name="/predict")[2])
     assert not np.array_equal(before, got)
-    for wrong in ({"colormap": "jet"}, {"opacity": 7}):
-        with pytest.raises(AppError, match=r"colour map must be|opacity must be"):
+    for wrong in ({"colormap": "jet"}, {"opacity": 7}, {"apply_prior": "false"}):
+        with pytest.raises(AppError, match=r"colour map must be|opacity must be|apply_prior must be true or false"):
             client.predict(handle_file(COFFEE), **wrong, api_name="/predict")
 
 

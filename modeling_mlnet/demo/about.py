@@ -10,17 +10,16 @@ from huggingface_hub import ModelCard
 from ..hub.checkpoint import checkpoint_folder
 from ..hub.registry import ALIASES, CARD, read_manifest, resolve_model
 
-NOT_A_PERSON = "It **predicts the average viewer's first seconds, not a person**"
 MEASURED = "On images kept out of its training its maps correlate with measured attention by {}. 1 is perfect."
 UNKNOWN = "How well it does is measured and said in its model card, as far as there is one."
-ABOUT = f"""## What it is and is not
+ABOUT = """## What it is and is not
 
-1. {NOT_A_PERSON}: where people look in an image when they look without a task.
-2. {{measured}}
+1. It **predicts the average viewer's first seconds, not a person**: where people look in an image without a task.
+2. {measured}
 3. It is not made for screens, documents, drawings or medical images, says nothing about anyone in the image, and
    must not be used to judge viewers.
 
-[Paper: Cornia et al., ICPR 2016](https://arxiv.org/abs/1609.01064) · Code: MIT licence{{licence}}"""
+[Paper: Cornia et al., ICPR 2016](https://arxiv.org/abs/1609.01064) · Code: MIT licence{licence}"""
 
 
 def read_card(model: str) -> ModelCard | None:

@@ -11,6 +11,7 @@ from ..io.json_types import JsonObject
 
 Updates: TypeAlias = dict[gr.components.Component, object]  # new values, or what `gr.update` gives
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # also what is chosen before the choice before is answered
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 LIGHT: dict[str, Any] = {"concurrency_id": "light", "concurrency_limit": 4, "show_progress": "hidden", **PRIVATE}
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": "default", "show_progress": "full"}

@@ -1,5 +1,6 @@
 """The image at hand with its settings, which all tabs share, and how the page's functions run."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import gradio as gr
 from ..io.json_types import JsonObject
 from ..io.overlay import OPACITY
 from .answers import Answers
-from .components import AT_ONCE, LIGHT, NETWORK, PRIVATE, Updates, custom, script
+from .components import AT_ONCE, EVERY, LIGHT, NETWORK, PRIVATE, Updates, custom, script
 from .files import MAX_UPLOAD, Upload
 from .gaps import caught, in_one_line
 from .results import COLORMAPS, VIEWS, Result, Settings
@@ -93,12 +94,12 @@ class CurrentImage:
         said = {self.notice: gr.skip() if follows else ""}  # an empty dictionary would be taken for a value
 
         def failed(error: Exception) -> dict:
-            return {self.notice: in_one_line(error, function.__name__), **cleared()}
+            return {self.notice: [in_one_line(error, function.__name__), time.time()], **cleared()}
 
         answered = caught(function, failed, lambda values: {**said, **values})
         listen = triggers if callable(triggers) else partial(gr.on, triggers)
         event = listen(answered, list(inputs), [self.notice, *outputs], **{**LIGHT, **options})
-        event.failure(None, None, [self.notice], js=script("no_answer"), **AT_ONCE)
+        event.failure(None, [self.notice], [self.notice], js=script("no_answer"), **AT_ONCE)
         return event
 
     def on_image(
@@ -109,23 +110,25 @@ class CurrentImage:
         outputs: Components,
         needed: bool = False,
         **options: Any,
-    ) -> None:
+    ) -> gr.events.Dependency:
         """As `on`, for a function whose first argument is the `Result` that is shown.
 
         Without one, or if another image is wanted already, it does not run, which is an error if it is `needed`.
         """
 
-        def answer(wanted: Upload | None, shown: Shown | None, *values: Any) -> Updates:
-            if shown is not None and shown[0] == wanted:
+        def answer(wanted: Upload | None, shown: Shown | None, viewer: JsonObject | None, *values: Any) -> Updates:
+            seen = (viewer or {}).get("image")  # after a restart of the server it is not what is `shown`
+            if shown is not None and shown[0] == wanted and seen == wanted.name:
                 return function(self.answers.open(*shown), *values)
             if needed:
-                raise ValueError("Choose an image first." if wanted is None else "Wait until the new image is shown.")
+                raise ValueError("Wait for the new image, or choose it again." if seen else "Choose an image first.")
             return {}
 
         answer.__name__ = function.__name__  # for the log
-        event = self.on(triggers, answer, [self.wanted, self.shown, *inputs], outputs, **options)
+        event = self.on(triggers, answer, [self.wanted, self.shown, self.viewer, *inputs], outputs, **options)
         if needed:
             self.asked.append(event)
+        return event
 
     def connect(self, files: Sequence[gr.components.Component], examples: gr.HTML | None) -> None:
         """Connects what opens an image, files or the thumbnails of examples, and what predicts it anew.
@@ -163,15 +166,15 @@ class CurrentImage:
         look = [self.shapes, self.view, self.opacity, self.colormap]
         changed = [setting.input for setting in self.settings]
         # What is asked about an image, or with a setting, that is changed meanwhile is not waited for.
-        gr.on([self.wanted.change, *changed], None, cancels=self.asked, **PRIVATE)
+        gr.on([self.wanted.change, *changed], None, js=script("cancelled"), cancels=self.asked, **PRIVATE)
         # `input` would also be sent for an image that is removed, sometimes with that image
-        events = [self.on(file.upload, take, [file], outputs, clear, preprocess=False) for file in files]
+        events = [self.on(file.upload, take, [file], outputs, clear, preprocess=False, **EVERY) for file in files]
         if examples is not None:
-            events.append(self.on(examples.select, pick, [], outputs, clear))
+            events.append(self.on(examples.select, pick, [], outputs, clear, **EVERY))
         for event in events:
             event.then(None, [self.notice], None, js=script("scroll"), **AT_ONCE)
         self.on(self.image.clear, clear, [], outputs)
-        options = {"show_progress_on": [self.viewer], "trigger_mode": "always_last", **NETWORK}
+        options = {**NETWORK, "show_progress_on": [self.viewer], "trigger_mode": "always_last"}
         inputs = [self.wanted, self.shown, *self.settings, *look]
         showing = self.on([self.wanted.change, *changed], show, inputs, outputs, clear, follows=True, **options)
         looks = [self.view.input, self.opacity.release, self.opacity.input, self.colormap.input, self.shapes.input]

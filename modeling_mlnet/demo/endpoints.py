@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,11 @@ def _file(kind: type[gr.components.Component], label: str, name: str) -> gr.comp
 
 def add_endpoints(answers: Answers) -> None:
     """Adds `/predict`, `/regions`, `/compare` and `/video` to the Blocks being built."""
-    usual = partial(Settings, answers.models.default)
+
+    def usual(apply_prior: object) -> Settings:
+        if not isinstance(apply_prior, bool):
+            raise ValueError(f"apply_prior must be true or false, got {str(apply_prior)[:40]!r}.")
+        return Settings(answers.models.default, apply_prior)
 
     def predict(
         image: object, apply_prior: bool, opacity: object, colormap: object

@@ -112,8 +112,7 @@ def read_upload(upload: Upload) -> tuple[np.ndarray, tuple[int, int]]:
             decoded = open_image(upload.path, draft=draft)
         except ValueError:
             raise ValueError(f"{upload.name} is damaged or cut off. Choose another, or save it anew.") from None
-        is_turned = (width > height) != (decoded.width > decoded.height)
-        size = (height, width) if is_turned else (width, height)
+        size = (width, height) if (width > height) == (decoded.width > decoded.height) else (height, width)
         if is_large:  # shrunk first: 50 transparent megapixels would take 2 GB as numbers
             if decoded.mode not in ("L", "RGB", "RGBA", "I", "F") or "transparency" in decoded.info:
                 decoded = decoded.convert("I" if decoded.mode.startswith("I;16") else "RGBA")

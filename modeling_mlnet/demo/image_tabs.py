@@ -9,7 +9,7 @@ from ..images_mlnet import open_image
 from ..inference.uploads import KINDS, MAX_BOXES, MAX_BYTES, MAX_PIXELS
 from ..io.json_types import JsonObject
 from . import words
-from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready, script
+from .components import AT_ONCE, NETWORK, PRIVATE, Updates, custom, downloads, image_file, ready, script
 from .current_image import EMPTY, CurrentImage
 from .results import Result, parse_boxes
 from .values import SHAPES, shares
@@ -113,7 +113,8 @@ def add_crop(current: CurrentImage) -> None:
         path = current.answers.crops(result, [shape for shape in SHAPES if shape in shapes])
         return {current.crop_file: gr.update(value=path, visible=True)}
 
-    current.on_image(button.click, make, [current.shapes], [current.crop_file], needed=True, **NETWORK)
+    making = current.on_image(button.click, make, [current.shapes], [current.crop_file], needed=True, **NETWORK)
+    current.shapes.input(None, js=script("cancelled"), cancels=[making], **PRIVATE)
 
 
 def add_why(current: CurrentImage) -> None:

@@ -17,7 +17,7 @@ from ..io.json_types import JsonObject
 from ..io.overlay import overlay
 from . import words
 from .answers import MAX_FILES
-from .components import AT_ONCE, NETWORK, Updates, custom, downloads, image_file, ready
+from .components import AT_ONCE, EVERY, NETWORK, Updates, custom, downloads, image_file, ready
 from .current_image import CurrentImage, Shown
 from .files import MAX_UPLOAD, Upload
 from .results import Result, Settings
@@ -25,8 +25,7 @@ from .values import editor_value, save_image, shares
 
 CHOOSE_B = "Choose the second design"
 ON_A = {"alt": "Design A", "hint": "Drag over a part of design A.", "empty": "Choose an image"}
-HINT_B = "Drag over the same part of design B, wherever it lies, and keep its name."
-ON_B = {"alt": "Design B", "hint": HINT_B, "empty": CHOOSE_B}
+ON_B = {"alt": "Design B", "hint": "Drag over the same part of design B and keep its name.", "empty": CHOOSE_B}
 ONE_SCALE = (
     "Both maps have one scale: attention per area, its highest value in either design being the brightest. Points are "
     "percent of all predicted attention of a design. Without boxes the nine ninths of the images are compared."
@@ -37,6 +36,7 @@ TAKES = (
     f"{FRAMES_A_SECOND} frames a second, no sound."
 )
 DRAW = "Drag over parts of the first frame to follow their share through the clip."
+ONLY_B = "boxes on B are compared as soon as A has boxes of the same names"
 CURVE = (
     "<p>The effective area is the part of the image that the predicted attention would fill if it were even (the "
     "exponential of the map's entropy over the number of cells). The lower, the more concentrated.</p>"
@@ -84,6 +84,7 @@ def add_compare(current: CurrentImage) -> None:
         results = [answers.open(*shown), answers.open(upload, shown[1])]
         compared, notes, paths = answers.compare(results, boxes, second_boxes if boxes.strip() else "")
         regions = (compared.first, compared.second) if boxes.strip() else ([], [])
+        notes = notes if boxes.strip() or not second_boxes.strip() else [ONLY_B, *notes]
         return {  # of the designs only props: another box may have been drawn since
             text: words.comparison_bars(compared, notes),
             first: gr.update(shares=shares(regions[0]), suggest=_names(second_boxes)),
@@ -93,8 +94,8 @@ def add_compare(current: CurrentImage) -> None:
 
     empty: Updates = {second_upload: None, text: "", second: {}, **ready(files)}
     outputs, designs = [text, first, second, second_upload, *files.values()], [current.shown, second_upload]
-    current.on(upload.upload, take, [upload], [second_upload], preprocess=False)
-    waiting = {"follows": True, "trigger_mode": "always_last", "show_progress_on": [text], **NETWORK}
+    current.on(upload.upload, take, [upload], [second_upload], preprocess=False, **EVERY)
+    waiting = {**NETWORK, "follows": True, "trigger_mode": "always_last", "show_progress_on": [text]}
     changes = [current.shown.change, second_upload.change]
     showing = current.on(changes, show, designs, outputs, lambda: empty, **waiting)
     inputs = [*designs, first, second]
@@ -119,8 +120,12 @@ def add_folder(current: CurrentImage) -> None:
     files = downloads("folder-", {"html": "Report (HTML)", "csv": "CSV"})
     shown = gr.HTML("", elem_id="folder-report")
 
+    def say(html: str = "", page: str = "", paths: Sequence[str] = (), running: bool = False) -> Updates:
+        usable = dict.fromkeys(buttons, gr.update(interactive=not running))
+        return {progress: html, shown: page, **ready(files, paths), **usable}
+
     def report(payloads: Sequence[object], *settings: Any) -> Iterator[Updates]:
-        yield {shown: "", **ready(files)}
+        yield say(running=True)
         uploads = [current.answers.files.receive(payload) for payload in payloads or []]
         uploads = [upload for upload in uploads if not upload.name.startswith(".")]
         for done, result in current.answers.report(uploads, Settings(*settings)):
@@ -129,12 +134,11 @@ def add_folder(current: CurrentImage) -> None:
                 continue
             page, paths = result
             frame = f'<iframe title="The report" sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>'
-            yield {progress: f"<p>{done} of {len(uploads)} images.</p>", shown: frame, **ready(files, paths)}
+            yield say(f"<p>{done} of {len(uploads)} images.</p>", frame, paths)
 
-    options = {**NETWORK, "show_progress": "hidden", "preprocess": False, "cleared": lambda: {progress: "", shown: ""}}
-    outputs = [progress, shown, *files.values()]
+    options = {**NETWORK, "show_progress": "hidden", "preprocess": False}
     for button in buttons:
-        current.on(button.upload, report, [button, *current.settings], outputs, **options)
+        current.on(button.upload, report, [button, *current.settings], say(), say, **options)
 
 
 def add_video(current: CurrentImage) -> None:

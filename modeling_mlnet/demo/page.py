@@ -102,9 +102,9 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
     }
     kept = {"example": (current.viewer, first), **usual}  # in the address, unless they are as usual
     for name, (component, value) in kept.items():
-        read = "value?.example" if name == "example" else "value"
-        code = f"(value) => {{ ({script('address')})({name!r}, {read}, {json.dumps(value)}); }}"
-        component.change(None, [component], None, js=code, **AT_ONCE)
+        read = {"example": "value?.example", "boxes": "viewer?.example ? value : ''"}.get(name, "value")
+        code = f"(value, viewer) => {{ ({script('address')})({name!r}, {read}, {json.dumps(value)}); }}"
+        component.change(None, [component, current.viewer], None, js=code, **AT_ONCE)
     for tab in tabs:
         code = f"() => {{ ({script('address')})('tab', {tab.id!r}, {tabs[0].id!r}); }}"
         tab.select(None, None, None, js=code, **AT_ONCE)
@@ -137,4 +137,4 @@ def _connect_address(demo: gr.Blocks, current: CurrentImage, bar: gr.Tabs, tabs:
 
     outputs = [bar, current.wanted, *{**current.update({}), **{component: None for component, _ in usual.values()}}]
     restored = current.on(demo.load, restore, [], outputs, follows=True, queue=False)
-    restored.then(None, None, None, js=script("restored"), **AT_ONCE)
+    restored.then(None, [current.notice], None, js=script("restored"), **AT_ONCE)

@@ -46,17 +46,9 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
         end.callback(sweeper.join)
         end.callback(ended.set)
         with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
-            _, address, _ = demo.launch(
-                prevent_thread_lock=True,
-                max_file_size=MAX_UPLOAD,
-                show_error=False,
-                ssr_mode=False,
-                theme=theme(),
-                css=asset("style.css"),
-                footer_links=["api"],
-                app_kwargs={"middleware": [Middleware(Front)]},
-                **options,
-            )
+            served = {"prevent_thread_lock": True, "max_file_size": MAX_UPLOAD, "show_error": False, "ssr_mode": False}
+            shown = {"theme": theme(), "css": asset("style.css"), "footer_links": ["api"]}
+            _, address, _ = demo.launch(**served, **shown, app_kwargs={"middleware": [Middleware(Front)]}, **options)
         yield address
 
 
@@ -86,13 +78,8 @@ def launch(model: str = "mini", examples: Path | None = None, **options: Any) ->
 
 def theme() -> gr.themes.Base:
     """System fonts, so that the page needs no network; contrasts of at least 4.5 to 1, light and dark."""
-    return gr.themes.Default(
-        primary_hue="blue",
-        secondary_hue="blue",
-        neutral_hue="slate",
-        font=["system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "monospace"],
-    ).set(
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    return gr.themes.Default(primary_hue="blue", secondary_hue="blue", neutral_hue="slate", **fonts).set(
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",

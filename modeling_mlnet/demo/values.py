@@ -46,7 +46,7 @@ def viewer_value(answers: Answers, result: Result, view: str, opacity: object, c
     ]
     text = {"alt": words.alt_text(spots, view), "sentence": words.spots_in_words(spots)}
     shown = {"src": image_file(path), "width": width, "height": height, "look": [view, opacity, colormap], **text}
-    return {**shown, "spots": places, "example": answers.names.get(result.upload)}
+    return {**shown, "spots": places, "image": result.upload.name, "example": answers.names.get(result.upload)}
 
 
 def editor_value(result: Result, src: str, heat: str, boxes: str | None = None) -> JsonObject:

@@ -1,3 +1,6 @@
-// From now on settings are kept in the address, which address.js waits for.
+// From now on settings are kept in the address, which address.js waits for. An address that could not be restored goes.
 
-() => { document.body.dataset.restored = "yes"; };
+(notice) => {
+  if (notice && window.location.search) window.history.replaceState(null, "", window.location.pathname);
+  document.body.dataset.restored = "yes";
+};
