@@ -212,7 +212,10 @@ def _decode_repaired(file: Path | BytesIO, draft: Draft | None, error: Exception
             image.load()
             return [image]
     if content.startswith(PNG):
-        planes = _decode(BytesIO(without_metadata(content)), draft)
+        try:
+            planes = _decode(BytesIO(without_metadata(content)), draft)
+        except Image.UnidentifiedImageError:  # whose text names the object in memory
+            raise ValueError("it has no pixels, or is damaged") from error
         _warn_repaired(name, "its metadata is damaged and left out")
         return planes
     if content.startswith(b"\xff\xd8"):

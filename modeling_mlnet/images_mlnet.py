@@ -108,9 +108,9 @@ def _to_255(values: np.ndarray, source: ImageSource) -> np.ndarray:
     if scale is None:
         is_between = is_float and low >= 0 and 1 < high < 255
         dark = "; as 0..1 it goes beyond, as 0..255 it would be almost black" if is_between else ""
-        raise ValueError(
-            f"expected values in 0..1 or 0..255 (integers also in 0..4095 or 0..65535), got {low:g} to {high:g}{dark}"
-        )
+        got = f"{low:g} to {high:g}{dark}" if np.isfinite((low, high)).all() else "NaN or infinite ones"
+        name = f"{name_of(source)}: " if isinstance(source, (str, PathLike, dict)) else ""
+        raise ValueError(f"{name}expected values in 0..1 or 0..255 (integers also in 0..4095 or 0..65535), got {got}")
     if is_wide and high > 0 and scale < 65535:
         bits = 8 if scale == 255 else 12
         warnings.warn(

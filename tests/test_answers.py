@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import jsonschema
 import numpy as np
@@ -295,3 +298,24 @@ def test_resume_leaves_out_overlays_of_the_same_look_only(run, photo):
     assert "1 already there" in run(*arguments)[2]
     assert "1 anew" in run(*arguments, "--style", "contour")[2]
     assert "1 anew" in run(*arguments, "--style", "contour", "--tiles", "off")[2]
+
+
+def test_names_that_are_no_text_are_written_as_far_as_they_are(tmp_path, small_checkpoint):
+    folder = os.fsencode(tmp_path / "in")
+    os.mkdir(folder)
+    try:
+        shutil.copy(IMAGES / "coffee.jpg", folder + b"/bad\xff.jpg")
+    except OSError:
+        pytest.skip("the file system takes names in UTF-8 only")
+    for words in (
+        ["regions", "--box", "a:0,0,100,100", "--format", "json,csv,html"],
+        ["crop", "--aspect", "1:1"],
+        ["report", "-o", "report.html"],
+    ):
+        command = [sys.executable, "-m", "modeling_mlnet.cli", words[0], "in", "--model", str(small_checkpoint)]
+        output = [] if "-o" in words else ["-o", words[0]]
+        result = subprocess.run([*command, *words[1:], *output], cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+    assert r"bad\xff.jpg" in (tmp_path / "regions" / "regions.csv").read_text(encoding="utf-8")
+    assert r"bad\xff.jpg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(os.listdir(tmp_path / "crop")) == 2

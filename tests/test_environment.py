@@ -126,6 +126,7 @@ def test_a_command_that_is_stopped_says_so_and_leaves_whole_files(tmp_path, numb
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(number)
+    process.send_signal(number)  # by an impatient user
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "mlnet: stopped" in said and "of 2000 images are done; --resume does the rest" in said

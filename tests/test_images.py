@@ -172,6 +172,18 @@ def test_units_that_can_be_neither_are_refused_with_both(coffee, scale, offset, 
         read_image(coffee / coffee.max() * scale + offset)
 
 
+def test_a_file_whose_values_are_no_image_is_named(tmp_path):
+    Image.fromarray(np.full((4, 6), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(ValueError, match=rf"nan\.tif: {WRONG_UNITS}.*, got NaN or infinite ones"):
+        read_image(tmp_path / "nan.tif")
+    empty = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(empty, "PNG")
+    size = struct.pack(">II", 0, 0)
+    (tmp_path / "empty.png").write_bytes(empty.getvalue()[:16] + size + empty.getvalue()[24:])
+    with pytest.raises(ValueError, match=r"empty\.png: cannot be read as an image: it has no pixels, or is damaged"):
+        read_image(tmp_path / "empty.png")
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_twelve_and_eight_bits_in_files_of_sixteen(coffee, channels, tmp_path):
     image = np.dstack([coffee, np.full(coffee.shape[:2], 255, np.uint8)])[..., :channels]

@@ -110,6 +110,26 @@ def test_files_that_are_no_results_are_refused(tmp_path):
             read_json(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": None}, "model must be a name, got 'None'"),
+        ({"metrics": {"CC": 0.5}}, "metrics.CC must have the numbers mean, low and high"),
+        ({"metrics": {"CC": {"mean": float("inf"), "low": 0, "high": 1}}}, "metrics.CC must have"),
+        ({"per_image": []}, "per_image must have rows"),
+        ({"per_image": [{"image_id": "a", "CC": 1}] * 2}, "an image_id of its own; 1 of 2 do"),
+        ({"per_image": [{"CC": 1}]}, "an image_id of its own; 0 of 1 do"),
+        ({"per_image": [{"image_id": "a", "CC": "x"}]}, "CC of a must be a number or null, got 'x'"),
+    ],
+)
+def test_results_that_were_changed_by_hand_are_named(tmp_path, change, message):
+    item = results(1.0, count=3)
+    item["metrics"] = {"CC": item["metrics"]["CC"]}
+    (tmp_path / "a.json").write_text(json.dumps({**item, **change}))
+    with pytest.raises(ValueError, match=f"a.json: .*{message}"):
+        read_json(tmp_path / "a.json")
+
+
 def test_the_table_says_what_is_missing():
     table = score_table({**results(1.0, count=3), "images_without_fixations": 2})
     assert "3 images, 2 of them without a fixation" in table and "lower is better" in table

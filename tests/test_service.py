@@ -175,6 +175,7 @@ def test_a_wrong_body_is_named(client):
     for options, status in (
         ({"content": b"x"}, 415),
         ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
+        ({"content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}}, 422),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
         ({"files": [("image", b"x"), ("image", b"y")]}, 422),
         ({"files": PHOTO, "headers": {"Accept": "text/html"}}, 406),

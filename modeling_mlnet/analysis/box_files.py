@@ -102,12 +102,7 @@ def read_boxes(path: str | PathLike) -> BoxFile:
         raise ValueError(
             f"{path}: boxes are read from CSV, labelme or COCO JSON, or YOLO text ({', '.join(SUFFIXES)})"
         )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ValueError(f"{path}: cannot be read: {reason}") from None
-    file = BoxFile(path)
+    text, file = _read_text(path), BoxFile(path)
     if path.suffix.lower() == ".csv":
         _read_csv(text, file)
     elif path.suffix.lower() == ".txt":
@@ -141,6 +136,14 @@ def find_box_file(folder: Path, image: Path) -> Path:
         names = ", ".join(f"{image.stem}{suffix}" for suffix in SUFFIXES)
         raise ValueError(f"{folder}: has {'several of' if files else 'none of'} {names}")
     return files[0]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ValueError(f"{path}: cannot be read: {reason}") from None
 
 
 def _read_csv(text: str, file: BoxFile) -> None:
@@ -198,12 +201,13 @@ def _read_coco(document: JsonObject, file: BoxFile) -> None:
             image = images[annotation["image_id"]]
             name = str(image["file_name"])
             label = categories.get(annotation.get("category_id"), str(annotation.get("category_id", "")))
-            bbox = annotation.get("bbox") or []
-            x, y, width, height = (float(value) for value in bbox)
         except (KeyError, TypeError, AttributeError):
             file.problems.append(f"{file.path}: annotation {number} does not name an image of the file")
             continue
-        except ValueError:
+        bbox = annotation.get("bbox") or []
+        try:
+            x, y, width, height = (float(value) for value in bbox)
+        except (TypeError, ValueError):
             reason = "is a mask without a bbox" if annotation.get("segmentation") else f"has the bbox {bbox}"
             file.problems.append(f"{file.path}: annotation {number} {reason}; expected x, y, width, height")
             continue
@@ -214,7 +218,7 @@ def _read_coco(document: JsonObject, file: BoxFile) -> None:
 def _read_yolo(text: str, file: BoxFile) -> None:
     candidates = [folder / name for folder in (file.path.parent, file.path.parent.parent) for name in CLASSES]
     classes = next((path for path in candidates if path.is_file()), None)
-    names = [] if classes is None else classes.read_text(encoding="utf-8-sig").split("\n")
+    names = [] if classes is None else _read_text(classes).split("\n")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue

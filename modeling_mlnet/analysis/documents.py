@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -51,6 +52,11 @@ class Model:
         return cls(folder.name if Path(model).is_dir() else model, sha256(folder / WEIGHTS), apply_prior, tiles)
 
 
+def printable(name: str) -> str:
+    """The name of a file as text that can be written: bytes that are no UTF-8 become `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image file.
@@ -76,7 +82,7 @@ class ImageFile:
             content: Content of the file.
             image_size: Width and height in pixels, upright.
         """
-        return cls(name, *image_size, hashlib.sha256(content).hexdigest())
+        return cls(printable(name), *image_size, hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from importlib import metadata
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -102,6 +103,8 @@ def main() -> None:
     """Runs the command line; what a user can set right ends in one line and exit status 2."""
     for number in (signal.SIGINT, signal.SIGTERM):  # so that no partial file stays
         signal.signal(number, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8; stderr does so by itself
     warnings.showwarning = _show_warning
     warnings.filterwarnings("ignore", "Cannot enable progress bars")  # which `options` turns off
     status = _run()
@@ -110,6 +113,8 @@ def main() -> None:
 
 
 def _stop(number: int, frame: object) -> None:
+    for later in (signal.SIGINT, signal.SIGTERM):  # another one would break off the tidying up
+        signal.signal(later, signal.SIG_IGN)
     os.write(2, b"mlnet: stopped\n")  # print may be at work already
     raise SystemExit(128 + number)
 

@@ -64,7 +64,9 @@ class PredictedImage:
     @property
     def name(self) -> str:
         """Name of the image in results: its file name with the folders below the input folder."""
-        return (self.job.stem.parent / self.path.name).as_posix()
+        from ..analysis.documents import printable
+
+        return printable((self.job.stem.parent / self.path.name).as_posix())
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Arguments and options shared by several commands, and checks of their values."""
 
+import math
 import sys
 import warnings
 from collections.abc import Collection, Iterable
@@ -62,6 +63,8 @@ def allow_pixels(megapixels: float) -> None:
     """Sets Pillow's limit of pixels for this process; Pillow refuses images of twice its value."""
     from PIL import Image
 
+    if not math.isfinite(megapixels):
+        raise typer.BadParameter(f"must be a finite number, got {megapixels}", param_hint="--max-megapixels")
     Image.MAX_IMAGE_PIXELS = int(megapixels * 1e6 / 2)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 

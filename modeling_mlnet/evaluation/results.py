@@ -8,7 +8,7 @@ import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -124,15 +124,39 @@ def read_json(path: Path) -> SavedResults:
     """Reads results.
 
     Raises:
-        ValueError: If the file is none.
+        ValueError: If the file is none, or was changed to something that is none, naming the key.
     """
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         if not {"protocol", "metrics", "per_image"} <= set(results):
             raise ValueError("keys are missing")
+        _check(results)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not results of `mlnet evaluate --output`: {error}") from error
     return _with_present_names(results)
+
+
+def _check(results: Any) -> None:
+    """Raises a ValueError that names the first key whose value is not as `write_json` writes it."""
+
+    def is_score(value: Any) -> bool:
+        return value is None or (type(value) in (int, float) and math.isfinite(value))
+
+    kinds = {"model": (str, "a name"), "dataset": (str, "a name"), "metrics": (dict, "an object")}
+    for key, (kind, what) in {**kinds, "per_image": (list, "a list")}.items():
+        if not isinstance(results.get(key), kind):
+            raise ValueError(f"{key} must be {what}, got {str(results.get(key))[:40]!r}")
+    for name, score in results["metrics"].items():
+        if not (isinstance(score, dict) and all(is_score(score.get(key, "")) for key in ("mean", "low", "high"))):
+            raise ValueError(f"metrics.{name} must have the numbers mean, low and high, got {str(score)[:60]!r}")
+    rows = results["per_image"]
+    ids = {str(row["image_id"]) for row in rows if isinstance(row, dict) and "image_id" in row}
+    if not rows or len(ids) != len(rows):
+        raise ValueError(f"per_image must have rows, each with an image_id of its own; {len(ids)} of {len(rows)} do")
+    for row in rows:
+        if wrong := [name for name in results["metrics"] if not is_score(row.get(name, ""))]:
+            value = str(row.get(wrong[0]))[:40]
+            raise ValueError(f"per_image: {wrong[0]} of {row['image_id']} must be a number or null, got {value!r}")
 
 
 def _with_present_names(results: SavedResults) -> SavedResults:

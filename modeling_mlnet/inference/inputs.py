@@ -172,9 +172,12 @@ def _folders(folder: Path, inputs: Inputs, above: frozenset[str] = frozenset()) 
     except OSError as error:
         inputs.problems.append(f"{folder}: {error.strerror}")
         return
-    yield folder, [entry.name for entry in entries if not entry.is_dir()]
+    yield (
+        folder,
+        [entry.name for entry in entries if not os.path.isdir(entry)],
+    )  # entry.is_dir fails on a link to itself
     for entry in entries:
-        if entry.is_dir():
+        if os.path.isdir(entry):
             yield from _folders(folder / entry.name, inputs, above | {place})
 
 

@@ -122,7 +122,7 @@ class Body(NamedTuple):
         if self.fields is None:
             try:
                 values = json.loads(self.content)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"the body is not JSON: {error}") from None
         else:
             lists = {name for name, field in kind.model_fields.items() if field.annotation == list[str]}
