@@ -161,3 +161,5 @@ def test_a_checkpoint_is_calibrated_by_the_command_and_predicts_densities(small_
     (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(ValueError, match=r"calibration.json: was fitted for other weights; fit it anew by `mlnet"):
         Calibration.of_checkpoint(model, "mine")
+    status, message = run(*predict, "--calibration", model / "calibration.json")
+    assert status == 1 and "calibration.json: was fitted for other weights" in message

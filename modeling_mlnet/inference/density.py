@@ -117,20 +117,28 @@ class Calibration:
         write_whole(path, lambda file: file.write(f"{text}\n".encode()))
 
     @classmethod
-    def read(cls, path: Path) -> "Calibration":
+    def read(cls, path: Path, checkpoint: Path | None = None) -> "Calibration":
         """Reads what `write` wrote.
 
+        Args:
+            path: The file.
+            checkpoint: Folder of the checkpoint that it has to be for.
+
         Raises:
-            ValueError: If the file is missing, damaged or of another form, naming it.
+            ValueError: If the file is missing, damaged, of another form, or fitted for other weights, naming it.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
-            return cls(**values)
+            calibration = cls(**values)
         except (OSError, ValueError, TypeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"{path}: no calibration of `mlnet calibrate`: {reason}") from error
+        weights = checkpoint and checkpoint / WEIGHTS
+        if weights and weights.is_file() and calibration.weights_sha256 not in (None, sha256(weights)):
+            raise ValueError(f"{path}: was fitted for other weights; fit it anew by `mlnet calibrate --model NAME`")
+        return calibration
 
     @classmethod
     def of_checkpoint(cls, folder: Path | None, name: str) -> "Calibration":
@@ -146,11 +154,7 @@ class Calibration:
         command = f"mlnet calibrate --model {name} --dataset NAME:DIR"
         if folder is None or not (folder / CALIBRATION).is_file():
             raise ValueError(f"{name}: has no {CALIBRATION}, so its maps are no probabilities; make it by `{command}`")
-        calibration = cls.read(folder / CALIBRATION)
-        weights = folder / WEIGHTS
-        if calibration.weights_sha256 and weights.is_file() and sha256(weights) != calibration.weights_sha256:
-            raise ValueError(f"{folder / CALIBRATION}: was fitted for other weights; fit it anew by `{command}`")
-        return calibration
+        return cls.read(folder / CALIBRATION, folder)
 
 
 def blurred(values: np.ndarray, sigma: float) -> np.ndarray:
