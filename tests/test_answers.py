@@ -236,6 +236,7 @@ def test_crops_keep_the_colours_of_the_image(run, tmp_path, mode):
         (["--aspect", "wide"], "an aspect is two whole numbers"),
         (["--size", "100"], "expected WIDTHxHEIGHT"),
         (["--aspect", "1:1", "--size", "90x160"], "--size 90x160 is of none of the shapes 1:1"),
+        (["--size", "50x50,90x160,80x80"], "--size 50x50 and 80x80 are both 1:1; give one size of a shape at a time"),
     ],
 )
 def test_wrong_shapes_end_in_one_line(run, photo, arguments, message):
