@@ -94,6 +94,14 @@ def test_sampled_fixations_follow_the_density():
     np.testing.assert_array_equal(sample_fixations(log_density, 5, 1), sample_fixations(log_density, 5, 1))
 
 
+@pytest.mark.parametrize("wrong", [MAP, MAP * 1000, np.log(MAP / MAP.sum())[None], np.full((4, 4), np.nan)])
+def test_only_a_log_density_is_sampled(wrong):
+    with pytest.raises(ValueError, match=r"^log_density must be .* got shape \("):
+        sample_fixations(wrong, 5)
+    with pytest.raises(ValueError, match="n must be at least 0, got -1"):
+        sample_fixations(PLAIN.log_density(MAP), -1)
+
+
 def test_the_fit_finds_what_fixations_were_drawn_from():
     rng = np.random.default_rng(2)
     rows, columns = (np.linspace(-1, 1, side)[:, None] for side in GRID)

@@ -182,12 +182,23 @@ def sample_fixations(log_density: np.ndarray, n: int, seed: int = 0) -> np.ndarr
 
     Args:
         log_density: `(height, width)`, as `Calibration.log_density` returns it.
-        n: How many.
+        n: How many, 0 or more.
         seed: The same seed gives the same fixations.
+
+    Raises:
+        ValueError: If exp of `log_density` does not sum to 1, as that of a saliency map, or `n` is below 0.
     """
-    probabilities = np.exp(np.asarray(log_density, dtype=np.float64)).ravel()
-    pixels = np.random.default_rng(seed).choice(probabilities.size, n, p=probabilities / probabilities.sum())
-    return np.stack([pixels % log_density.shape[1], pixels // log_density.shape[1]], axis=1)
+    logs = np.asarray(log_density, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        probabilities = np.exp(logs).ravel()
+    total = probabilities.sum()
+    if logs.ndim != 2 or not abs(total - 1) < 1e-3:
+        what = "must be (height, width) with a sum of exp of 1, as predictor.log_density(image) gives it"
+        raise ValueError(f"log_density {what}, got shape {logs.shape} and a sum of {total:g}")
+    if n < 0:
+        raise ValueError(f"n must be at least 0, got {n}")
+    pixels = np.random.default_rng(seed).choice(probabilities.size, n, p=probabilities / total)
+    return np.stack([pixels % logs.shape[1], pixels // logs.shape[1]], axis=1)
 
 
 def _interpolation(side: int, cells: int) -> np.ndarray:
