@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.analysis import ComparedRegion, json_schema, parse_condition
+from modeling_mlnet.analysis import ComparedRegion, Region, json_schema, parse_condition
 from modeling_mlnet.analysis.tiles import TiledPredictor
 from modeling_mlnet.cli import app
 from modeling_mlnet.hub.registry import WEIGHTS, sha256
@@ -142,6 +142,15 @@ def test_conditions_are_read():
     assert parse_condition("a.difference<-1%", ComparedRegion).number == -0.01
     with pytest.raises(ValueError, match="unknown measure"):
         parse_condition("effective_area<1", ComparedRegion)
+    for text, kind, message in (
+        ("a.share>4", Region, r"share lies in 0\.\.1: did you mean 4%\?"),
+        ("effective_area>120%", Region, r"effective_area lies in 0\.\.1$"),
+        ("a.second<-0.1", ComparedRegion, r"second lies in 0\.\.1$"),
+        ("a.difference<-4", ComparedRegion, r"difference lies in -1\.\.1: did you mean -4%\?"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parse_condition(text, kind)
+    assert parse_condition("a.rank>4").number == 4 and parse_condition("a.share<=1").number == 1
 
 
 def test_a_long_page_reports_its_first_screenful(run, tmp_path):
