@@ -195,6 +195,11 @@ def test_one_file_may_hold_the_boxes_of_both_designs(run, photo, tmp_path):
     assert not document["same_place"] and document["second"]["regions"][0]["x"] == 50
 
 
+def test_boxes_of_the_second_design_need_those_of_the_first(run, photo):
+    status, _, err = run("compare", photo, photo, "--second-box", "cup:1,1,99,99")
+    assert status == 2 and "--boxes: is needed, too" in " ".join(re.sub("[│╭╮╰╯─]", " ", err).split())
+
+
 def test_without_boxes_the_ninths_are_compared(run, photo, tmp_path):
     shutil.copy(photo, tmp_path / "b.jpg")
     assert run("compare", photo, "b.jpg", "-o", "out", "--format", "json")[0] == 0
