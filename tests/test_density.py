@@ -141,6 +141,8 @@ def test_a_checkpoint_is_calibrated_by_the_command_and_predicts_densities(small_
     status, message = run(*predict)
     assert status == 1 and f"mlnet calibrate --model {model} --dataset NAME:DIR" in message
     data = write_folder(tmp_path / "set")
+    refused = CliRunner().invoke(app, ["calibrate", "--dataset", str(data)])
+    assert refused.exit_code == 2 and "as mini is inside the package" in refused.output
     status, output = run("calibrate", "--model", model, "--dataset", data, "--held-out", 0.3)
     assert status == 0 and "before" in output and "after" in output and "centre bias" in output
     assert run(*predict)[0] == 0
