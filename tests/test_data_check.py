@@ -167,6 +167,9 @@ def test_check_draws_into_a_file_named_after_the_set_unless_told(mlnet, tmp_path
     done = mlnet("data", "check", "folder", tmp_path / "set")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "folder-rows.png").is_file() and done.stderr == ""
+    (tmp_path / "folder-rows.png").unlink()
+    assert mlnet("data", "check", f"folder:{tmp_path / 'set'}").stdout == done.stdout
+    assert (tmp_path / "folder-rows.png").is_file()
 
 
 def test_export_writes_what_load_reads(tmp_path):
