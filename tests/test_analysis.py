@@ -288,6 +288,8 @@ def test_tiny_images_have_crops_inside_them(size):
 def test_a_wrong_aspect_is_named(aspect):
     with pytest.raises(ValueError, match="an aspect is two whole numbers such as 16:9, got"):
         best_crop(np.ones((4, 4)), aspect)
+    with pytest.raises(ValueError, match=r"^aspect must be text such as \"16:9\", got \(9, 16\)$"):
+        best_crop(np.ones((4, 4)), (9, 16))
 
 
 def test_the_analysis_of_maps_needs_no_network():

@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeling_mlnet import SaliencyPredictor
-from modeling_mlnet.analysis import ComparedRegion, json_schema, parse_condition
+from modeling_mlnet.analysis import ComparedRegion, Region, json_schema, parse_condition
 from modeling_mlnet.analysis.tiles import TiledPredictor
 from modeling_mlnet.cli import app
 from modeling_mlnet.hub.registry import WEIGHTS, sha256
@@ -145,6 +145,15 @@ def test_conditions_are_read():
     assert parse_condition("a.difference<-1%", ComparedRegion).number == -0.01
     with pytest.raises(ValueError, match="unknown measure"):
         parse_condition("effective_area<1", ComparedRegion)
+    for text, kind, message in (
+        ("a.share>4", Region, r"share lies in 0\.\.1: did you mean 4%\?"),
+        ("effective_area>120%", Region, r"effective_area lies in 0\.\.1$"),
+        ("a.second<-0.1", ComparedRegion, r"second lies in 0\.\.1$"),
+        ("a.difference<-4", ComparedRegion, r"difference lies in -1\.\.1: did you mean -4%\?"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parse_condition(text, kind)
+    assert parse_condition("a.rank>4").number == 4 and parse_condition("a.share<=1").number == 1
 
 
 def test_a_long_page_reports_its_first_screenful(run, tmp_path):
@@ -187,6 +196,11 @@ def test_one_file_may_hold_the_boxes_of_both_designs(run, photo, tmp_path):
     run("compare", photo, "b.jpg", "--boxes", "both.csv", "-o", "out", "--format", "json")
     document = read(tmp_path / "out" / "comparison.json")
     assert not document["same_place"] and document["second"]["regions"][0]["x"] == 50
+
+
+def test_boxes_of_the_second_design_need_those_of_the_first(run, photo):
+    status, _, err = run("compare", photo, photo, "--second-box", "cup:1,1,99,99")
+    assert status == 2 and "--boxes: is needed, too" in " ".join(re.sub("[│╭╮╰╯─]", " ", err).split())
 
 
 def test_without_boxes_the_ninths_are_compared(run, photo, tmp_path):
@@ -239,6 +253,7 @@ def test_crops_keep_the_colours_of_the_image(run, tmp_path, mode):
         (["--aspect", "wide"], "an aspect is two whole numbers"),
         (["--size", "100"], "expected WIDTHxHEIGHT"),
         (["--aspect", "1:1", "--size", "90x160"], "--size 90x160 is of none of the shapes 1:1"),
+        (["--size", "50x50,90x160,80x80"], "--size 50x50 and 80x80 are both 1:1; give one size of a shape at a time"),
     ],
 )
 def test_wrong_shapes_end_in_one_line(run, photo, arguments, message):

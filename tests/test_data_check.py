@@ -79,6 +79,13 @@ def test_an_export_is_looked_through_row_by_row(tmp_path):
     draw_rows(result.rows, tmp_path / "rows.png")
 
 
+def test_paths_are_taken_as_text_and_as_path(tmp_path):
+    folder = write_folder(tmp_path / "set", count=1)
+    assert check(folder) == check(str(folder)) and load(folder).to_dict() == load(str(folder)).to_dict()
+    assert draw_rows(check(folder).rows, str(tmp_path / "rows.png")) == 1
+    assert (tmp_path / "rows.png").is_file()
+
+
 def test_four_rows_are_drawn_evenly_from_what_has_ground_truth(tmp_path):
     result = check(f"salicon:{write_whole_salicon(tmp_path)}")
     assert not any("test" in row["image_id"] for row in result.rows)
@@ -160,6 +167,9 @@ def test_check_draws_into_a_file_named_after_the_set_unless_told(mlnet, tmp_path
     done = mlnet("data", "check", "folder", tmp_path / "set")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "folder-rows.png").is_file() and done.stderr == ""
+    (tmp_path / "folder-rows.png").unlink()
+    assert mlnet("data", "check", f"folder:{tmp_path / 'set'}").stdout == done.stdout
+    assert (tmp_path / "folder-rows.png").is_file()
 
 
 def test_export_writes_what_load_reads(tmp_path):

@@ -94,6 +94,14 @@ def test_sampled_fixations_follow_the_density():
     np.testing.assert_array_equal(sample_fixations(log_density, 5, 1), sample_fixations(log_density, 5, 1))
 
 
+@pytest.mark.parametrize("wrong", [MAP, MAP * 1000, np.log(MAP / MAP.sum())[None], np.full((4, 4), np.nan)])
+def test_only_a_log_density_is_sampled(wrong):
+    with pytest.raises(ValueError, match=r"^log_density must be .* got shape \("):
+        sample_fixations(wrong, 5)
+    with pytest.raises(ValueError, match="n must be at least 0, got -1"):
+        sample_fixations(PLAIN.log_density(MAP), -1)
+
+
 def test_the_fit_finds_what_fixations_were_drawn_from():
     rng = np.random.default_rng(2)
     rows, columns = (np.linspace(-1, 1, side)[:, None] for side in GRID)
@@ -133,6 +141,8 @@ def test_a_checkpoint_is_calibrated_by_the_command_and_predicts_densities(small_
     status, message = run(*predict)
     assert status == 1 and f"mlnet calibrate --model {model} --dataset NAME:DIR" in message
     data = write_folder(tmp_path / "set")
+    refused = CliRunner().invoke(app, ["calibrate", "--dataset", str(data)])
+    assert refused.exit_code == 2 and "as mini is inside the package" in refused.output
     status, output = run("calibrate", "--model", model, "--dataset", data, "--held-out", 0.3)
     assert status == 0 and "before" in output and "after" in output and "centre bias" in output
     assert run(*predict)[0] == 0
@@ -161,3 +171,5 @@ def test_a_checkpoint_is_calibrated_by_the_command_and_predicts_densities(small_
     (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(ValueError, match=r"calibration.json: was fitted for other weights; fit it anew by `mlnet"):
         Calibration.of_checkpoint(model, "mine")
+    status, message = run(*predict, "--calibration", model / "calibration.json")
+    assert status == 1 and "calibration.json: was fitted for other weights" in message

@@ -115,6 +115,8 @@ def test_weights_behind_a_link_and_images_of_their_own_size_are_refused(in_place
         export.export_in_place(str(folder))
     with pytest.raises(ValueError, match="owner/name: is no checkpoint folder on this machine"):
         export.export_in_place("owner/name")
+    with pytest.raises(ValueError, match=r"mini: is inside the package, which is left as it is; .* by -o DIR"):
+        export.export_in_place("mini")
     shutil.rmtree(folder)
     shutil.copytree(in_place, folder)
     MLNetImageProcessor.from_pretrained(folder, do_resize=False).save_pretrained(folder)

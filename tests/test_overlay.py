@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from modeling_mlnet.io.overlay import contour_levels, overlay, to_bytes
@@ -94,3 +95,9 @@ def test_what_cannot_be_drawn_is_named():
         overlay(image, saliency_map, style="hot")
     with pytest.raises(ValueError, match="must have one size"):
         overlay(image, saliency_map.T)
+    for wrong in (image / 255, image[..., :1], image[..., 0], Image.fromarray(image)):
+        with pytest.raises(ValueError, match=r"image must be a uint8 array \(height, width, 3\), got "):
+            overlay(wrong, saliency_map)
+    for value, dtype in ((255, np.uint8), (1.01, float), (-0.01, float), (np.nan, float)):
+        with pytest.raises(ValueError, match=r"saliency_map must be scaled to 0\.\.1, got "):
+            overlay(image, np.full((4, 6), value, dtype))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from modeling_mlnet import MINI, MLNetImageProcessor, SaliencyPredictor
 from modeling_mlnet.hub.checkpoint import load_checkpoint
 from modeling_mlnet.hub.registry import read_manifest, resolve_model
+from modeling_mlnet.images_mlnet import read_image
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,20 @@ def test_it_reads_lazily(predictor, pictures):
         next(stream)
     assert next(drawn) < 25
     stream.close()
+
+
+def test_one_image_is_one_in_every_form_of_a_call(predictor, pictures):
+    array = read_image(pictures[0])
+    for image in (pictures[0], str(pictures[0]), pictures[0].read_bytes(), array):
+        [prediction], [saliency_map] = predictor.stream(image), predictor.maps(image)
+        assert np.array_equal(prediction.saliency_map, saliency_map) and prediction.error is None
+    assert len(list(predictor.stream(np.stack([array] * 2)))) == 2
+
+
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_a_model_of_a_wrong_type_is_named(wrong):
+    with pytest.raises(ValueError, match=f"^model must be a name, .* got {type(wrong).__name__}$"):
+        SaliencyPredictor(wrong)
 
 
 def test_nothing_in_nothing_out(predictor):

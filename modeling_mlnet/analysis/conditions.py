@@ -21,6 +21,7 @@ FORM = re.compile(
     r"\s*(?:(?P<name>.+)\.)?(?P<measure>\w+)\s*(?P<sign><=|>=|==|!=|<|>)\s*(?P<number>[^\s%]+)\s*(?P<percent>%?)\s*"
 )
 FOCUS = "effective_area"  # the one measure of an image, not of a box
+PARTS = ("share", "area", "peak", "first", "second", "difference", FOCUS)  # of 1; the number may end in %
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def parse_condition(text: str, kind: type = Region) -> Condition:
         kind: `Region` or `ComparedRegion`, whose fields are the measures.
 
     Raises:
-        ValueError: If it is not of this form, or the measure is unknown.
+        ValueError: If it is not of this form, the measure is unknown, or never has values like the number.
     """
     match = FORM.fullmatch(text)
     measures = [field.name for field in fields(kind) if field.name not in ("name", "x", "y", "width", "height")]
@@ -86,4 +87,8 @@ def parse_condition(text: str, kind: type = Region) -> Condition:
         number = float(match["number"]) / (100 if match["percent"] else 1)
     except ValueError:
         raise ValueError(f"{text!r}: {match['number']!r} is not a number") from None
+    lowest = -1 if measure == "difference" else 0
+    if measure in PARTS and not lowest <= number <= 1:
+        hint = "" if match["percent"] or not lowest <= number / 100 <= 1 else f": did you mean {match['number']}%?"
+        raise ValueError(f"{text!r}: {measure} lies in {lowest}..1{hint}")
     return Condition(text.strip(), name, measure, match["sign"], number)

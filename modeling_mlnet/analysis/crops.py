@@ -43,6 +43,8 @@ def parse_aspect(text: str) -> tuple[int, int]:
     Raises:
         ValueError: If the text is not of this form.
     """
+    if not isinstance(text, str):
+        raise ValueError(f'aspect must be text such as "16:9", got {text!r}')
     width, _, height = text.strip().partition(":")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ValueError(f"an aspect is two whole numbers such as 16:9, got {text!r}")

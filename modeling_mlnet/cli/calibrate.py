@@ -30,8 +30,10 @@ def calibrate(
     Example: mlnet calibrate --model runs/mini --dataset osie:/data/OSIE
     """
     from ..hub.checkpoint import checkpoint_folder
-    from ..hub.registry import CALIBRATION, WEIGHTS, resolve_model, sha256
+    from ..hub.registry import CALIBRATION, WEIGHTS, is_embedded, resolve_model, sha256
 
+    if output is None and is_embedded(model):
+        raise typer.BadParameter(f"is needed, as {model} is inside the package", param_hint="--output")
     if output is None and not Path(resolve_model(model).location).is_dir():
         raise typer.BadParameter(f"is needed, as {model} is in the Hub's cache", param_hint="--output")
     folder = checkpoint_folder(model)

@@ -68,6 +68,8 @@ def compare(
     conditions = [parse_condition(text, ComparedRegion) for text in fail_if or ()]
     source = BoxSource(box or (), boxes or (), units)
     second_source = BoxSource(second_box or (), second_boxes or (), units)
+    if second_source and not source:
+        raise typer.BadParameter("is needed, too: the boxes of both designs are matched by name", param_hint="--boxes")
     if output is not None:
         check_folder(output)
     outcome = Outcome()

@@ -84,7 +84,7 @@ def parse_shapes(aspect: str, sizes: str) -> dict[str, tuple[int, int] | None]:
     """Every shape with the size its crops are brought to, `None` for the size they have.
 
     Raises:
-        ValueError: If there is none, or a size is not of one of the shapes.
+        ValueError: If there is none, a size is not of one of the shapes, or two are of one.
     """
     from ..analysis.crops import parse_aspect
     from ..analysis.tiles import parse_size
@@ -97,6 +97,9 @@ def parse_shapes(aspect: str, sizes: str) -> dict[str, tuple[int, int] | None]:
         width, height = parse_size(text)
         matching = [shape for shape in shapes if _is_of_shape((width, height), parse_aspect(shape))]
         if matching:
+            if other := shapes[matching[0]]:
+                both = f"{other[0]}x{other[1]} and {width}x{height}"
+                raise ValueError(f"--size {both} are both {matching[0]}; give one size of a shape at a time")
             shapes[matching[0]] = (width, height)
         elif aspect:
             raise ValueError(f"--size {text} is of none of the shapes {aspect}")

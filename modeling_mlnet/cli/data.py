@@ -34,13 +34,23 @@ LINES: dict[str, Callable[["SplitCheck"], str]] = {
 }
 
 Name = Annotated[str, typer.Argument(help="salicon, mit1003, cat2000, osie, toronto or folder.", metavar="NAME")]
-Directory = Annotated[Path, typer.Argument(help="Folder of the unpacked data set.", metavar="DIR")]
+Directory = Annotated[
+    Path | None, typer.Argument(help="Folder of the unpacked data set; NAME:DIR is taken, too.", metavar="DIR")
+]
+
+
+def parse_spec(name: str, directory: Path | None) -> tuple[str, str]:
+    """Name and specification of a data set given as `NAME DIR` or `NAME:DIR`."""
+    from ..data.loading import split_spec
+
+    spec = name if directory is None else f"{name}:{directory}"
+    return split_spec(spec)[0], spec
 
 
 @app.command()
 def check(
     name: Name,
-    directory: Directory,
+    directory: Directory = None,
     split: Annotated[str | None, typer.Option(help="Check one split only: train, validation, test.")] = None,
     output: Annotated[
         Path | None,
@@ -61,9 +71,10 @@ def check(
     from ..inference.predictor import SaliencyPredictor
     from .progress import tracked
 
+    name, spec = parse_spec(name, directory)
     path = output or Path(f"{name}-rows.png")
     check_drawing(path)
-    result = look(f"{name}:{directory}", split, tracked)
+    result = look(spec, split, tracked)
     _print_table(result)
     for note in [*result.notes, *find_turned(SaliencyPredictor("mini"), result.rows)]:
         print(f"note: {note}")
@@ -97,7 +108,7 @@ def _print_table(result: "Check") -> None:
 @app.command()
 def export(
     name: Name,
-    directory: Directory,
+    directory: Directory = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new folder; NAME-parquet if not given.", metavar="OUT")
     ] = None,
@@ -117,8 +128,9 @@ def export(
     from ..data import export_parquet
     from .progress import tracked
 
+    name, spec = parse_spec(name, directory)
     output = output or Path(f"{name}-parquet")
-    done = export_parquet(f"{name}:{directory}", output, split, annotations_only, progress=tracked)
+    done = export_parquet(spec, output, split, annotations_only, progress=tracked)
     if done.warning is not None:
         print(f"mlnet: {done.warning}", file=sys.stderr)
     rows = ", ".join(f"{count} rows of {split}" for split, count in done.rows.items())

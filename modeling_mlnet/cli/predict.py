@@ -201,6 +201,7 @@ def predict(
         raise typer.BadParameter("ray writes Parquet shards: -o NAME.parquet", param_hint="--engine-workers")
 
     from ..analysis.tiles import TiledPredictor
+    from ..hub.checkpoint import checkpoint_folder
     from ..inference.density import Calibration
     from ..inference.outputs import DENSITIES, predict_files
     from ..inference.predictor import SaliencyPredictor
@@ -214,7 +215,7 @@ def predict(
     jobs = inputs.jobs[rank::processes]
     predictor = SaliencyPredictor(model, device=device, dtype=dtype, batch_size=batch_size, compile=compile)
     if calibration is not None:
-        predictor.calibration = Calibration.read(calibration)
+        predictor.calibration = Calibration.read(calibration, checkpoint_folder(model))
     fitted = None if set(DENSITIES).isdisjoint(chosen) else predictor.calibration
     tiled = TiledPredictor(predictor, tiles)
     options = {"apply_prior": prior, "recording": recording}

@@ -51,7 +51,7 @@ def regions(
     prior: PriorOption = True,
     tiles: TilesOption = "auto",
     screen: Annotated[
-        str, typer.Option(help="Shape of the first screenful of a long page, which is measured separately.")
+        str, typer.Option(help="Shape of a screen; of images taller than two, the first is measured separately.")
     ] = "1280x800",
 ) -> None:
     """Measure how much of the predicted attention each box holds, how focused the image is, and its strongest spots.

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -108,7 +109,7 @@ class Check:
         return all(split.is_complete for split in self.splits)
 
 
-def check(spec: str, split: str | None = None, progress: Progress = no_progress) -> Check:
+def check(spec: str | PathLike, split: str | None = None, progress: Progress = no_progress) -> Check:
     """Opens every file of a data set and compares the counts with its official ones.
 
     Args:
@@ -119,6 +120,7 @@ def check(spec: str, split: str | None = None, progress: Progress = no_progress)
     Raises:
         ValueError: If the data set or the split does not exist, or the data set is packed or elsewhere in the folder.
     """
+    spec = fspath(spec)
     kind, location = find_data_set(spec)
     known = CATALOG.get(kind)
     look = partial(_check_files, spec, kind) if kind in LISTERS else partial(_check_rows, spec)
@@ -218,7 +220,7 @@ def check_drawing(path: Path) -> None:
         raise ValueError(f"{path}: cannot be written; name another file for the drawing")
 
 
-def draw_rows(rows: Sequence[Row], path: Path) -> int:
+def draw_rows(rows: Sequence[Row], path: str | PathLike) -> int:
     """Draws four rows one below another: the image, the image with its fixations, the image under its density.
 
     Args:
@@ -233,6 +235,7 @@ def draw_rows(rows: Sequence[Row], path: Path) -> int:
     """
     from matplotlib.figure import Figure  # half a second that only drawings need
 
+    path = Path(path)
     if not rows:
         raise ValueError(f"{path}: there is no row to draw")
     rows = [rows[index] for index in sample_indices(len(rows), DRAWN)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
 from datasets import IterableDataset
@@ -176,7 +176,7 @@ def scan(spec: str, split: str | None = None, progress: Progress = no_progress) 
 
 
 def load(
-    spec: str,
+    spec: str | PathLike,
     split: str | None = None,
     held_out: float | None = None,
     streaming: bool = False,
@@ -203,6 +203,7 @@ def load(
         ValueError: If it does not exist, has no ground truth, nothing in it can be used, or its fixations cannot be
             right.
     """
+    spec = fspath(spec)
     if images is not None and find_data_set(spec)[0] in LISTERS:
         raise ValueError(f"{spec}: brings its images; images is for an annotation-only export")
     if held_out is not None and not 0 <= held_out <= 1:

@@ -94,6 +94,12 @@ def resolve_model(name: str) -> CheckpointSource:
     return CheckpointSource(entry.hub_id, entry.revision, entry.sha256)
 
 
+def is_embedded(name: str) -> bool:
+    """Whether this names a checkpoint inside the package; the path of its folder does not."""
+    entry = read_manifest().get(ALIASES.get(name, name))
+    return entry is not None and entry.path is not None
+
+
 def is_here(entry: Checkpoint) -> bool:
     """Whether a checkpoint can be used without a download."""
     if entry.path is not None:

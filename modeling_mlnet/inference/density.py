@@ -117,20 +117,28 @@ class Calibration:
         write_whole(path, lambda file: file.write(f"{text}\n".encode()))
 
     @classmethod
-    def read(cls, path: Path) -> "Calibration":
+    def read(cls, path: Path, checkpoint: Path | None = None) -> "Calibration":
         """Reads what `write` wrote.
 
+        Args:
+            path: The file.
+            checkpoint: Folder of the checkpoint that it has to be for.
+
         Raises:
-            ValueError: If the file is missing, damaged or of another form, naming it.
+            ValueError: If the file is missing, damaged, of another form, or fitted for other weights, naming it.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
-            return cls(**values)
+            calibration = cls(**values)
         except (OSError, ValueError, TypeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"{path}: no calibration of `mlnet calibrate`: {reason}") from error
+        weights = checkpoint and checkpoint / WEIGHTS
+        if weights and weights.is_file() and calibration.weights_sha256 not in (None, sha256(weights)):
+            raise ValueError(f"{path}: was fitted for other weights; fit it anew by `mlnet calibrate --model NAME`")
+        return calibration
 
     @classmethod
     def of_checkpoint(cls, folder: Path | None, name: str) -> "Calibration":
@@ -146,11 +154,7 @@ class Calibration:
         command = f"mlnet calibrate --model {name} --dataset NAME:DIR"
         if folder is None or not (folder / CALIBRATION).is_file():
             raise ValueError(f"{name}: has no {CALIBRATION}, so its maps are no probabilities; make it by `{command}`")
-        calibration = cls.read(folder / CALIBRATION)
-        weights = folder / WEIGHTS
-        if calibration.weights_sha256 and weights.is_file() and sha256(weights) != calibration.weights_sha256:
-            raise ValueError(f"{folder / CALIBRATION}: was fitted for other weights; fit it anew by `{command}`")
-        return calibration
+        return cls.read(folder / CALIBRATION, folder)
 
 
 def blurred(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -178,12 +182,23 @@ def sample_fixations(log_density: np.ndarray, n: int, seed: int = 0) -> np.ndarr
 
     Args:
         log_density: `(height, width)`, as `Calibration.log_density` returns it.
-        n: How many.
+        n: How many, 0 or more.
         seed: The same seed gives the same fixations.
+
+    Raises:
+        ValueError: If exp of `log_density` does not sum to 1, as that of a saliency map, or `n` is below 0.
     """
-    probabilities = np.exp(np.asarray(log_density, dtype=np.float64)).ravel()
-    pixels = np.random.default_rng(seed).choice(probabilities.size, n, p=probabilities / probabilities.sum())
-    return np.stack([pixels % log_density.shape[1], pixels // log_density.shape[1]], axis=1)
+    logs = np.asarray(log_density, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        probabilities = np.exp(logs).ravel()
+    total = probabilities.sum()
+    if logs.ndim != 2 or not abs(total - 1) < 1e-3:
+        what = "must be (height, width) with a sum of exp of 1, as predictor.log_density(image) gives it"
+        raise ValueError(f"log_density {what}, got shape {logs.shape} and a sum of {total:g}")
+    if n < 0:
+        raise ValueError(f"n must be at least 0, got {n}")
+    pixels = np.random.default_rng(seed).choice(probabilities.size, n, p=probabilities / total)
+    return np.stack([pixels % logs.shape[1], pixels // logs.shape[1]], axis=1)
 
 
 def _interpolation(side: int, cells: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..architecture_mlnet import STRIDE
 from ..hub.checkpoint import checkpoint_folder, load_checkpoint
-from ..hub.registry import CALIBRATION, CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, resolve_model
+from ..hub.registry import CALIBRATION, CONFIG, GRAPH, PROCESSOR, WEIGHTS, fingerprint, is_embedded, resolve_model
 from ..io.atomic import whole_file, whole_folder
 from ..letterbox_mlnet import Letterbox
 from ..modeling_mlnet import MLNetModel
@@ -105,15 +105,19 @@ def export_in_place(model: str) -> tuple[Path, float]:
     only.
 
     Args:
-        model: A checkpoint's folder, or a name of the manifest whose folder is on this machine.
+        model: A checkpoint's folder.
 
     Returns:
         The file, and the largest difference from PyTorch in OpenVINO, as a part of the map's maximum, in float32.
 
     Raises:
-        ValueError: If there is no such folder, its images keep their size, or the maps differ by more than 1e-4;
-            nothing is changed then.
+        ValueError: If there is no such folder, a checkpoint inside the package is given by its name, its images keep
+            their size, or the maps differ by more than 1e-4; nothing is changed then.
     """
+    if is_embedded(model):
+        raise ValueError(
+            f"{model}: is inside the package, which is left as it is; write the graph elsewhere by -o DIR"
+        )
     folder = Path(resolve_model(model).location)
     if not folder.is_dir():
         raise ValueError(f"{model}: is no checkpoint folder on this machine")

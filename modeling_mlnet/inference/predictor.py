@@ -1,7 +1,7 @@
 """Prediction of saliency maps, used by the command line, the pipeline, the demo and the evaluation."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -99,6 +99,10 @@ class SaliencyPredictor:
                 load_checkpoint(self._name)  # raises an error that explains what the folder is
             self.letterbox = Letterbox.read(self._folder / PROCESSOR)
             self.recordings = read_recordings(self._folder)
+        elif not hasattr(model, "config"):
+            raise ValueError(
+                f"model must be a name, a checkpoint's folder or a loaded model, got {type(model).__name__}"
+            )
         elif image_processor is None:
             raise ValueError("a loaded model needs its image_processor")
         else:
@@ -204,12 +208,11 @@ class SaliencyPredictor:
         Raises:
             ValueError: If an image cannot be read or the recording is unknown.
         """
-        is_single = is_image(images) and getattr(images, "ndim", 3) < 4
-        maps = list(self.maps([images] if is_single else images, apply_prior, recording, allow_urls))
-        return maps[0] if is_single else maps
+        maps = list(self.maps(images, apply_prior, recording, allow_urls))
+        return maps[0] if _is_single(images) else maps
 
     def maps(
-        self, images: Iterable[Any], apply_prior: bool = True, recording: str | None = None, allow_urls: bool = False
+        self, images: Any, apply_prior: bool = True, recording: str | None = None, allow_urls: bool = False
     ) -> Iterator[np.ndarray]:
         """Lazy form of a call; raises a ValueError at the first image that cannot be read."""
         stream = self.stream(images, allow_urls=allow_urls, apply_prior=apply_prior, recording=recording)
@@ -220,7 +223,7 @@ class SaliencyPredictor:
 
     def stream(
         self,
-        images: Iterable[ImageSource],
+        images: Any,
         keep_images: bool = False,
         allow_urls: bool = False,
         apply_prior: bool = True,
@@ -229,7 +232,7 @@ class SaliencyPredictor:
         """Predicts lazily and in order; at most `batch_size` images and a few more are in memory at a time.
 
         Args:
-            images: Any iterable of images.
+            images: One image or any iterable of them, as in a call.
             keep_images: Whether the results carry the images, for overlays.
             allow_urls: As in a call, and so are `apply_prior` and `recording`.
 
@@ -237,7 +240,8 @@ class SaliencyPredictor:
             One `Prediction` per image, with `error` set if the image cannot be read.
         """
         kind = recording_name(self.recordings, recording)  # a wrong name is refused before anything is read
-        first = list(islice(images := iter(images), MANY))
+        sources = iter([images] if _is_single(images) else images)
+        first = list(islice(sources, MANY))
 
         def predict(source: ImageSource) -> Prediction:
             if _process and _process[0] != os.getpid():
@@ -255,4 +259,9 @@ class SaliencyPredictor:
             saliency_map = self.letterbox.saliency_map(cells, image.shape[:2])
             return Prediction(source, saliency_map, image if keep_images else None)
 
-        yield from in_order(predict, chain(first, images), min(self.batch_size, MANY), ahead=self.batch_size)
+        yield from in_order(predict, chain(first, sources), min(self.batch_size, MANY), ahead=self.batch_size)
+
+
+def _is_single(images: Any) -> bool:
+    """Whether this is one image; an array of four dimensions is several."""
+    return is_image(images) and getattr(images, "ndim", 3) < 4

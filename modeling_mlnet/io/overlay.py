@@ -55,14 +55,21 @@ def overlay(
         colorbar: Whether a scale is added below the image.
 
     Raises:
-        ValueError: If the colour map or the style is unknown, or image and map differ in size.
+        ValueError: If the colour map or the style is unknown, the image is of another type, the map has values outside
+            0..1, or they differ in size.
     """
     if colormap not in PALETTES:
         raise ValueError(f"colormap must be one of {', '.join(PALETTES)}, got {colormap!r}")
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image must be a uint8 array (height, width, 3), got {found}")
     if image.shape[:2] != saliency_map.shape:
         raise ValueError(f"image and saliency_map must have one size, got {image.shape[:2]} and {saliency_map.shape}")
+    low, high = saliency_map.min(), saliency_map.max()
+    if not (low >= 0 and high <= 1):  # NaN, too
+        raise ValueError(f"saliency_map must be scaled to 0..1, got {low:g}..{high:g}")
     if style == "heat":
         shown = _heat(image, saliency_map, colormap, opacity)
     elif style == "spotlight":
