@@ -136,6 +136,7 @@ def test_entries_that_are_no_boxes_are_named_and_the_rest_is_read(tmp_path):
     (tmp_path / "classes.txt").write_bytes(b"caf\xe9\n")
     with pytest.raises(ValueError, match=r"classes\.txt: cannot be read: it is not UTF-8 text"):
         read_boxes(write(tmp_path / "photo.txt", "0 .5 .5 .1 .1\n"))
+    (tmp_path / "classes.txt").unlink()
     file = read_boxes(
         write(tmp_path / "boxes.csv", "name,x,y,width,height\na,1,1,x,9\nb,1,1\nc,nan,1,9,9\nd,1,1,9,9\n")
     )

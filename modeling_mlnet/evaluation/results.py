@@ -8,7 +8,7 @@ import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 
@@ -127,21 +127,20 @@ def read_json(path: Path) -> SavedResults:
         ValueError: If the file is none, or was changed to something that is none, naming the key.
     """
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        if not {"protocol", "metrics", "per_image"} <= set(results):
-            raise ValueError("keys are missing")
-        _check(results)
+        results = _checked(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not results of `mlnet evaluate --output`: {error}") from error
     return _with_present_names(results)
 
 
-def _check(results: Any) -> None:
-    """Raises a ValueError that names the first key whose value is not as `write_json` writes it."""
+def _checked(results: Any) -> SavedResults:
+    """The results; a ValueError names the first key whose value is not as `write_json` writes it."""
 
     def is_score(value: Any) -> bool:
         return value is None or (type(value) in (int, float) and math.isfinite(value))
 
+    if not (isinstance(results, dict) and {"protocol", "metrics", "per_image"} <= set(results)):
+        raise ValueError("keys are missing")
     kinds = {"model": (str, "a name"), "dataset": (str, "a name"), "metrics": (dict, "an object")}
     for key, (kind, what) in {**kinds, "per_image": (list, "a list")}.items():
         if not isinstance(results.get(key), kind):
@@ -157,6 +156,7 @@ def _check(results: Any) -> None:
         if wrong := [name for name in results["metrics"] if not is_score(row.get(name, ""))]:
             value = str(row.get(wrong[0]))[:40]
             raise ValueError(f"per_image: {wrong[0]} of {row['image_id']} must be a number or null, got {value!r}")
+    return cast(SavedResults, results)
 
 
 def _with_present_names(results: SavedResults) -> SavedResults:
