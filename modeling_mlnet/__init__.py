@@ -19,7 +19,8 @@ _EXPORTS = {
     "MLNetTrainingArguments": "training.arguments",
 }
 
-MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+MINI, VGG16 = CHECKPOINTS / "mlnet-mini", CHECKPOINTS / "mlnet-vgg16"
 
 if TYPE_CHECKING:
     from .configuration_mlnet import MLNetConfig
@@ -46,6 +47,7 @@ register_on_import()
 
 __all__ = [
     "MINI",
+    "VGG16",
     "BatchPredictor",
     "MLNetConfig",
     "MLNetImageProcessor",

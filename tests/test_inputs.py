@@ -142,13 +142,14 @@ def test_standard_input_and_addresses_are_jobs(find, monkeypatch):
 
 
 def test_a_path_that_leads_nowhere_does_not_hide_the_others(find):
-    inputs = find("in/a.jpg in/plain", "gone.jpg", "in/a.jpg", "x" * 300, "in/plain/b.jpg", "nul\0.jpg")
+    inputs = find("in/a.jpg in/plain", "gone.jpg", "in/a.jpg", "x" * 300, "in/plain/b.jpg", "nul\0.jpg", "")
     assert stems(inputs) == ["a"]
     assert [problem.rpartition(": ")[2] for problem in inputs.problems] == [
         "no such file, folder or pattern",
         "File name too long",
         "Not a directory",
         "embedded null byte",
+        "is no file, folder or pattern",
     ]
 
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from modeling_mlnet import MINI, MLNetImageProcessor, MLNetModel, SaliencyPredictor
+from modeling_mlnet import MINI, VGG16, MLNetImageProcessor, MLNetModel, SaliencyPredictor
 from modeling_mlnet.hub.registry import read_manifest
 from modeling_mlnet.metrics import centre_map
 
@@ -79,6 +79,10 @@ def test_a_moved_object_moves_the_map(predictor):
 
 def test_config_names_the_dtype_it_is_used_in():
     assert json.loads((MINI / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_every_shipped_checkpoint_has_a_constant():
+    assert {MINI, VGG16} == set(golden_maps.shipped().values())
 
 
 @pytest.mark.parametrize("name", golden_maps.shipped())

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -25,18 +26,31 @@ class Outcome:
     Args:
         done: Images that gave a result.
         problems: The lines.
+        stopped: The exit status of a command that was stopped by a signal.
     """
 
     done: int = 0
     problems: list[str] = field(default_factory=list)
+    stopped: int | None = None
 
     def problem(self, text: str) -> None:
         """Reports a problem; the command continues."""
         self.problems.append(" ".join(text.split()))
         print(f"mlnet: {self.problems[-1]}", file=sys.stderr)
 
+    @contextmanager
+    def until_stopped(self, total: int) -> Iterator[None]:
+        """A loop over `total` images that a signal ends; the command goes on with what is done, and says how much."""
+        try:
+            yield
+        except SystemExit as end:
+            self.stopped = int(end.code or 0)
+            self.problem(f"stopped: {self.done} of {total} images are done")
+
     def exit(self) -> NoReturn:
-        """Ends with status 0, 1 if there were problems, or 2 if nothing could be done."""
+        """Ends with status 0, 1 if there were problems, 2 if nothing could be done, or that of the signal."""
+        if self.stopped is not None:
+            raise typer.Exit(self.stopped)
         raise typer.Exit(0 if not self.problems else 1 if self.done else 2)
 
 

@@ -92,28 +92,30 @@ def regions(
         return next(predictor.maps([image], prior))
 
     rows, report = [], []
-    for design in predicted(predictor, jobs, details, outcome, "measuring"):
-        image, saliency_map = design.image, design.saliency_map
-        image_boxes, problems = design.find_boxes(source, outcome)
-        answer = measure_image(predict, design.file, image, saliency_map, image_boxes, problems, screen_size)
-        outcome.done += 1
-        rows += region_rows(answer)
-        print_answer(design.name, answer)
-        where = f"{answer.image.file}: "
-        check_conditions(conditions, answer.regions, outcome, answer.focus.effective_area, where)
-        if output is None:
-            continue
-        try:
-            _write_answer(output / design.job.stem, chosen, design, answer, details)
-        except OSError as error:
-            outcome.problem(f"{design.job.name}: its result cannot be written: {reason_of(error)}")
-            continue
-        if "html" in chosen:
-            report.append(ReportRow.from_map(answer, design.name, image, saliency_map, PAGE_SIDE))
+    with outcome.until_stopped(len(jobs)):
+        for design in predicted(predictor, jobs, details, outcome, "measuring"):
+            image, saliency_map = design.image, design.saliency_map
+            image_boxes, problems = design.find_boxes(source, outcome)
+            answer = measure_image(predict, design.file, image, saliency_map, image_boxes, problems, screen_size)
+            outcome.done += 1
+            rows += region_rows(answer)
+            print_answer(design.name, answer)
+            where = f"{answer.image.file}: "
+            check_conditions(conditions, answer.regions, outcome, answer.focus.effective_area, where)
+            if output is None:
+                continue
+            try:
+                _write_answer(output / design.job.stem, chosen, design, answer, details)
+            except OSError as error:
+                outcome.problem(f"{design.job.name}: its result cannot be written: {reason_of(error)}")
+                continue
+            if "html" in chosen:
+                report.append(ReportRow.from_map(answer, design.name, image, saliency_map, PAGE_SIDE))
     if output is not None and "csv" in chosen and rows:
         write_file(output / "regions.csv", to_csv(rows).encode())
     if output is not None and report:
-        lines = [line for row in report for line in row.answer.problems]
+        stopped = outcome.problems[-1:] if outcome.stopped is not None else []
+        lines = [*(line for row in report for line in row.answer.problems), *stopped]
         page = report_html(report, "Regions of predicted attention", details, lines)
         write_file(output / "regions.html", page.encode())
     outcome.exit()

@@ -52,14 +52,15 @@ def report(
         outcome.problem(line)
     predictor, details = open_predictor(model, prior, tiles)
     rows = []
-    for design in predicted(predictor, jobs, details, outcome, "reporting"):
-        image, saliency_map = design.image, design.saliency_map
-        image_boxes, _ = design.find_boxes(source, outcome)
-        answer = Answer(design.file, focus(saliency_map), measure_regions(saliency_map, image_boxes))
-        rows.append(ReportRow.from_map(answer, design.name, image, saliency_map))
-        outcome.done += 1
+    with outcome.until_stopped(len(jobs)):
+        for design in predicted(predictor, jobs, details, outcome, "reporting"):
+            image, saliency_map = design.image, design.saliency_map
+            image_boxes, _ = design.find_boxes(source, outcome)
+            answer = Answer(design.file, focus(saliency_map), measure_regions(saliency_map, image_boxes))
+            rows.append(ReportRow.from_map(answer, design.name, image, saliency_map))
+            outcome.done += 1
     if not rows:
-        raise typer.Exit(2)
+        outcome.exit()
     page = report_html(rows, title, details, outcome.problems).encode()
     write_file(output, page)
     write_file(output.with_suffix(".csv"), to_csv(report_rows(rows)).encode())

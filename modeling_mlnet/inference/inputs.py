@@ -83,6 +83,8 @@ def find_images(paths: Iterable[str], output_dir: Path | str, allow_uris: bool =
     for path in paths:
         if path == "-":
             places.setdefault(path, (sys.stdin.buffer.read(), Path("stdin")))
+        elif not path:  # of a variable of the shell that is not set; as a path it would be the current folder
+            inputs.problems.append("'': is no file, folder or pattern")
         elif ADDRESS.match(path):
             name = ILLEGAL.sub("_", unquote(Path(urlsplit(path).path).name))
             places.setdefault(path, (path, Path(name or "image")))
