@@ -174,13 +174,17 @@ def _folders(folder: Path, inputs: Inputs, above: frozenset[str] = frozenset()) 
     except OSError as error:
         inputs.problems.append(f"{folder}: {error.strerror}")
         return
-    yield (
-        folder,
-        [entry.name for entry in entries if not os.path.isdir(entry)],
-    )  # entry.is_dir fails on a link to itself
+    yield folder, [entry.name for entry in entries if not _is_folder(entry)]
     for entry in entries:
-        if os.path.isdir(entry):
+        if _is_folder(entry):
             yield from _folders(folder / entry.name, inputs, above | {place})
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _reason(image: Path, below: Sequence[str], is_result: bool) -> str | None:
