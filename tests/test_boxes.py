@@ -124,15 +124,16 @@ def test_entries_that_are_no_boxes_are_named_and_the_rest_is_read(tmp_path):
     annotations = [
         {"image_id": 1, "segmentation": {"counts": "abc", "size": [1, 1]}},
         {"image_id": 9, "bbox": [1, 1, 2, 2]},
+        {"image_id": 1, "bbox": [1, 1, 2]},
         {"image_id": 1, "bbox": [1, 1, None, 2]},
         {"image_id": 1, "category_id": 5, "bbox": [1, 1, 20, 20]},
         7,
     ]
     images = [{"id": 1, "file_name": "photo.jpg"}]
     file = read_boxes(write(tmp_path / "coco.json", {"images": images, "annotations": annotations}))
-    assert [box.box.name for box in file.boxes] == ["5"] and len(file.problems) == 4
+    assert [box.box.name for box in file.boxes] == ["5"] and len(file.problems) == 5
     assert "annotation 1 is a mask without a bbox" in file.problems[0]
-    assert "annotation 3 has the bbox [1, 1, None, 2]" in file.problems[2]
+    assert "annotation 4 has the bbox [1, 1, None, 2]" in file.problems[3]
     (tmp_path / "classes.txt").write_bytes(b"caf\xe9\n")
     with pytest.raises(ValueError, match=r"classes\.txt: cannot be read: it is not UTF-8 text"):
         read_boxes(write(tmp_path / "photo.txt", "0 .5 .5 .1 .1\n"))

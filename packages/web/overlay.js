@@ -3,8 +3,11 @@
 const OPACITY = 0.8; // of the colours where the map is 1
 const RISE = 0.75; // exponent of the map: low values are seen too
 const DIMMED = 0.2; // brightness of "spotlight" where the map is 0
-// matplotlib's inferno from .35 to .75, a ninth each; between them straight lines
-const STOPS = [0x7f1e6c, 0x932667, 0xa82d5f, 0xbb3755, 0xcd4248, 0xdd513a, 0xea632a, 0xf37819, 0xf98e09];
+// matplotlib's inferno from .35 to .75 in equal steps; between them straight lines
+const STOPS = [
+  0x7f1e6c, 0x8a226a, 0x932667, 0x9d2964, 0xa82e5f, 0xb1325a, 0xbc3754, 0xc43c4e, 0xcc4248,
+  0xd54a41, 0xdd513a, 0xe45a31, 0xea632a, 0xef6c23, 0xf37819, 0xf78212, 0xf98e09,
+];
 
 /** The colours of "heat" from the lowest to the highest value, 256 times red, green and blue. */
 export const PALETTE = Float32Array.from({ length: 3 * 256 }, (_, index) => {
