@@ -19,8 +19,8 @@ _EXPORTS = {
     "MLNetTrainingArguments": "training.arguments",
 }
 
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
-MINI, VGG16 = CHECKPOINTS / "mlnet-mini", CHECKPOINTS / "mlnet-vgg16"
+MINI = Path(__file__).parent / "checkpoints" / "mlnet-mini"
+VGG16 = MINI.parent / "mlnet-vgg16"
 
 if TYPE_CHECKING:
     from .configuration_mlnet import MLNetConfig

@@ -21,6 +21,11 @@ def is_image(value: object) -> bool:
     return isinstance(value, kinds) or is_file or getattr(value, "ndim", 1) != 1
 
 
+def is_single(images: Any) -> bool:
+    """Whether this is one image; an array of four dimensions is several."""
+    return is_image(images) and getattr(images, "ndim", 3) < 4
+
+
 def read_image(source: ImageSource, data_format: str | None = None, allow_urls: bool = False) -> np.ndarray:
     """Reads an image of any kind: upright, its transparency laid over white, grey as three equal channels.
 
@@ -127,4 +132,4 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     return image if is_deep or image.mode in ("1", "L", "RGB", "RGBA") else image.convert("RGB")
 
 
-__all__ = ["ImageWarning", "is_image", "name_of", "open_image", "read_grey", "read_image"]
+__all__ = ["ImageWarning", "is_image", "is_single", "name_of", "open_image", "read_grey", "read_image"]

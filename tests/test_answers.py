@@ -2,13 +2,8 @@
 
 import csv
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import jsonschema
 import numpy as np
@@ -315,45 +310,3 @@ def test_resume_leaves_out_overlays_of_the_same_look_only(run, photo):
     assert "1 already there" in run(*arguments)[2]
     assert "1 anew" in run(*arguments, "--style", "contour")[2]
     assert "1 anew" in run(*arguments, "--style", "contour", "--tiles", "off")[2]
-
-
-def test_names_that_are_no_text_are_written_as_far_as_they_are(tmp_path, small_checkpoint):
-    folder = os.fsencode(tmp_path / "in")
-    os.mkdir(folder)
-    try:
-        shutil.copy(IMAGES / "coffee.jpg", folder + b"/bad\xff.jpg")
-    except OSError:
-        pytest.skip("the file system takes names in UTF-8 only")
-    for words in (
-        ["regions", "--box", "a:0,0,100,100", "--format", "json,csv,html"],
-        ["crop", "--aspect", "1:1"],
-        ["report", "-o", "report.html"],
-    ):
-        command = [sys.executable, "-m", "modeling_mlnet.cli", words[0], "in", "--model", str(small_checkpoint)]
-        output = [] if "-o" in words else ["-o", words[0]]
-        result = subprocess.run([*command, *words[1:], *output], cwd=tmp_path, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-    assert r"bad\xff.jpg" in (tmp_path / "regions" / "regions.csv").read_text(encoding="utf-8")
-    assert r"bad\xff.jpg" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert len(os.listdir(tmp_path / "crop")) == 2
-
-
-@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-def test_what_is_measured_when_the_command_is_stopped_is_written(tmp_path, small_checkpoint):
-    (tmp_path / "in").mkdir()
-    for number in range(1000):
-        shutil.copy(IMAGES / "coffee.jpg", tmp_path / "in" / f"{number:03}.jpg")
-    words = ["regions", "in", "--box", "a:0,0,100,100", "--format", "json,csv,html", "-o", "out"]
-    command = [sys.executable, "-m", "modeling_mlnet.cli", *words, "--model", str(small_checkpoint)]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while len(list((tmp_path / "out").glob("*.json"))) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in said
-    done = int(re.search(r"stopped: (\d+) of 1000 images are done", said)[1])
-    with open(tmp_path / "out" / "regions.csv", encoding="utf-8") as file:
-        assert len({row["image"] for row in csv.DictReader(file)}) == done < 1000
-    assert f"stopped: {done} of 1000 images" in (tmp_path / "out" / "regions.html").read_text(encoding="utf-8")

@@ -1,7 +1,10 @@
 """What the machine and its settings can do to a command: one line, no traceback, nobody asked."""
 
+import csv
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from layouts import write_folder, write_image
 from modeling_mlnet.io.proxies import EVERYTHING, LOOPBACK, unproxied
 
 ROOT = Path(__file__).parent.parent
+COFFEE = ROOT / "tests" / "fixtures" / "images" / "coffee.jpg"
 REFUSED = "127.0.0.1:9"  # nobody listens there
 # Every process of a command says whom it wants to reach, and reaches nobody but this machine
 WATCH = """
@@ -109,6 +113,13 @@ def test_a_home_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     assert not list((tmp_path / "tmp").iterdir())
 
 
+def wait_for_files(folder, count):
+    deadline = time.monotonic() + 120
+    while not folder.is_dir() or len(list(folder.iterdir())) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_stopped_says_so_and_leaves_whole_files(tmp_path, number):
     image = write_image(tmp_path / "in" / "0.jpg").read_bytes()
@@ -121,10 +132,7 @@ def test_a_command_that_is_stopped_says_so_and_leaves_whole_files(tmp_path, numb
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out").is_dir() or len(list((tmp_path / "out").iterdir())) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_files(tmp_path / "out", 4)
     process.send_signal(number)
     process.send_signal(number)  # by an impatient user
     _, said = process.communicate(timeout=60)
@@ -133,6 +141,45 @@ def test_a_command_that_is_stopped_says_so_and_leaves_whole_files(tmp_path, numb
     assert "Traceback" not in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names and not [name for name in names if name.endswith(".tmp")]
+
+
+def test_names_that_are_no_text_are_written_as_far_as_they_are(tmp_path, small_checkpoint):
+    folder = os.fsencode(tmp_path / "in")
+    os.mkdir(folder)
+    try:
+        shutil.copy(COFFEE, folder + b"/bad\xff.jpg")
+    except OSError:
+        pytest.skip("the file system takes names in UTF-8 only")
+    for words in (
+        ["regions", "--box", "a:0,0,100,100", "--format", "json,csv,html"],
+        ["crop", "--aspect", "1:1"],
+        ["report", "-o", "report.html"],
+    ):
+        command = [sys.executable, "-m", "modeling_mlnet.cli", words[0], "in", "--model", str(small_checkpoint)]
+        output = [] if "-o" in words else ["-o", words[0]]
+        result = subprocess.run([*command, *words[1:], *output], cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+    assert r"bad\xff.jpg" in (tmp_path / "regions" / "regions.csv").read_text(encoding="utf-8")
+    assert r"bad\xff.jpg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(os.listdir(tmp_path / "crop")) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+def test_what_is_measured_when_the_command_is_stopped_is_written(tmp_path, small_checkpoint):
+    (tmp_path / "in").mkdir()
+    for number in range(1000):
+        shutil.copy(COFFEE, tmp_path / "in" / f"{number:03}.jpg")
+    words = ["regions", "in", "--box", "a:0,0,100,100", "--format", "json,csv,html", "-o", "out"]
+    command = [sys.executable, "-m", "modeling_mlnet.cli", *words, "--model", str(small_checkpoint)]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for_files(tmp_path / "out", 4)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said
+    done = int(re.search(r"stopped: (\d+) of 1000 images are done", said)[1])
+    with open(tmp_path / "out" / "regions.csv", encoding="utf-8") as file:
+        assert len({row["image"] for row in csv.DictReader(file)}) == done < 1000
+    assert f"stopped: {done} of 1000 images" in (tmp_path / "out" / "regions.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("hosts", [EVERYTHING, LOOPBACK])

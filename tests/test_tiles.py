@@ -86,6 +86,8 @@ def test_the_stream_is_in_order_and_reports_what_cannot_be_read(small_predictor,
     paths.insert(2, tmp_path / "broken.png")
     paths[2].write_bytes(b"nothing")
     results = list(TiledPredictor(small_predictor).stream(paths, keep_images=True))
+    [alone] = TiledPredictor(small_predictor).stream(paths[0])
+    assert alone.source == paths[0] and np.array_equal(alone.saliency_map, results[0].saliency_map)
     assert [str(result.source) for result in results] == [str(path) for path in paths]
     assert "broken.png" in results[2].error and [result.error is None for result in results].count(True) == 4
     for result, size in zip((item for item in results if item.error is None), sizes, strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..images_mlnet import ImageSource, name_of, read_image
+from ..images_mlnet import ImageSource, is_single, name_of, read_image
 from ..io.json_types import JsonObject
 from ..io.locations import RemoteFile
 
@@ -150,17 +150,18 @@ class TiledPredictor:
         """As `SaliencyPredictor.settings`, with the tiles."""
         return {**self.predictor.settings(**options), "tiles": self.tiles}
 
-    def stream(self, images: Iterable[ImageSource], **options: Any) -> "Iterator[Prediction]":
+    def stream(self, images: Any, **options: Any) -> "Iterator[Prediction]":
         """As `SaliencyPredictor.stream`.
 
         Args:
-            images: Any iterable of images; only files are cut into windows.
+            images: One image or any iterable of them; only files are cut into windows.
             options: As in `SaliencyPredictor.stream`.
 
         Yields:
             One `Prediction` per image, in order; one that cannot be read has its `error` set and stops nothing.
         """
-        return self.stream_cut(((source, *_read_and_cut(source, self.tiles)) for source in images), **options)
+        sources = [images] if is_single(images) else images
+        return self.stream_cut(((source, *_read_and_cut(source, self.tiles)) for source in sources), **options)
 
     def stream_cut(
         self, items: "Iterable[tuple[ImageSource, np.ndarray | None, list[Window]]]", **options: Any

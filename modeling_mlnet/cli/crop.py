@@ -97,8 +97,8 @@ def parse_shapes(aspect: str, sizes: str) -> dict[str, tuple[int, int] | None]:
         width, height = parse_size(text)
         matching = [shape for shape in shapes if _is_of_shape((width, height), parse_aspect(shape))]
         if matching:
-            if other := shapes[matching[0]]:
-                both = f"{other[0]}x{other[1]} and {width}x{height}"
+            if size := shapes[matching[0]]:
+                both = f"{size[0]}x{size[1]} and {width}x{height}"
                 raise ValueError(f"--size {both} are both {matching[0]}; give one size of a shape at a time")
             shapes[matching[0]] = (width, height)
         elif aspect:

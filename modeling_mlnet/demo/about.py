@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from ..hub.checkpoint import checkpoint_folder
-from ..hub.registry import ALIASES, CARD, read_manifest, resolve_model
+from ..hub.registry import CARD, find_entry, resolve_model
 
 MEASURED = "On images kept out of its training its maps correlate with measured attention by {}. 1 is perfect."
 UNKNOWN = "How well it does is measured and said in its model card, as far as there is one."
@@ -40,7 +40,7 @@ def shown_text(card: ModelCard) -> str:
 
 def about(card: ModelCard | None, model: str = "") -> str:
     """What the model is and is not, as Markdown; scores come from the registry, or from the card."""
-    entry = read_manifest().get(ALIASES.get(model, model))
+    entry = find_entry(model)
     data: Any = card.data if card else None
     results = (data and data.eval_results) or []
     scores = {result.dataset_name: result.metric_value for result in results if result.metric_type == "cc"}

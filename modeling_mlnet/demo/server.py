@@ -46,9 +46,9 @@ def serving(model: str = "mini", examples: Path | None = None, keep: float = KEP
         end.callback(sweeper.join)
         end.callback(ended.set)
         with unproxied(LOOPBACK if options.get("share") else EVERYTHING):
-            served = {"prevent_thread_lock": True, "max_file_size": MAX_UPLOAD, "show_error": False, "ssr_mode": False}
-            shown = {"theme": theme(), "css": asset("style.css"), "footer_links": ["api"]}
-            _, address, _ = demo.launch(**served, **shown, app_kwargs={"middleware": [Middleware(Front)]}, **options)
+            server = {"prevent_thread_lock": True, "max_file_size": MAX_UPLOAD, "show_error": False, "ssr_mode": False}
+            look = {"theme": theme(), "css": asset("style.css"), "footer_links": ["api"]}
+            _, address, _ = demo.launch(**server, **look, app_kwargs={"middleware": [Middleware(Front)]}, **options)
         yield address
 
 

@@ -141,10 +141,10 @@ def _checked(results: Any) -> SavedResults:
 
     if not (isinstance(results, dict) and {"protocol", "metrics", "per_image"} <= set(results)):
         raise ValueError("keys are missing")
-    kinds = {"model": (str, "a name"), "dataset": (str, "a name"), "metrics": (dict, "an object")}
-    for key, (kind, what) in {**kinds, "per_image": (list, "a list")}.items():
+    names = {str: "a name", dict: "an object", list: "a list"}
+    for key, kind in {"model": str, "dataset": str, "metrics": dict, "per_image": list}.items():
         if not isinstance(results.get(key), kind):
-            raise ValueError(f"{key} must be {what}, got {str(results.get(key))[:40]!r}")
+            raise ValueError(f"{key} must be {names[kind]}, got {str(results.get(key))[:40]!r}")
     for name, score in results["metrics"].items():
         if not (isinstance(score, dict) and all(is_score(score.get(key, "")) for key in ("mean", "low", "high"))):
             raise ValueError(f"metrics.{name} must have the numbers mean, low and high, got {str(score)[:60]!r}")

@@ -65,6 +65,11 @@ def read_manifest() -> dict[str, Checkpoint]:
     return {name: Checkpoint(**entry) for name, entry in entries.items()}
 
 
+def find_entry(name: str) -> Checkpoint | None:
+    """The checkpoint that a name or an alias stands for; `None` if it is not in the registry."""
+    return read_manifest().get(ALIASES.get(name, name))
+
+
 def resolve_model(name: str) -> CheckpointSource:
     """Finds where a checkpoint comes from, without a download.
 
@@ -74,8 +79,7 @@ def resolve_model(name: str) -> CheckpointSource:
     Raises:
         ValueError: If the name is in the registry but not published, or looks like a path that does not exist.
     """
-    # before folders: a folder called mini must not hide the default
-    entry = read_manifest().get(ALIASES.get(name, name))
+    entry = find_entry(name)  # before folders: a folder called mini must not hide the default
     is_published = entry is not None and (entry.path or entry.hub_id)
     if entry is None or (not is_published and Path(name).is_dir()):  # the folder may hold a converted checkpoint
         if Path(name).expanduser().is_dir():
@@ -96,7 +100,7 @@ def resolve_model(name: str) -> CheckpointSource:
 
 def is_embedded(name: str) -> bool:
     """Whether this names a checkpoint inside the package; the path of its folder does not."""
-    entry = read_manifest().get(ALIASES.get(name, name))
+    entry = find_entry(name)
     return entry is not None and entry.path is not None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..architecture_mlnet import recording_name
 from ..hub.checkpoint import checkpoint_folder, load_checkpoint, loaded_from, read_recordings
 from ..hub.registry import PROCESSOR, fingerprint
-from ..images_mlnet import ImageSource, is_image, name_of, read_image
+from ..images_mlnet import ImageSource, is_single, name_of, read_image
 from ..io.json_types import JsonObject
 from ..io.ordered import in_order
 from ..letterbox_mlnet import Letterbox
@@ -209,7 +209,7 @@ class SaliencyPredictor:
             ValueError: If an image cannot be read or the recording is unknown.
         """
         maps = list(self.maps(images, apply_prior, recording, allow_urls))
-        return maps[0] if _is_single(images) else maps
+        return maps[0] if is_single(images) else maps
 
     def maps(
         self, images: Any, apply_prior: bool = True, recording: str | None = None, allow_urls: bool = False
@@ -240,7 +240,7 @@ class SaliencyPredictor:
             One `Prediction` per image, with `error` set if the image cannot be read.
         """
         kind = recording_name(self.recordings, recording)  # a wrong name is refused before anything is read
-        sources = iter([images] if _is_single(images) else images)
+        sources = iter([images] if is_single(images) else images)
         first = list(islice(sources, MANY))
 
         def predict(source: ImageSource) -> Prediction:
@@ -260,8 +260,3 @@ class SaliencyPredictor:
             return Prediction(source, saliency_map, image if keep_images else None)
 
         yield from in_order(predict, chain(first, sources), min(self.batch_size, MANY), ahead=self.batch_size)
-
-
-def _is_single(images: Any) -> bool:
-    """Whether this is one image; an array of four dimensions is several."""
-    return is_image(images) and getattr(images, "ndim", 3) < 4

@@ -63,8 +63,8 @@ def overlay(
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
-        found = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"image must be a uint8 array (height, width, 3), got {found}")
+        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image must be a uint8 array (height, width, 3), got {kind}")
     if image.shape[:2] != saliency_map.shape:
         raise ValueError(f"image and saliency_map must have one size, got {image.shape[:2]} and {saliency_map.shape}")
     low, high = saliency_map.min(), saliency_map.max()
